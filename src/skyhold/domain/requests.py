@@ -1,0 +1,147 @@
+"""What arrives from outside, as untyped JSON, made into words of the domain or refused without repeating a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from skyhold.domain.errors import InvalidRequest
+from skyhold.domain.orders import is_order_id
+from skyhold.domain.payments import PaymentCode, parse_payment_code
+from skyhold.domain.seats import parse_seats
+
+FLIGHT_ID_LENGTH_LIMIT = 64
+
+_GUEST_HASH = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True)
+class BookingRequest:
+    """What a booking is started with."""
+
+    order_id: str
+    flight_id: str
+    seats: tuple[str, ...]
+    guest_hash: str | None = None
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SeatChange:
+    """The wish to have exactly these seats."""
+
+    seats: tuple[str, ...]
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Payment:
+    """The wish to pay with a code; with a version, only for the seats of that version."""
+
+    code: PaymentCode
+    version: int | None = None
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """The wish to give everything back."""
+
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class HoldQuestion:
+    """The wish to hear how the first hold went."""
+
+    give_up_at: datetime | None = None
+
+
+def parse_booking_request(payloads: Sequence[Any]) -> BookingRequest:
+    """Return what a booking is to be started with.
+
+    Raises:
+        InvalidRequest: it is not one object with `orderId` and `flightId`, or one of its members is unusable.
+        InvalidSeats: its seats are empty, doubled, malformed or far too many.
+    """
+    body = _one_object(payloads)
+    order_id, flight_id, guest_hash = body.get("orderId"), body.get("flightId"), body.get("guestHash")
+    if not isinstance(order_id, str) or not is_order_id(order_id):
+        _refuse("/orderId", "must be 1 to 64 letters, digits, _ or -")
+    if not isinstance(flight_id, str) or len(flight_id) > FLIGHT_ID_LENGTH_LIMIT:
+        _refuse("/flightId", "must be the id of a flight")
+    if guest_hash is not None and not (isinstance(guest_hash, str) and _GUEST_HASH.fullmatch(guest_hash)):
+        _refuse("/guestHash", "must be 1 to 128 letters, digits, _ or -")
+    return BookingRequest(order_id, flight_id, parse_seats(body.get("seats")), guest_hash, _give_up_at(body))
+
+
+def parse_seat_change(payloads: Sequence[Any]) -> SeatChange:
+    """Return the seats that an order is to have.
+
+    Raises:
+        InvalidRequest: it is not one object, or `seats` is no list.
+        InvalidSeats: the seats are empty, doubled, malformed or far too many.
+    """
+    body = _one_object(payloads)
+    return SeatChange(parse_seats(body.get("seats")), _give_up_at(body))
+
+
+def parse_payment(payloads: Sequence[Any]) -> Payment:
+    """Return what an order is to be paid with.
+
+    Raises:
+        InvalidRequest: it is not one object, or `version` is no whole number.
+        InvalidPaymentCode: `paymentCode` is not a text of 5 digits.
+    """
+    body = _one_object(payloads)
+    version = body.get("version")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        _refuse("/version", "must be a whole number")
+    return Payment(parse_payment_code(body.get("paymentCode")), version, _give_up_at(body))
+
+
+def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
+    """Return the wish to cancel; it needs no payload.
+
+    Raises:
+        InvalidRequest: there is a payload and it is not one object.
+    """
+    return Cancellation(_give_up_at(_optional_object(payloads)))
+
+
+def parse_hold_question(payloads: Sequence[Any]) -> HoldQuestion:
+    """Return the question for the first hold; it needs no payload.
+
+    Raises:
+        InvalidRequest: there is a payload and it is not one object.
+    """
+    return HoldQuestion(_give_up_at(_optional_object(payloads)))
+
+
+def _optional_object(payloads: Sequence[Any]) -> Mapping[str, Any]:
+    return {} if not payloads or list(payloads) == [None] else _one_object(payloads)
+
+
+def _one_object(payloads: Sequence[Any]) -> Mapping[str, Any]:
+    if len(payloads) != 1 or not isinstance(payloads[0], dict):
+        _refuse("", "must be one JSON object")
+    return payloads[0]
+
+
+def _give_up_at(body: Mapping[str, Any]) -> datetime | None:
+    value = body.get("giveUpAt")
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        return instant.astimezone(UTC) if instant.tzinfo else _refuse("/giveUpAt", "must have a time zone")
+    except (TypeError, ValueError, OverflowError):
+        _refuse("/giveUpAt", "must be an instant as RFC 3339 writes it")
+
+
+def _refuse(pointer: str, detail: str) -> NoReturn:
+    where = pointer.removeprefix("/") or "The request"
+    raise InvalidRequest(f"{where} {detail}.", errors=[{"pointer": pointer, "detail": detail}]) from None

@@ -1,0 +1,131 @@
+"""Seats: their names, their states, and what a claim of seats may take, keep and give back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from skyhold.domain.errors import InvalidRequest, InvalidSeats, SeatsUnavailable
+
+SEATS_IN_A_REQUEST_LIMIT = 60
+"""More names than this are not even looked at; what an order may hold is its policy's `max_seats`."""
+
+_SEAT_ID = re.compile(r"([1-9][0-9]?)([A-HJK])")
+
+
+class SeatStatus(StrEnum):
+    """What can be said of a seat (product.md, section 1)."""
+
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    BOOKED = "booked"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A seat as the ledger has it; `price_cents` is the price it has for the order that looks at it."""
+
+    id: str
+    status: SeatStatus
+    order_id: str | None
+    price_cents: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What giving an order exactly the seats it wants means, seat by seat."""
+
+    added: tuple[str, ...]
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    total_cents: int
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the set of seats becomes another one."""
+        return bool(self.added or self.dropped)
+
+
+def seat_position(seat_id: str) -> tuple[int, str]:
+    """Return row and letter, by which seats are sorted for people: 2A before 12A."""
+    match = _SEAT_ID.fullmatch(seat_id)
+    if match is None:
+        raise ValueError("not a seat id")
+    return int(match[1]), match[2]
+
+
+def sort_seats(seat_ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the seats from nose to tail, left to right."""
+    return tuple(sorted(seat_ids, key=seat_position))
+
+
+def parse_seats(value: Any) -> tuple[str, ...]:
+    """Return the seats that a payload asks for, sorted.
+
+    Raises:
+        InvalidRequest: it is no list.
+        InvalidSeats: it is empty, too long, or a name in it is malformed or doubled. A malformed name is pointed at,
+            never repeated: it may be anything, a payment code in the wrong field among it.
+    """
+    if not isinstance(value, list):
+        raise InvalidRequest(
+            "seats must be a list of seat ids.", errors=[{"pointer": "/seats", "detail": "must be a list"}]
+        )
+    if not value:
+        raise InvalidSeats("Choose at least one seat.", seats=[])
+    if len(value) > SEATS_IN_A_REQUEST_LIMIT:
+        raise InvalidSeats(f"At most {SEATS_IN_A_REQUEST_LIMIT} seats can be named in one request.", seats=[])
+    faults: list[dict[str, str]] = []
+    seen: set[str] = set()
+    for index, name in enumerate(value):
+        if not isinstance(name, str) or not _SEAT_ID.fullmatch(name):
+            faults.append({"pointer": f"/seats/{index}", "detail": "must be a row and a letter, as 12A"})
+        elif name in seen:
+            faults.append({"seat": name, "detail": "is named more than once"})
+        else:
+            seen.add(name)
+    if faults:
+        raise InvalidSeats(
+            "Each seat must be a row from 1 to 99 and a letter (A-H, J, K), and be named once.", seats=faults
+        )
+    return sort_seats(seen)
+
+
+def plan_claim(order_id: str, wanted: Sequence[str], seats: Iterable[Seat], *, max_seats: int) -> Claim:
+    """Return what must change so that the order owns exactly `wanted`: all of it or nothing.
+
+    `seats` are the wanted ones that exist and all that the order holds now. A kept seat stays at the price it was
+    claimed at, so `seats` carry that price for them (product.md, section 3, Seats).
+
+    Raises:
+        InvalidSeats: there are more than `max_seats`, or one is not on this aircraft.
+        SeatsUnavailable: another order holds or bought one, or one is not for sale; all such are named.
+    """
+    if len(wanted) > max_seats:
+        raise InvalidSeats(f"An order can hold at most {max_seats} seats.", seats=[], limit=max_seats)
+    known = {seat.id: seat for seat in seats}
+    unknown = [{"seat": name, "detail": "is not on this aircraft"} for name in wanted if name not in known]
+    if unknown:
+        raise InvalidSeats(f"Not on this aircraft: {_named(unknown)}.", seats=unknown)
+    held = {seat.id for seat in known.values() if seat.order_id == order_id}
+    conflicts = [
+        {"seat": name, "status": known[name].status.value}
+        for name in wanted
+        if name not in held and known[name].status is not SeatStatus.AVAILABLE
+    ]
+    if conflicts:
+        raise SeatsUnavailable(f"Not available: {_named(conflicts)}.", conflicts=conflicts)
+    return Claim(
+        added=sort_seats(name for name in wanted if name not in held),
+        kept=sort_seats(name for name in wanted if name in held),
+        dropped=sort_seats(held.difference(wanted)),
+        total_cents=sum(known[name].price_cents for name in wanted),
+    )
+
+
+def _named(facts: Iterable[dict[str, str]]) -> str:
+    return ", ".join(fact["seat"] for fact in facts)

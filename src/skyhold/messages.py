@@ -1,0 +1,181 @@
+"""The words that cross Temporal: names of workflows, activities and messages, their inputs and their results.
+
+Activities get and give these dataclasses. What arrives from outside (start input, signals, updates) is untyped JSON
+and becomes a word in `skyhold.domain.requests`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from skyhold.domain.errors import ERRORS, SkyholdError
+from skyhold.domain.orders import FailureCode, Order
+from skyhold.domain.payments import PaymentCode
+
+TASK_QUEUE = "booking-queue"
+BOOKING_WORKFLOW = "BookingWorkflow"
+
+UPDATE_SEATS = "update-seats"
+PROCEED_TO_PAYMENT = "proceed-to-payment"
+CANCEL_BOOKING = "cancel-booking"
+AWAIT_HOLD = "await-hold"
+BOOKING_STATUS = "booking-status"
+PAYMENT_ATTEMPT = "payment-attempt"
+"""The signal by which a payment activity tells its own workflow which attempt is under way."""
+
+STATUS_ATTRIBUTE = "SkyholdOrderStatus"
+"""The search attribute with an ended order's status, used only where it is registered."""
+
+
+def workflow_id_of(order_id: str) -> str:
+    """Return the only workflow id under which an order can be booked."""
+    return f"booking-{order_id}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Who asks for a change of an order, and as which step (product.md, section 3, "Late, twice, elsewhere").
+
+    `chain` is the first run id of the execution chain: a reset keeps it, a second start has another. `number` is that
+    of the ledger's order as its workflow last saw it, plus one.
+    """
+
+    order_id: str
+    workflow_id: str
+    chain: str
+    number: int
+
+
+class Outcome(StrEnum):
+    """What a step came to.
+
+    done: applied, now or when it was first asked. refused: a rule said no. open: a payment step is under way and may
+    run again. stale: the ledger's order is elsewhere, nothing changed. taken: the order is another chain's.
+    """
+
+    DONE = "done"
+    REFUSED = "refused"
+    OPEN = "open"
+    STALE = "stale"
+    TAKEN = "taken"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A domain error on its way through Temporal or the ledger: its class name, its sentence, its facts."""
+
+    error: str
+    detail: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: SkyholdError) -> Refusal:
+        """Return the error in a form that can be stored and sent."""
+        return cls(type(error).__name__, error.detail, error.fields)
+
+    def to_error(self) -> SkyholdError:
+        """Return the error again."""
+        return ERRORS[self.error](self.detail, **self.fields)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a step was answered, and the ledger's order as read in that transaction (none if it is not ours)."""
+
+    outcome: Outcome
+    refusal: Refusal | None = None
+    order: Order | None = None
+
+
+@dataclass(frozen=True)
+class ReserveSeats:
+    """Hold these seats for a new order."""
+
+    step: Step
+    flight_id: str
+    seats: tuple[str, ...]
+    guest_hash: str | None = None
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class UpdateSeatSelection:
+    """Give the order exactly these seats and its full time again."""
+
+    step: Step
+    flight_id: str
+    seats: tuple[str, ...]
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RefreshSeatLocks:
+    """Accept a payment: stop the clock and hold the seats for as long as a payment can take."""
+
+    step: Step
+    version: int | None = None
+    give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ReleaseSeats:
+    """Remove the seat locks of an order that ended without its seats."""
+
+    order_id: str
+    flight_id: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ValidatePayment:
+    """Ask the gateway for the order's total."""
+
+    step: Step
+    code: PaymentCode
+
+
+@dataclass(frozen=True)
+class ClosePayment:
+    """Make the gateway either show the capture or refuse every later charge."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
+class RefundPayment:
+    """Give back the money that the ledger says is due."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class ConfirmOrder:
+    """Book the seats of a paid order."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
+class FailOrder:
+    """End the order as failed and give its seats back."""
+
+    step: Step
+    code: FailureCode
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExpireOrder:
+    """Ask whether the order's time is up, and end it if so."""
+
+    step: Step
+
+
+def fingerprint(command: str, *arguments: Any) -> str:
+    """Return the mark by which a step is known again: its name and those arguments that make it what it is."""
+    return hashlib.sha256(json.dumps([command, *arguments], default=str).encode()).hexdigest()[:32]
