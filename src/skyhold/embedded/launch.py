@@ -1,0 +1,33 @@
+"""A tiny program between the supervisor and a server: it gives up rights, ties its life to its parent's, execs.
+
+Run by path with `python -I -S`, so it may import nothing but the standard library. It exists because code between
+fork and exec (`preexec_fn`) is not safe in a process with threads, and because the kernel forgets the death signal
+when the user changes: it has to be asked for after that.
+
+Arguments: parent pid, death signal, user id or `-`, group id or `-`, then the command.
+"""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Become the command, as the user asked for, bound to die with the parent (where the kernel can do that)."""
+    parent, death_signal, user, group, *command = arguments
+    if user != "-":
+        os.setgroups([])
+        os.setgid(int(group))
+        os.setuid(int(user))
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(death_signal))
+        if os.getppid() != int(parent):
+            # The parent died before the kernel was told: its death will never be announced.
+            sys.exit(1)
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,43 @@
+"""Small files that only their owner may read, written whole or not at all. Knows nothing of what they say."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_PRIVATE = 0o600
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace the file in one step; it belongs to whom its directory belongs to.
+
+    Root may run the product once in the directory of a plain user, who must still own all of it afterwards.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+    give_to_owner_of_directory(aside)
+    aside.replace(path)
+
+
+def write_private_json(path: Path, value: object) -> None:
+    """Write the value as JSON, for people's eyes too."""
+    write_private(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """Return the object in the file; None if there is no file or no JSON object in it."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def give_to_owner_of_directory(path: Path) -> None:
+    """Give the file to the owner of its directory, if we are root and may."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,0 +1,146 @@
+"""Processes: how one is started in a session of its own, told from a later one of the same pid, and stopped.
+
+Knows nothing of which server a process is. A child dies with the *thread* that started it (so Linux counts a
+parent's death): start children from the main thread.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from skyhold.embedded.users import ServerUser
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_POLL_SECONDS = 0.02
+
+AnyProcess = subprocess.Popen[bytes] | psutil.Process
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """One process, not to be taken for a later one that got the same pid."""
+
+    pid: int
+    start_mark: str
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs; a zombie does not."""
+        return identify(self.pid) == self
+
+
+@dataclass(frozen=True)
+class StopStep:
+    """A signal, and how long a process gets to obey it."""
+
+    signal: signal.Signals
+    seconds: float
+
+
+def identify(pid: int) -> ProcessIdentity | None:
+    """Return who runs under the pid now, or None if nobody does."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, _start_mark(process))
+    except (psutil.Error, OSError):
+        return None
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    death_signal: signal.Signals,
+    user: ServerUser | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    directory: Path | str = "/",
+) -> subprocess.Popen[bytes]:
+    """Start a command in its own session, so that the terminal's Ctrl-C reaches us alone.
+
+    On Linux the kernel sends it `death_signal` when we die, however we die. Output is appended to the log.
+    """
+    uid, gid = (str(user.uid), str(user.gid)) if user else ("-", "-")
+    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(death_signal)), uid, gid]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*launcher, *map(str, command)],
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=directory,
+            start_new_session=True,
+        )
+
+
+def is_over(process: AnyProcess) -> bool:
+    """Tell whether the process has ended; a child of ours is reaped by the asking."""
+    if isinstance(process, subprocess.Popen):
+        return process.poll() is not None
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def stop_together(
+    stops: Sequence[tuple[AnyProcess, Sequence[StopStep]]],
+    *,
+    is_hurried: Callable[[], bool] = lambda: False,
+) -> None:
+    """Stop processes side by side, each by its own steps, and return when all are gone.
+
+    Once hurried, every process is sent its last signal at once.
+    """
+    pending = [_Stopping(process, steps) for process, steps in stops]
+    while pending := [stopping for stopping in pending if stopping.goes_on(is_hurried=is_hurried())]:
+        time.sleep(_POLL_SECONDS)
+
+
+class _Stopping:
+    """Where one process stands on its way through the steps."""
+
+    def __init__(self, process: AnyProcess, steps: Sequence[StopStep]) -> None:
+        self._process = process
+        self._steps = list(steps)
+        self._deadline = 0.0
+
+    def goes_on(self, *, is_hurried: bool) -> bool:
+        """Take the next step if it is due; False when the process is gone, or no step is left to take."""
+        if is_over(self._process):
+            return False
+        if is_hurried and self._steps:
+            del self._steps[:-1]
+            self._deadline = 0.0
+        if time.monotonic() < self._deadline:
+            return True
+        if not self._steps:
+            return False
+        step = self._steps.pop(0)
+        try:
+            self._process.send_signal(step.signal)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+        self._deadline = time.monotonic() + step.seconds
+        return True
+
+
+def _start_mark(process: psutil.Process) -> str:
+    """Return what tells this process from any other of its pid.
+
+    On Linux in ticks since boot: psutil's wall-clock time would move whenever the clock is set.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"{process.create_time():.2f}"
+    after_name = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    return after_name.split()[19]

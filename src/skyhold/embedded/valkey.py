@@ -1,0 +1,75 @@
+"""Valkey (or Redis) as a child: its configuration, its start on loopback with a password, its append-only file.
+
+Owns the folder of its data. What keys mean is not its business.
+"""
+
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from skyhold.embedded.binaries import find_valkey, reachable_by
+from skyhold.embedded.child import Child
+from skyhold.embedded.data_directory import DataDirectory
+from skyhold.embedded.ports import LOOPBACK
+from skyhold.embedded.private_files import write_private
+from skyhold.embedded.processes import StopStep
+from skyhold.embedded.users import ServerUser, give_to
+
+_ANSWER_SECONDS = 1.0
+
+
+class ValkeyServer(Child):
+    """Valkey with every acknowledged write on disk; `url` opens its database 0."""
+
+    name = "redis"
+    stop_steps = (StopStep(signal.SIGTERM, 10), StopStep(signal.SIGKILL, 5))
+
+    def __init__(self, directory: DataDirectory, *, port: int = 0) -> None:
+        super().__init__(directory, port=port)
+        self._folder = directory.server_folder("redis")
+        self._program = reachable_by(self.user(), find_valkey(), copies=directory.server_state / "bin")
+
+    @property
+    def url(self) -> str:
+        """The address, with the password."""
+        return f"redis://:{self.directory.secrets.redis_password}@{LOOPBACK}:{self.port}/0"
+
+    def user(self) -> ServerUser | None:
+        """Return whom to run as: the same user as PostgreSQL, since it needs no right of root's either."""
+        return self.directory.server_user
+
+    def command(self) -> Sequence[str | Path]:
+        """Write the configuration and return the server's command; the password never stands in the command."""
+        configuration = self._folder / "server.conf"
+        write_private(configuration, self._configuration())
+        give_to(configuration, self.user())
+        return [self._program, configuration]
+
+    def answers(self) -> bool:
+        """Tell whether the server takes the password and answers a ping; it says LOADING while it reads its file."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), _ANSWER_SECONDS) as connection:
+                connection.sendall(f"AUTH {self.directory.secrets.redis_password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as replies:
+                    return replies.readline() == b"+OK\r\n" and replies.readline() == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def _configuration(self) -> str:
+        # Syncing every second lost acknowledged writes when the server was killed.
+        return "\n".join(
+            (
+                f"bind {LOOPBACK}",
+                f"port {self.port}",
+                f'dir "{self._folder}"',
+                f"requirepass {self.directory.secrets.redis_password}",
+                "appendonly yes",
+                "appendfsync always",
+                'save ""',
+                "maxmemory-policy noeviction",
+                "daemonize no",
+                'logfile ""',
+                "",
+            )
+        )
