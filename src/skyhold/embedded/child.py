@@ -16,9 +16,10 @@ import psutil
 
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.errors import EmbeddedError, ServerDidNotStart
+from skyhold.embedded.identities import ProcessIdentity, identify
 from skyhold.embedded.ports import free_port, is_port_free
 from skyhold.embedded.private_files import read_json_object, write_private_json
-from skyhold.embedded.processes import ProcessIdentity, StopStep, identify, spawn, stop_together
+from skyhold.embedded.processes import StopStep, spawn, stop_together
 from skyhold.embedded.users import ServerUser
 
 _POLL_SECONDS = 0.02
@@ -48,6 +49,7 @@ class Child(ABC):
         self.port = port
         self._is_port_settled = bool(port)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_offset = 0
 
     @abstractmethod
     def command(self) -> Sequence[str | Path]:
@@ -64,6 +66,10 @@ class Child(ABC):
     def environment(self) -> dict[str, str]:
         """Return the variables that the child sees."""
         return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN_VARIABLES)}
+
+    def working_directory(self) -> Path:
+        """Return where to run; a server holds on to no directory of the user's."""
+        return Path("/")
 
     def user(self) -> ServerUser | None:
         """Return whom to run as; None stands for ourselves."""
@@ -108,12 +114,14 @@ class Child(ABC):
         """Start the process and return at once."""
         if not self._is_port_settled:
             self.choose_ports()
+        self._log_offset = self.log.stat().st_size
         self._process = spawn(
             self.command(),
             log=self.log,
             environment=self.environment(),
             death_signal=self.death_signal,
             user=self.user(),
+            directory=self.working_directory(),
         )
         self._remember()
 
@@ -131,14 +139,18 @@ class Child(ABC):
         while not self.is_ready():
             if time.monotonic() > deadline:
                 self.kill()
-                raise ServerDidNotStart(self._explain(f"was not ready after {self.ready_seconds:.0f} seconds"))
+                raise ServerDidNotStart(self.explain(f"was not ready after {self.ready_seconds:.0f} seconds"))
             if not self.is_running():
                 if launches == _LAUNCHES:
-                    raise ServerDidNotStart(self._explain(f"ended {launches} times, with {self.exit_code}"))
+                    raise ServerDidNotStart(self.explain(f"ended {launches} times, with {self.exit_code}"))
                 pause(0.1 * launches)
                 self.launch()
                 launches += 1
             pause(_POLL_SECONDS)
+        self.settle_ports()
+
+    def settle_ports(self) -> None:
+        """Keep the ports from now on: the child was ready on them."""
         self._is_port_settled = True
 
     def stop(self) -> None:
@@ -157,10 +169,9 @@ class Child(ABC):
 
     def stop_orphan(self) -> None:
         """Stop what an earlier supervisor started and could not stop; we hold the lock, so it is nobody's."""
-        known = read_json_object(self.directory.record(self.name)) or {}
-        orphan = ProcessIdentity(known.get("pid", 0), known.get("start_mark", ""))
-        if orphan.is_alive() and not (self._process and self._process.pid == orphan.pid):
-            stop_together([(psutil.Process(orphan.pid), self.stop_steps)])
+        orphan = find_orphan(self.directory.record(self.name))
+        if orphan and not (self._process and self._process.pid == orphan.pid):
+            stop_together([(orphan, self.stop_steps)])
 
     def ports(self) -> dict[str, int]:
         """Return the ports to be remembered, by name."""
@@ -181,6 +192,21 @@ class Child(ABC):
         record = {"pid": self.pid, "start_mark": identity.start_mark if identity else "", **self.ports()}
         write_private_json(self.directory.record(self.name), record)
 
-    def _explain(self, what: str) -> str:
-        said = self.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
+    def explain(self, what: str) -> str:
+        """Return a sentence about the child, with the end of what its last process printed."""
+        text = self.log.read_bytes()
+        since_launch = text[self._log_offset :] if self._log_offset <= len(text) else text
+        said = since_launch.decode(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
         return f"{self.name} {what}. The end of {self.log}:\n{said}"
+
+
+def find_orphan(record: Path) -> psutil.Process | None:
+    """Return the process that a child's record names, if it is still that very one."""
+    known = read_json_object(record) or {}
+    identity = ProcessIdentity(known.get("pid", 0), known.get("start_mark", ""))
+    if not identity.is_alive():
+        return None
+    try:
+        return psutil.Process(identity.pid)
+    except psutil.NoSuchProcess:
+        return None

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import IO, Self
 
 from skyhold.embedded.errors import DirectoryInUse, DirectoryUnusable
+from skyhold.embedded.identities import ProcessIdentity, identify
 from skyhold.embedded.private_files import (
     give_to_owner_of_directory,
     read_json_object,
     write_private,
     write_private_json,
 )
-from skyhold.embedded.processes import ProcessIdentity, identify
 from skyhold.embedded.users import ServerUser, can_traverse, choose_server_user
 
 _LOCK = "supervisor.lock"
@@ -47,21 +47,23 @@ class DataDirectory:
 
     `path` is what the user gave. `server_state` is where PostgreSQL and Valkey keep theirs: the same, unless they
     run as a lowered user who cannot pass through it. Then a file in `path` says where the state is, so the
-    directory may be moved.
+    directory may be moved. `announced_in` is where `endpoints.json` goes: the same, unless the data are ephemeral and
+    the user gave a directory all the same.
     """
 
-    def __init__(self, path: Path, *, is_ephemeral: bool) -> None:
+    def __init__(self, path: Path, *, announced_in: Path, is_ephemeral: bool) -> None:
         self.path = path
+        self.announced_in = announced_in
         self._is_ephemeral = is_ephemeral
         self._locks: list[IO[str]] = []
-        self._lock(path)
+        self._is_ours = False
         # Who owns the directory, if we are root and they are not: what is kept in it must stay theirs.
         self.owner: ServerUser | None = None
         self.server_user: ServerUser | None = None
         self.server_state = path
 
     @classmethod
-    def open(cls, path: Path, *, is_ephemeral: bool = False) -> Self:
+    def open(cls, path: Path, *, announced_in: Path | None = None, is_ephemeral: bool = False) -> Self:
         """Take the directory, making it and its secrets if they are not there; all of it goes at the end if ephemeral.
 
         Raises:
@@ -69,10 +71,13 @@ class DataDirectory:
             DirectoryUnusable: it cannot be used as it is.
         """
         path = path.absolute()
+        announced_in = announced_in.absolute() if announced_in else path
         try:
             _make(path)
-            directory = cls(path, is_ephemeral=is_ephemeral)
+            _make(announced_in)
+            directory = cls(path, announced_in=announced_in, is_ephemeral=is_ephemeral)
             try:
+                directory._take()
                 directory._settle()
             except BaseException:
                 directory.close()
@@ -83,7 +88,7 @@ class DataDirectory:
 
     def close(self) -> None:
         """Let others have the directory; an ephemeral one is deleted."""
-        if self._is_ephemeral:
+        if self._is_ephemeral and self._is_ours:
             for folder in {self.server_state, self.path}:
                 shutil.rmtree(folder, ignore_errors=True)
         while self._locks:
@@ -101,6 +106,10 @@ class DataDirectory:
     def record(self, name: str) -> Path:
         """Return the file that remembers the process and the port of a child."""
         return self._own_folder("run") / f"{name}.json"
+
+    def records(self) -> list[Path]:
+        """Return the records of all children that ever were."""
+        return sorted(self._own_folder("run").glob("*.json"))
 
     def folder(self, name: str) -> Path:
         """Return a folder for a server that runs as the owner of the data directory."""
@@ -121,6 +130,11 @@ class DataDirectory:
             folder.mkdir(mode=0o700)
             give_to_owner_of_directory(folder)
         return folder
+
+    def _take(self) -> None:
+        for path in {self.path, self.announced_in}:
+            self._lock(path)
+        self._is_ours = True
 
     def _lock(self, path: Path) -> None:
         """Take the lock for the life of this process and write into it who we are, for others to read."""

@@ -143,4 +143,4 @@ class PostgresServer(Child):
         finally:
             stop_together([(process, [StopStep(signal.SIGKILL, 5)])])
         if code != 0:
-            raise ServerDidNotStart(self._explain(f"could not make its cluster ({Path(command[0]).name}: {code})"))
+            raise ServerDidNotStart(self.explain(f"could not make its cluster ({Path(command[0]).name}: {code})"))

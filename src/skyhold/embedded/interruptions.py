@@ -1,0 +1,66 @@
+"""How a person or the machine asks a running program to stop. Decides nothing about what stopping means."""
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LONGEST_SLEEP_SECONDS = 0.05
+# Some wrappers pass on a Ctrl-C that the terminal has sent us already: that is no second wish.
+_SAME_WISH_SECONDS = 1.0
+
+
+class StopRequested(Exception):
+    """Leave whatever is being waited for: someone wants us to stop."""
+
+
+class Interruptions:
+    """The signals that ask to stop, noted while the block runs and obeyed only where the program pauses.
+
+    So no step, such as writing a file or starting a process, is ever cut in two.
+    """
+
+    def __init__(self) -> None:
+        self.first: signal.Signals | None = None
+        self._first_at = 0.0
+        self._is_hurried = False
+        self._handlers_before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        self._handlers_before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            StopRequested: someone asked to stop, before or meanwhile.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            if self.first is not None:
+                raise StopRequested
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+
+    def is_hurried(self) -> bool:
+        """Tell whether someone asked a second time, and so will not wait for a gentle end."""
+        return self._is_hurried
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = signal.Signals(number)
+            self._first_at = now
+        elif now - self._first_at > _SAME_WISH_SECONDS:
+            self._is_hurried = True

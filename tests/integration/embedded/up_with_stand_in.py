@@ -1,0 +1,15 @@
+"""`skyhold up` with a stand-in for Skyhold's own processes, as a program for tests to start and to kill."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from skyhold.cli.up import up
+from skyhold.embedded import stack
+
+if __name__ == "__main__":
+    program = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+    setattr(stack, "StackOptions", partial(stack.StackOptions, program=program))  # noqa: B010 - a class, so mypy objects
+    typer.run(up)
