@@ -105,10 +105,15 @@ class ReserveSeats:
 
 @dataclass(frozen=True)
 class UpdateSeatSelection:
-    """Give the order exactly these seats and its full time again."""
+    """Give the order exactly these seats and its full time again.
+
+    `held` are the seats it has until then and `hold_seconds` its full time: both for the seat locks alone.
+    """
 
     step: Step
     flight_id: str
+    held: tuple[str, ...]
+    hold_seconds: float
     seats: tuple[str, ...]
     give_up_at: datetime | None = None
 

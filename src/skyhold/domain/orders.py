@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from skyhold.domain.errors import OrderChanged, TooManyChanges
-from skyhold.domain.holds import Hold, longest_payment
+from skyhold.domain.holds import longest_payment
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 
 MAX_CHANGES = 200
@@ -146,37 +146,30 @@ class Order:
     reference: str | None = None
     policy: Policy = field(default_factory=Policy)
 
-    @property
-    def hold(self) -> Hold:
-        """The clock of an order whose seats have been held."""
-        if self.expires_at is None or self.max_expires_at is None:
-            raise ValueError("the seats of this order were never held")
-        return Hold(self.expires_at, self.max_expires_at)
-
 
 def is_order_id(text: object) -> bool:
     """Say whether an order can have this id at all."""
     return isinstance(text, str) and _ORDER_ID.fullmatch(text) is not None
 
 
-def require_version(order: Order, version: int | None) -> None:
+def require_version(version: int, *, wanted: int | None) -> None:
     """Refuse a command that was meant for other seats than the order has.
 
     Raises:
-        OrderChanged: a version was named and the order has another.
+        OrderChanged: a version was wanted and the order has another.
     """
-    if version is not None and version != order.version:
+    if wanted is not None and wanted != version:
         raise OrderChanged
 
 
-def require_changes_left(order: Order) -> None:
+def require_changes_left(changes: int, policy: Policy) -> None:
     """Refuse a change of seats beyond those that the order's policy allows.
 
     Raises:
         TooManyChanges: they are used up.
     """
-    if order.changes >= order.policy.max_changes:
-        raise TooManyChanges(limit=order.policy.max_changes)
+    if changes >= policy.max_changes:
+        raise TooManyChanges(limit=policy.max_changes)
 
 
 def new_reference() -> str:

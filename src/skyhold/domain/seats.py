@@ -50,6 +50,14 @@ class Claim:
         return bool(self.added or self.dropped)
 
 
+@dataclass(frozen=True)
+class LockAttempt:
+    """How an attempt to lock seats went: refused by another order's lock, or the seats whose locks are new."""
+
+    is_contended: bool = False
+    fresh: frozenset[str] = frozenset()
+
+
 def seat_position(seat_id: str) -> tuple[int, str]:
     """Return row and letter, by which seats are sorted for people: 2A before 12A."""
     match = _SEAT_ID.fullmatch(seat_id)

@@ -1,0 +1,115 @@
+"""Payment: one attempt a run, the closing of a payment whose outcome is unknown, refunds that are due.
+
+Temporal's retry policy waits between attempts and runs again what a crash cut off; the ledger counts verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from skyhold.domain.payments import PaymentVerdict
+from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, RefundPayment, ValidatePayment
+from skyhold.payments.gateway import ChargeResult, GatewayError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from skyhold.payments.gateway import PaymentGateway
+    from skyhold.stores.payments import Charge, PaymentStore
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class PaymentActivities:
+    """Asks the gateway, shuts it out, pays back."""
+
+    def __init__(self, payments: PaymentStore, gateway: PaymentGateway) -> None:
+        self.payments = payments
+        self.gateway = gateway
+
+    @activity.defn(name="ValidatePayment")
+    async def validate_payment(self, ask: ValidatePayment) -> Answer:
+        """Ask the gateway once for the order's total, and count its verdict.
+
+        The answer is done when the money was taken, refused when it never will be, stale when the order moved on.
+
+        Raises:
+            ApplicationError: the attempt came to an error or a time-out and another one is left.
+        """
+        async with _heartbeats():
+            answer, charge = await self.payments.open_attempt(ask)
+            if charge is None or answer.order is None:
+                return answer
+            if charge.attempt > 1:
+                await _tell_own_workflow(charge.attempt)
+            verdict = await self._ask_gateway(ask, charge, answer.order.policy.payment_limit)
+            if verdict is None:
+                return Answer(Outcome.STALE, order=answer.order)
+            answer = await self.payments.record_verdict(ask, charge.attempt, verdict)
+        if answer.outcome is Outcome.OPEN:
+            raise ApplicationError(
+                f"payment attempt {charge.attempt}: {verdict.value}",
+                {"attempt": charge.attempt, "verdict": verdict.value},
+                type="PaymentAttemptFailed",
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        return answer
+
+    @activity.defn(name="ClosePayment")
+    async def close_payment(self, ask: ClosePayment) -> Answer:
+        """Make the gateway show the capture or refuse every later charge, and write down which it was."""
+        answer, charge = await self.payments.open_close(ask)
+        if charge is None:
+            return answer
+        return await self.payments.record_close(ask, is_captured=await self.gateway.close(charge.key))
+
+    @activity.defn(name="RefundPayment")
+    async def refund_payment(self, ask: RefundPayment) -> None:
+        """Give back what the ledger says is due; once, however often it is run."""
+        if charge := await self.payments.refund_due(ask.order_id):
+            await self.gateway.refund(charge.key)
+            await self.payments.record_refund(ask.order_id)
+
+    async def _ask_gateway(self, ask: ValidatePayment, charge: Charge, limit: timedelta) -> PaymentVerdict | None:
+        """Return the verdict, or None if a later step closed the key: this run is late, and that is no verdict."""
+        asked = self.gateway.charge(charge.key, charge.amount_cents, charge.currency, ask.code)
+        try:
+            result = await asyncio.wait_for(asked, limit.total_seconds())
+        except TimeoutError:
+            return PaymentVerdict.TIMEOUT
+        except GatewayError:
+            return PaymentVerdict.ERROR
+        return None if result is ChargeResult.CLOSED else PaymentVerdict(result.value)
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Let Temporal see that this process lives, so that a dead one is noticed within the heartbeat time-out."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _tell_own_workflow(attempt: int) -> None:
+    """Let the query say which attempt is under way; from the second on, so that the usual payment costs no message."""
+    info = activity.info()
+    if info.workflow_id is None:
+        return
+    # What the customer reads comes from the ledger: a signal that is lost costs nothing but the query's number.
+    with contextlib.suppress(Exception):
+        handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+        await handle.signal(PAYMENT_ATTEMPT, attempt)

@@ -1,0 +1,97 @@
+"""Seat reservation: seat locks around one transaction of the ledger, which decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from skyhold.domain.flights import canonical_flight_id
+from skyhold.domain.holds import LOCK_MARGIN
+from skyhold.domain.orders import Policy
+from skyhold.domain.seats import LockAttempt
+from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReleaseSeats, ReserveSeats, UpdateSeatSelection
+
+if TYPE_CHECKING:
+    from skyhold.stores.seat_locks import SeatLocks
+    from skyhold.stores.seats import SeatStore
+
+
+class SeatActivities:
+    """Holds seats, changes them, holds them longer, and lets them go."""
+
+    def __init__(self, seats: SeatStore, locks: SeatLocks, *, policy: Policy, namespace_id: str) -> None:
+        self.seats = seats
+        self.locks = locks
+        self.policy = policy
+        self.namespace_id = namespace_id
+
+    @activity.defn(name="ReserveSeats")
+    async def reserve_seats(self, ask: ReserveSeats) -> Answer:
+        """Make the order and hold its seats under today's policy, or leave it FAILED without seats."""
+        flight_id = canonical_flight_id(ask.flight_id)
+        claim = _LockedClaim(flight_id, ask.seats, ask.step.order_id, self.policy.hold_time + LOCK_MARGIN)
+        attempt = await self._lock(claim)
+        answer = await self.seats.reserve(
+            ask,
+            flight_id=flight_id,
+            policy=self.policy,
+            namespace_id=self.namespace_id,
+            is_contended=attempt.is_contended,
+        )
+        await self._settle(claim, attempt, answer)
+        return answer
+
+    @activity.defn(name="UpdateSeatSelection")
+    async def update_seat_selection(self, ask: UpdateSeatSelection) -> Answer:
+        """Give the order exactly these seats and its full time, or leave both as they were."""
+        ttl = timedelta(seconds=ask.hold_seconds) + LOCK_MARGIN
+        claim = _LockedClaim(ask.flight_id, ask.seats, ask.step.order_id, ttl)
+        attempt = await self._lock(claim)
+        answer = await self.seats.update_selection(ask, is_contended=attempt.is_contended)
+        await self._settle(claim, attempt, answer)
+        if answer.outcome is Outcome.DONE:
+            await self.locks.release(ask.flight_id, set(ask.held).difference(ask.seats), ask.step.order_id)
+        return answer
+
+    @activity.defn(name="RefreshSeatLocks")
+    async def refresh_seat_locks(self, ask: RefreshSeatLocks) -> Answer:
+        """Accept a payment: the clock stands still, hold and locks outlast the longest payment."""
+        answer = await self.seats.begin_payment(ask)
+        order = answer.order
+        if answer.outcome is Outcome.DONE and order is not None and order.flight_id is not None:
+            await self.locks.extend(order.flight_id, order.seats, order.id, order.policy.longest_payment + LOCK_MARGIN)
+        return answer
+
+    @activity.defn(name="ReleaseSeats")
+    async def release_seats(self, ask: ReleaseSeats) -> None:
+        """Remove the seat locks of an order that ended without its seats."""
+        await self.locks.release(ask.flight_id, ask.seats, ask.order_id)
+
+    async def _lock(self, claim: _LockedClaim) -> LockAttempt:
+        if claim.flight_id is None:
+            return LockAttempt()
+        return await self.locks.acquire(claim.flight_id, claim.seats, claim.order_id, claim.ttl)
+
+    async def _settle(self, claim: _LockedClaim, attempt: LockAttempt, answer: Answer) -> None:
+        """Make the locks follow what the ledger decided: it knows which of the seats the order holds."""
+        if claim.flight_id is None:
+            return
+        if answer.outcome is Outcome.DONE:
+            if attempt.is_contended:
+                await self.locks.assign(claim.flight_id, claim.seats, claim.order_id, claim.ttl)
+            return
+        held = answer.order.seats if answer.order and not answer.order.status.is_terminal else ()
+        # A run that is late removes only what it added itself: a later step may have locked the rest by now.
+        own = claim.seats if answer.outcome is Outcome.REFUSED else attempt.fresh
+        await self.locks.release(claim.flight_id, set(own).difference(held), claim.order_id)
+
+
+@dataclass(frozen=True)
+class _LockedClaim:
+    flight_id: str | None
+    seats: tuple[str, ...]
+    order_id: str
+    ttl: timedelta

@@ -1,0 +1,133 @@
+"""The simulated gateway: it keeps its own books in its own table, takes its time, and fails as often as it is told to.
+
+`00000` is always declined and `99999` always approved, both at once; every other code takes the configured time and
+fails, retryably, at the configured rate. What was decided under a key stays decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from skyhold.domain.payments import PaymentCode
+from skyhold.payments.gateway import ChargeResult, GatewayError, StatementLine
+
+ALWAYS_DECLINED = PaymentCode("00000")
+ALWAYS_APPROVED = PaymentCode("99999")
+
+_ASK = """
+INSERT INTO gateway_statement (key, state, asked) VALUES ($1, 'asked', 1)
+ON CONFLICT (key) DO UPDATE SET asked = gateway_statement.asked + 1
+RETURNING state
+"""
+
+_CAPTURE = """
+UPDATE gateway_statement
+SET state = 'captured', amount_cents = $2, currency = $3, captures = captures + 1, updated_at = clock_timestamp()
+WHERE key = $1 AND state = 'asked'
+"""
+
+_DECLINE = (
+    "UPDATE gateway_statement SET state = 'declined', updated_at = clock_timestamp() WHERE key = $1 AND state = 'asked'"
+)
+
+_STATE = "SELECT state FROM gateway_statement WHERE key = $1"
+
+_CLOSE = """
+INSERT INTO gateway_statement (key, state) VALUES ($1, 'closed')
+ON CONFLICT (key) DO UPDATE SET
+    state = CASE WHEN gateway_statement.state IN ('asked', 'declined') THEN 'closed' ELSE gateway_statement.state END,
+    updated_at = clock_timestamp()
+RETURNING state
+"""
+
+_REFUND = """
+UPDATE gateway_statement SET state = 'refunded', refunds = refunds + 1, updated_at = clock_timestamp()
+WHERE key = $1 AND state = 'captured'
+"""
+
+_STATEMENT = """
+SELECT key, state, amount_cents, captures, refunds FROM gateway_statement
+WHERE ($1::uuid[] IS NULL AND captures > 0) OR key = ANY($1) ORDER BY key LIMIT $2
+"""
+
+_RESULTS = {"captured": ChargeResult.APPROVED, "declined": ChargeResult.DECLINED}
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How long the gateway takes and how often it fails."""
+
+    latency: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=8))
+    failure_rate: float = 0.15
+
+    def draw(self, code: PaymentCode) -> tuple[float, bool]:
+        """Return the seconds that this charge takes, and whether it fails."""
+        if code in (ALWAYS_DECLINED, ALWAYS_APPROVED):
+            return 0.0, False
+        shortest, longest = (bound.total_seconds() for bound in self.latency)
+        return random.uniform(shortest, longest), random.random() < self.failure_rate
+
+
+class SimulatedGateway:
+    """A gateway with books of its own, that goes on working when the caller has stopped waiting."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], behaviour: Behaviour) -> None:
+        self.pool = pool
+        self.behaviour = behaviour
+        self._under_way: set[asyncio.Task[ChargeResult]] = set()
+
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+        """Take the money once under this key, after a while, or fail retryably.
+
+        Raises:
+            GatewayError: the dice said so; nothing was captured by this asking.
+        """
+        task = asyncio.create_task(self._charge(key, amount_cents, currency, code))
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def close(self, key: uuid.UUID) -> bool:
+        """Say whether the key has a capture; if not, refuse every charge under it from now on."""
+        return str(await self.pool.fetchval(_CLOSE, key)) == "captured"
+
+    async def refund(self, key: uuid.UUID) -> None:
+        """Give a capture back, once."""
+        await self.pool.execute(_REFUND, key)
+
+    async def statement(self, keys: Sequence[uuid.UUID] | None = None, *, limit: int = 10_000) -> list[StatementLine]:
+        """Return what the books say of these keys, or of all that moved money."""
+        rows = await self.pool.fetch(_STATEMENT, list(keys) if keys is not None else None, limit)
+        return [StatementLine(**dict(row)) for row in rows]
+
+    async def stop(self) -> None:
+        """Forget the charges under way, as a gateway that goes down would."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+        state = await self.pool.fetchval(_ASK, key)
+        if state == "asked":
+            seconds, fails = self.behaviour.draw(code)
+            await asyncio.sleep(seconds)
+            if fails:
+                raise GatewayError("the simulated gateway failed, as it does now and then")
+            if code == ALWAYS_DECLINED:
+                await self.pool.execute(_DECLINE, key)
+            else:
+                await self.pool.execute(_CAPTURE, key, amount_cents, currency)
+            state = await self.pool.fetchval(_STATE, key)
+        return _RESULTS.get(str(state), ChargeResult.CLOSED)
+
+    def _finished(self, task: asyncio.Task[ChargeResult]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # Looked at, so that a charge that nobody waits for any more fails in silence.

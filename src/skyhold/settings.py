@@ -1,0 +1,111 @@
+"""The settings, read once at the edge from the environment; a bad value stops the program with one clear line."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from skyhold.domain.orders import Policy
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+
+
+class BadSettingError(Exception):
+    """A setting has a value that cannot be meant; the message names it and says what would be right."""
+
+
+def parse_duration(text: Any) -> timedelta:
+    """Return the duration that a text such as `15m`, `10s`, `1m30s` or `200ms` means.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or not any(match.groups()):
+        raise ValueError("must be a duration such as 15m, 10s or 1m30s")
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+
+
+def parse_latency(text: Any) -> tuple[timedelta, timedelta]:
+    """Return the shortest and the longest duration that a text such as `1s-8s` or `0s` means.
+
+    Raises:
+        ValueError: the text is no duration or two, the shorter one first.
+    """
+    if isinstance(text, tuple):
+        return text
+    bounds = [parse_duration(part) for part in str(text).split("-")]
+    if len(bounds) > 2 or bounds[0] > bounds[-1]:  # noqa: PLR2004 - two bounds
+        raise ValueError("must be a duration, or two joined by - with the shorter one first, such as 1s-8s")
+    return bounds[0], bounds[-1]
+
+
+def _positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return duration
+
+
+def _positive_duration(text: Any) -> timedelta:
+    return _positive(parse_duration(text))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
+Latency = Annotated[tuple[timedelta, timedelta], BeforeValidator(parse_latency)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set (product.md, section 7), with its default. Temporal's own are read by its SDK."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, hide_input_in_errors=True, extra="ignore")
+
+    server_host: str = "127.0.0.1"
+    server_port: int = Field(default=8080, ge=0, le=65535)
+    database_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+    temporal_task_queue: str = Field(default="booking-queue", min_length=1)
+    seat_reservation_timeout: Duration = timedelta(minutes=15)
+    hold_max_lifetime: Duration = timedelta(hours=2)
+    max_seats_per_order: int = Field(default=9, ge=1, le=60)
+    max_holds_per_guest: int = Field(default=5, ge=1)
+    payment_validation_timeout: Duration = timedelta(seconds=10)
+    payment_max_retries: int = Field(default=3, ge=1, le=20)
+    payment_failure_rate: float = Field(default=0.15, ge=0.0, le=1.0)
+    payment_simulated_latency: Latency = (timedelta(seconds=1), timedelta(seconds=8))
+    workflow_sandbox: bool = False
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def policy(self) -> Policy:
+        """Return what orders that begin now will keep."""
+        return Policy(
+            hold_seconds=self.seat_reservation_timeout.total_seconds(),
+            max_lifetime_seconds=self.hold_max_lifetime.total_seconds(),
+            max_seats=self.max_seats_per_order,
+            max_holds=self.max_holds_per_guest,
+            payment_limit_seconds=self.payment_validation_timeout.total_seconds(),
+            payment_attempts=self.payment_max_retries,
+        )
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises:
+        BadSettingError: a value cannot be meant. The value itself is not repeated: it may be a password.
+    """
+    try:
+        return Settings()
+    except ValidationError as bad:
+        first = bad.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]).upper()
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadSettingError(f"{name}: {message[:1].lower()}{message[1:]}") from None

@@ -1,0 +1,229 @@
+"""The one door through which an order changes: each command is judged once, at its place, for its own chain.
+
+`Ledger.change` is the fence of product.md, section 3, "Late, twice, elsewhere". It takes the order's row, compares
+chain and step, lets a rule decide, writes order and answer together, and returns the order as the ledger now has it.
+What a command means for seats and payments stands in the stores beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from skyhold.domain.errors import OrderIdTaken, SkyholdError
+from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
+from skyhold.domain.payments import PaymentState, PaymentVerdict
+from skyhold.domain.seats import sort_seats
+from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
+from skyhold.stores.postgres import Connection, Pool
+
+_ORDER = """
+    o.*, coalesce(p.state, 'open') AS payment_state,
+    extract(epoch FROM o.expires_at - clock_timestamp())::float8 AS left_seconds,
+    ARRAY(SELECT seat_id FROM order_seats WHERE order_id = o.id) AS seats,
+    (SELECT verdict FROM payment_attempts WHERE order_id = o.id AND verdict IS NOT NULL
+     ORDER BY attempt DESC LIMIT 1) AS last_verdict
+"""
+
+# The clock is read above the row lock, so it tells the time after the wait for it, not before.
+_LOCK_ORDER = """
+WITH locked AS MATERIALIZED (SELECT * FROM orders WHERE id = $1 FOR UPDATE)
+SELECT *, clock_timestamp() AS now FROM locked
+"""
+
+_READ_ORDER = f"SELECT {_ORDER} FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE o.id = $1"  # noqa: S608
+
+_WRITE_ORDER = f"""
+WITH written AS (
+    UPDATE orders SET
+        step = $2, mark = $3, answer = $4, updated_at = clock_timestamp(),
+        status = coalesce($5, status),
+        expires_at = coalesce($6, expires_at),
+        max_expires_at = coalesce($7, max_expires_at),
+        total_price_cents = coalesce($8, total_price_cents),
+        version = version + $9,
+        changes = changes + $10,
+        payment_attempts = coalesce($11, payment_attempts),
+        failure_code = $12,
+        failure_reason = $13,
+        reference = coalesce($14, reference),
+        confirmed_at = CASE WHEN $5 = 'CONFIRMED' THEN clock_timestamp() ELSE confirmed_at END
+    WHERE id = $1 RETURNING *)
+SELECT {_ORDER} FROM written o LEFT JOIN payments p ON p.order_id = o.id
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is asked of an order: its name, the statuses it is legal in, the arguments that make it what it is.
+
+    `amends` is the second half of a payment step: it is legal only while the first half has left the step open.
+    """
+
+    name: str
+    legal: frozenset[OrderStatus]
+    arguments: tuple[Any, ...] = ()
+    amends: bool = False
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the rule decided: the outcome, and those values of the order that become others."""
+
+    outcome: Outcome = Outcome.DONE
+    refusal: SkyholdError | None = None
+    status: OrderStatus | None = None
+    expires_at: datetime | None = None
+    max_expires_at: datetime | None = None
+    total_cents: int | None = None
+    has_new_seats: bool = False
+    is_change: bool = False
+    payment_attempts: int | None = None
+    failure_code: FailureCode | None = None
+    failure_reason: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What an order's row is made with, should it not exist."""
+
+    flight_id: str | None
+    policy: Policy
+    namespace_id: str
+    guest_hash: str | None
+
+
+@dataclass(frozen=True)
+class LockedOrder:
+    """The order's row while its lock is ours, and PostgreSQL's time since it is."""
+
+    row: asyncpg.Record
+    policy: Policy
+    now: datetime
+
+    @property
+    def id(self) -> str:
+        """The order's id."""
+        return str(self.row["id"])
+
+    @property
+    def status(self) -> OrderStatus:
+        """The order's status before the command."""
+        return OrderStatus(self.row["status"])
+
+
+Rule = Callable[[Connection, LockedOrder], Awaitable[Ruling]]
+
+
+class Ledger:
+    """PostgreSQL as the place where every command of an order is decided."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def change(self, step: Step, command: Command, rule: Rule, *, birth: Birth | None = None) -> Answer:
+        """Judge the command as this step of its order, in one transaction, and return the answer with the order.
+
+        The rule runs only at `orders.step = step - 1` and a legal status. It judges before it writes: a refusal that it
+        raises is stored as the step's answer, and nothing else. The same step with the same fingerprint gets the stored
+        answer, or is judged again if that left it open; any other finds the ledger elsewhere and is stale. `birth` lets
+        the first step make the row.
+        """
+        mark = fingerprint(command.name, *command.arguments)
+        async with self.pool.acquire() as connection, connection.transaction():
+            if birth is not None:
+                await _give_birth(connection, step, birth)
+            row = await connection.fetchrow(_LOCK_ORDER, step.order_id)
+            if row is None or row["chain"] != step.chain:
+                return Answer(Outcome.TAKEN, Refusal.of(OrderIdTaken()))
+            if row["step"] == step.number and row["mark"] == mark:
+                stored = _stored_answer(row["answer"])
+                if stored.outcome is not Outcome.OPEN:
+                    return Answer(stored.outcome, stored.refusal, await _read(connection, step.order_id))
+            elif command.amends or row["step"] != step.number - 1 or row["status"] not in command.legal:
+                return Answer(Outcome.STALE, order=await _read(connection, step.order_id))
+            locked = LockedOrder(row, Policy(**row["policy"]), row["now"])
+            try:
+                ruling = await rule(connection, locked)
+            except SkyholdError as refusal:
+                ruling = Ruling(Outcome.REFUSED, refusal)
+            return await _write(connection, step, mark, ruling)
+
+
+async def _give_birth(connection: Connection, step: Step, birth: Birth) -> None:
+    await connection.execute(
+        """INSERT INTO orders (id, workflow_id, chain, namespace_id, flight_id, currency, status, policy, guest_hash)
+           VALUES ($1, $2, $3, $4, (SELECT id FROM flights WHERE id = $5), (SELECT currency FROM flights WHERE id = $5),
+                   'CREATED', $6, $7)
+           ON CONFLICT (id) DO NOTHING""",
+        step.order_id,
+        step.workflow_id,
+        step.chain,
+        birth.namespace_id,
+        birth.flight_id,
+        asdict(birth.policy),
+        birth.guest_hash,
+    )
+
+
+async def _write(connection: Connection, step: Step, mark: str, ruling: Ruling) -> Answer:
+    refusal = Refusal.of(ruling.refusal) if ruling.refusal else None
+    row = await connection.fetchrow(
+        _WRITE_ORDER,
+        step.order_id,
+        step.number,
+        mark,
+        asdict(Answer(ruling.outcome, refusal)),
+        ruling.status,
+        ruling.expires_at,
+        ruling.max_expires_at,
+        ruling.total_cents,
+        int(ruling.has_new_seats),
+        int(ruling.is_change),
+        ruling.payment_attempts,
+        ruling.failure_code,
+        ruling.failure_reason,
+        ruling.reference,
+    )
+    return Answer(ruling.outcome, refusal, order_of(row))
+
+
+async def _read(connection: Connection, order_id: str) -> Order:
+    return order_of(await connection.fetchrow(_READ_ORDER, order_id))
+
+
+def _stored_answer(answer: dict[str, Any]) -> Answer:
+    refusal = answer["refusal"]
+    return Answer(Outcome(answer["outcome"]), Refusal(**refusal) if refusal else None)
+
+
+def order_of(row: asyncpg.Record | None) -> Order:
+    """Return the order that a row of the ledger tells of."""
+    if row is None:
+        raise LookupError("an order that was just read is gone")
+    return Order(
+        id=row["id"],
+        status=OrderStatus(row["status"]),
+        step=row["step"],
+        version=row["version"],
+        flight_id=str(row["flight_id"]) if row["flight_id"] else None,
+        seats=sort_seats(row["seats"]),
+        total_cents=row["total_price_cents"],
+        currency=row["currency"],
+        expires_at=row["expires_at"],
+        max_expires_at=row["max_expires_at"],
+        left_seconds=row["left_seconds"] or 0.0,
+        changes=row["changes"],
+        payment=PaymentState(row["payment_state"]),
+        payment_attempts=row["payment_attempts"],
+        last_verdict=PaymentVerdict(row["last_verdict"]) if row["last_verdict"] else None,
+        failure_code=FailureCode(row["failure_code"]) if row["failure_code"] else None,
+        failure_reason=row["failure_reason"],
+        reference=row["reference"],
+        policy=Policy(**row["policy"]),
+    )

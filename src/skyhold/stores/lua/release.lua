@@ -1,0 +1,8 @@
+-- Remove the order's locks; locks of others stay. KEYS: the locks. ARGV: the order's id. Returns how many went.
+local gone = 0
+for _, lock in ipairs(KEYS) do
+    if redis.call('GET', lock) == ARGV[1] then
+        gone = gone + redis.call('DEL', lock)
+    end
+end
+return gone

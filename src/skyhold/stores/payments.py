@@ -1,0 +1,132 @@
+"""Where the money of an order is: attempts with their verdicts, captures, closed keys, refunds due and made.
+
+Asking the gateway and closing its key are one step in two transactions each: the first opens the step before the
+gateway is asked, the second closes it while it is still open. So a late run can record nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from skyhold.domain.orders import PAYING, OrderStatus
+from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
+from skyhold.messages import Answer, ClosePayment, Outcome, ValidatePayment
+from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
+from skyhold.stores.postgres import Connection, Pool
+
+_PROCESSING = frozenset({OrderStatus.PAYMENT_PROCESSING})
+
+_START_ATTEMPT = """
+WITH asked AS (INSERT INTO payments (order_id, state) VALUES ($1, 'open') ON CONFLICT DO NOTHING)
+INSERT INTO payment_attempts (order_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+
+_DECIDE_ATTEMPT = """
+UPDATE payment_attempts SET verdict = $3, decided_at = clock_timestamp()
+WHERE order_id = $1 AND attempt = $2 AND verdict IS NULL RETURNING true
+"""
+
+_SETTLE = """
+INSERT INTO payments (order_id, state, captured_cents) VALUES ($1, $2, $3)
+ON CONFLICT (order_id) DO UPDATE
+SET state = excluded.state, captured_cents = excluded.captured_cents, updated_at = clock_timestamp()
+"""
+
+_REFUND_DUE = """
+SELECT o.payment_key, p.captured_cents, o.currency FROM payments p JOIN orders o ON o.id = p.order_id
+WHERE p.order_id = $1 AND p.state = 'refund_due' AND o.status IN ('FAILED', 'EXPIRED')
+"""
+
+_REFUNDED = """
+UPDATE payments SET state = 'refunded', refunded_cents = captured_cents, updated_at = clock_timestamp()
+WHERE order_id = $1 AND state = 'refund_due'
+"""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What the gateway is asked for: a sum of money under a key that is the same for all attempts of an order."""
+
+    key: uuid.UUID
+    amount_cents: int
+    currency: str
+    attempt: int = 0
+
+
+class PaymentStore:
+    """The ledger of payments."""
+
+    def __init__(self, ledger: Ledger, pool: Pool) -> None:
+        self.ledger = ledger
+        self.pool = pool
+
+    async def open_attempt(self, ask: ValidatePayment) -> tuple[Answer, Charge | None]:
+        """Open the payment, or its next attempt; the charge is given only if the gateway is to be asked."""
+        charge: Charge | None = None
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            nonlocal charge
+            charge = _charge_of(order, attempt=order.row["payment_attempts"] + 1)
+            await connection.execute(_START_ATTEMPT, order.id, charge.attempt)
+            return Ruling(Outcome.OPEN, status=OrderStatus.PAYMENT_PROCESSING)
+
+        legal = frozenset({OrderStatus.PAYMENT_PENDING})
+        answer = await self.ledger.change(ask.step, Command("ValidatePayment", legal), rule)
+        return answer, charge
+
+    async def record_verdict(self, ask: ValidatePayment, attempt: int, verdict: PaymentVerdict) -> Answer:
+        """Write one verdict; one that decides closes the step, another leaves it open for the next attempt.
+
+        Of two runs of one attempt the later one's verdict is not counted; a capture that it found is one all the same.
+        """
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            is_counted = await connection.fetchval(_DECIDE_ATTEMPT, order.id, attempt, verdict) is True
+            verdicts = order.row["payment_attempts"] + int(is_counted)
+            if verdict is PaymentVerdict.APPROVED:
+                await connection.execute(_SETTLE, order.id, PaymentState.CAPTURED, order.row["total_price_cents"])
+                return Ruling(payment_attempts=verdicts)
+            refusal = refusal_of(verdict, verdicts=verdicts, max_attempts=order.policy.payment_attempts)
+            return Ruling(Outcome.REFUSED if refusal else Outcome.OPEN, refusal, payment_attempts=verdicts)
+
+        return await self.ledger.change(ask.step, Command("ValidatePayment", _PROCESSING, amends=True), rule)
+
+    async def open_close(self, ask: ClosePayment) -> tuple[Answer, Charge | None]:
+        """Open the closing: from here on no run of `ValidatePayment` can record anything."""
+        charge: Charge | None = None
+
+        async def rule(_: Connection, order: LockedOrder) -> Ruling:
+            nonlocal charge
+            charge = _charge_of(order)
+            return Ruling(Outcome.OPEN)
+
+        answer = await self.ledger.change(ask.step, Command("ClosePayment", PAYING), rule)
+        return answer, charge
+
+    async def record_close(self, ask: ClosePayment, *, is_captured: bool) -> Answer:
+        """Write down what the gateway said of the key: captured once and for all, or closed once and for all."""
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            if is_captured and order.status is OrderStatus.PAYMENT_PENDING:
+                raise RuntimeError("the gateway shows a capture that nobody asked for")
+            state, cents = (
+                (PaymentState.CAPTURED, order.row["total_price_cents"]) if is_captured else (PaymentState.CLOSED, 0)
+            )
+            await connection.execute(_SETTLE, order.id, state, cents)
+            return Ruling()
+
+        return await self.ledger.change(ask.step, Command("ClosePayment", PAYING, amends=True), rule)
+
+    async def refund_due(self, order_id: str) -> Charge | None:
+        """Return the money that must be given back, if the order has ended without its seats and some is due."""
+        row = await self.pool.fetchrow(_REFUND_DUE, order_id)
+        return Charge(row["payment_key"], row["captured_cents"], row["currency"]) if row else None
+
+    async def record_refund(self, order_id: str) -> None:
+        """Write down that the money was given back; the second time it changes nothing."""
+        await self.pool.execute(_REFUNDED, order_id)
+
+
+def _charge_of(order: LockedOrder, *, attempt: int = 0) -> Charge:
+    return Charge(order.row["payment_key"], order.row["total_price_cents"], order.row["currency"], attempt)

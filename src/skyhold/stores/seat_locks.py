@@ -1,0 +1,116 @@
+"""Seat locks in Redis: they keep losers of a contended seat away from PostgreSQL's row locks, no more.
+
+A refusal is a hint that PostgreSQL confirms; an absent Redis is no obstacle, only slower for losers, and is said once
+when it goes and once when it is back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Iterable
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from skyhold.domain.seats import LockAttempt
+
+SOCKET_TIMEOUT = 0.5
+PAUSE_SECONDS = 1.0
+"""How long Redis is left alone after it did not answer: its absence costs a time-out a second, not one a call."""
+
+_log = structlog.get_logger(__name__)
+
+
+def open_redis(url: str) -> Redis:
+    """Return a client whose calls end within a second; a connection that a restart broke is tried anew, once."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=SOCKET_TIMEOUT,
+        socket_connect_timeout=SOCKET_TIMEOUT,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def lock_name(flight_id: str, seat_id: str) -> str:
+    """Return the lock's key; the braces are Redis's hash tag, which keeps a flight's locks on one node of a cluster."""
+    return f"seat:lock:{{{flight_id}}}:{seat_id}"
+
+
+class SeatLocks:
+    """The locks of seats, each with its order's id as the value and a time to live."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._acquire, self._extend, self._release = (
+            redis.register_script(files("skyhold.stores").joinpath("lua", f"{name}.lua").read_text())
+            for name in ("acquire", "extend", "release")
+        )
+        self._away_until = 0.0
+        self.is_away = False
+
+    async def acquire(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> LockAttempt:
+        """Lock all the seats for the order or none; without Redis nothing is locked and nothing contended."""
+        keys = _keys(flight_id, seats)
+        reply = await self._ask(lambda: self._acquire(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys)
+        if reply is None:
+            return LockAttempt()
+        won, *names = reply
+        return LockAttempt(fresh=frozenset(_seat_of(name) for name in names)) if won else LockAttempt(is_contended=True)
+
+    async def assign(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
+        """Give the locks to the order, whoever has them: PostgreSQL gave it the seats, so another's lock was wrong."""
+        keys = _keys(flight_id, seats)
+
+        async def set_all() -> None:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.set(key, order_id, px=_milliseconds(ttl))
+                await pipeline.execute()
+
+        await self._ask(set_all, empty=not keys)
+
+    async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
+        """Let the order's locks live at least this long from now."""
+        keys = _keys(flight_id, seats)
+        await self._ask(lambda: self._extend(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys)
+
+    async def release(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
+        """Remove the order's locks."""
+        keys = _keys(flight_id, seats)
+        await self._ask(lambda: self._release(keys=keys, args=[order_id]), empty=not keys)
+
+    async def _ask(self, call: Any, *, empty: bool) -> Any:
+        """Return Redis's reply, or None if there is nothing to ask or nobody to answer."""
+        if empty or time.monotonic() < self._away_until:
+            return None
+        try:
+            reply = await cast("Awaitable[Any]", call())
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away_until = time.monotonic() + PAUSE_SECONDS
+            if not self.is_away:
+                self.is_away = True
+                _log.warning("redis is away, booking goes on without seat locks", error=type(error).__name__)
+            return None
+        if self.is_away:
+            self.is_away = False
+            _log.info("redis is back")
+        return reply
+
+
+def _keys(flight_id: str, seats: Iterable[str]) -> list[str]:
+    return [lock_name(flight_id, seat) for seat in seats]
+
+
+def _seat_of(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _milliseconds(ttl: timedelta) -> int:
+    return max(1, int(ttl.total_seconds() * 1000))

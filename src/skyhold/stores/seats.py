@@ -1,0 +1,185 @@
+"""Claims of seats: the first hold, changes of it, and the longer hold of an order that is being paid.
+
+Row locks are taken in one order everywhere: the order's row, the guest's advisory lock, the seats by name.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from skyhold.domain.errors import FlightNotFound, GivenUp, HoldLimit, SkyholdError
+from skyhold.domain.flights import Flight, require_not_departed
+from skyhold.domain.holds import Hold, renew_hold, require_not_given_up, require_not_lapsed, start_hold
+from skyhold.domain.orders import (
+    FailureCode,
+    OrderStatus,
+    Policy,
+    require_changes_left,
+    require_version,
+)
+from skyhold.domain.seats import Claim, Seat, SeatStatus, plan_claim
+from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
+from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling
+from skyhold.stores.postgres import Connection
+
+_FLIGHT = "SELECT id, departs_at, currency FROM flights WHERE id = $1"
+
+_LOOK = """
+SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
+FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = s.seat_id
+WHERE s.flight_id = $1 AND (s.seat_id = ANY($2) OR s.order_id = $3)
+"""
+
+# The clock is read above the row locks: the latest of its readings was taken when all of them were ours.
+_LOCK = """
+WITH locked AS MATERIALIZED (
+    SELECT seat_id, status, order_id, price_cents FROM seats
+    WHERE flight_id = $1 AND (seat_id = ANY($2) OR order_id = $3) ORDER BY seat_id FOR UPDATE)
+SELECT l.seat_id, l.status, l.order_id, coalesce(k.price_cents, l.price_cents) AS price_cents, clock_timestamp() AS now
+FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = l.seat_id
+"""
+
+_SWAP = """
+WITH freed AS (
+    UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
+    WHERE flight_id = $2 AND seat_id = ANY($5)),
+forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id = ANY($5)),
+kept AS (UPDATE seats SET held_until = $6 WHERE flight_id = $2 AND seat_id = ANY($4)),
+claimed AS (
+    UPDATE seats SET status = 'reserved', order_id = $1, held_until = $6, version = version + 1
+    WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING seat_id, price_cents)
+INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
+"""
+
+_OPEN_ORDERS_OF_GUEST = """
+SELECT count(*) FROM orders
+WHERE guest_hash = $1 AND id <> $2 AND status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING')
+"""
+
+
+class SeatStore:
+    """The ledger's answers to who may have which seats."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    async def reserve(
+        self, ask: ReserveSeats, *, flight_id: str | None, policy: Policy, namespace_id: str, is_contended: bool
+    ) -> Answer:
+        """Make the order's row and hold its seats, or leave it FAILED without seats.
+
+        `is_contended` says that a seat lock was refused: then the seats are looked at before their rows are locked.
+        """
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            try:
+                return await self._hold(connection, order, ask, is_contended=is_contended)
+            except SkyholdError as refusal:
+                return Ruling(
+                    Outcome.REFUSED,
+                    refusal,
+                    status=OrderStatus.FAILED,
+                    failure_code=_failure_code_of(refusal),
+                    failure_reason=refusal.detail,
+                )
+
+        command = Command("ReserveSeats", frozenset({OrderStatus.CREATED}), (ask.flight_id, list(ask.seats)))
+        birth = Birth(flight_id, policy, namespace_id, ask.guest_hash)
+        return await self.ledger.change(ask.step, command, rule, birth=birth)
+
+    async def update_selection(self, ask: UpdateSeatSelection, *, is_contended: bool) -> Answer:
+        """Give the order exactly the seats asked for and its full time, or leave both as they were."""
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            hold = Hold(order.row["expires_at"], order.row["max_expires_at"])
+            require_not_given_up(ask.give_up_at, now=order.now)
+            require_not_lapsed(hold, now=order.now)
+            claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
+            require_not_given_up(ask.give_up_at, now=now)
+            require_not_lapsed(hold, now=now)
+            if not claim.is_change:
+                return Ruling()
+            require_changes_left(order.row["changes"], order.policy)
+            renewed = renew_hold(hold, now=now, hold_time=order.policy.hold_time)
+            await _swap(connection, order, claim, renewed.expires_at)
+            return Ruling(
+                expires_at=renewed.expires_at, total_cents=claim.total_cents, has_new_seats=True, is_change=True
+            )
+
+        command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), (list(ask.seats),))
+        return await self.ledger.change(ask.step, command, rule)
+
+    async def begin_payment(self, ask: RefreshSeatLocks) -> Answer:
+        """Stop the clock: PAYMENT_PENDING, and the seats held for as long as a payment can take."""
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            require_not_given_up(ask.give_up_at, now=order.now)
+            require_version(order.row["version"], wanted=ask.version)
+            held_until = order.now + order.policy.longest_payment
+            await connection.execute("UPDATE seats SET held_until = $2 WHERE order_id = $1", order.id, held_until)
+            return Ruling(status=OrderStatus.PAYMENT_PENDING)
+
+        command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (ask.version,))
+        return await self.ledger.change(ask.step, command, rule)
+
+    async def _hold(
+        self, connection: Connection, order: LockedOrder, ask: ReserveSeats, *, is_contended: bool
+    ) -> Ruling:
+        require_not_given_up(ask.give_up_at, now=order.now)
+        row = await connection.fetchrow(_FLIGHT, order.row["flight_id"])
+        if row is None:
+            raise FlightNotFound
+        flight = Flight(str(row["id"]), row["departs_at"], row["currency"])
+        require_not_departed(flight, now=order.now)
+        if ask.guest_hash is not None:
+            await _require_hold_left(connection, order, ask.guest_hash)
+        claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
+        require_not_given_up(ask.give_up_at, now=now)
+        require_not_departed(flight, now=now)
+        policy = order.policy
+        hold = start_hold(
+            now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=flight.departs_at
+        )
+        await _swap(connection, order, claim, hold.expires_at)
+        return Ruling(
+            status=OrderStatus.SEATS_RESERVED,
+            expires_at=hold.expires_at,
+            max_expires_at=hold.max_expires_at,
+            total_cents=claim.total_cents,
+            has_new_seats=True,
+        )
+
+
+async def _require_hold_left(connection: Connection, order: LockedOrder, guest_hash: str) -> None:
+    # Counted under a lock of the guest's: counted first and inserted after, twenty at once would all find room.
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", guest_hash)
+    if await connection.fetchval(_OPEN_ORDERS_OF_GUEST, guest_hash, order.id) >= order.policy.max_holds:
+        raise HoldLimit(limit=order.policy.max_holds)
+
+
+async def _plan(
+    connection: Connection, order: LockedOrder, wanted: Sequence[str], *, is_contended: bool
+) -> tuple[Claim, datetime]:
+    """Return what the claim means, and the time at which all its rows were locked."""
+    facts: tuple[uuid.UUID, list[str], str] = (order.row["flight_id"], list(wanted), order.id)
+    if is_contended:
+        # A seat lock's refusal is a hint: PostgreSQL confirms it here, and its row locks stay free for the holder.
+        _claim_of(await connection.fetch(_LOOK, *facts), order, wanted)
+    rows = await connection.fetch(_LOCK, *facts)
+    return _claim_of(rows, order, wanted), max((row["now"] for row in rows), default=order.now)
+
+
+def _claim_of(rows: Sequence[object], order: LockedOrder, wanted: Sequence[str]) -> Claim:
+    seats = (Seat(r["seat_id"], SeatStatus(r["status"]), r["order_id"], r["price_cents"]) for r in rows)  # type: ignore[index]
+    return plan_claim(order.id, wanted, seats, max_seats=order.policy.max_seats)
+
+
+async def _swap(connection: Connection, order: LockedOrder, claim: Claim, held_until: datetime) -> None:
+    seats = (list(claim.added), list(claim.kept), list(claim.dropped))
+    await connection.execute(_SWAP, order.id, order.row["flight_id"], *seats, held_until)
+
+
+def _failure_code_of(refusal: SkyholdError) -> FailureCode:
+    return FailureCode.INTERNAL if isinstance(refusal, GivenUp) else FailureCode(refusal.code)

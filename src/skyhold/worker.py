@@ -1,0 +1,80 @@
+"""The worker: which workflows and activities it runs on the booking queue, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from skyhold.activities.orders import OrderActivities
+from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.seats import SeatActivities
+from skyhold.workflows.booking import BookingWorkflow
+
+WORKFLOWS: tuple[type, ...] = (BookingWorkflow,)
+
+PASSED_THROUGH = (
+    "skyhold.domain",
+    "skyhold.messages",
+    "skyhold.activities",
+    "skyhold.payments",
+    "skyhold.workflows.inbox",
+    "skyhold.workflows.policies",
+    "skyhold.workflows.views",
+)
+"""Modules that the sandbox does not import anew: a class that were imported twice would not be equal to itself."""
+
+STICKY_TIMEOUT = timedelta(seconds=0.5)
+"""How long an order waits for a worker that died before another one takes it (product.md, section 3, The clock)."""
+
+GRACEFUL_SHUTDOWN = timedelta(seconds=3)
+
+
+def activities_of(
+    seats: SeatActivities, payments: PaymentActivities, orders: OrderActivities
+) -> list[Callable[..., Any]]:
+    """Return every activity, in the order of the table in product.md, section 3."""
+    return [
+        seats.reserve_seats,
+        seats.update_seat_selection,
+        seats.refresh_seat_locks,
+        seats.release_seats,
+        payments.validate_payment,
+        payments.close_payment,
+        payments.refund_payment,
+        orders.confirm_order,
+        orders.fail_order,
+        orders.expire_order,
+    ]
+
+
+def workflow_runner(*, is_sandboxed: bool) -> WorkflowRunner:
+    """Return how workflow code is run: in the sandbox, which finds what is not deterministic, or without its cost."""
+    if not is_sandboxed:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+def build_worker(
+    client: Client,
+    activities: Sequence[Callable[..., Any]],
+    *,
+    task_queue: str,
+    max_cached_workflows: int = 1000,
+    is_sandboxed: bool = True,
+) -> Worker:
+    """Return a worker that is ready to be run."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=list(WORKFLOWS),
+        activities=list(activities),
+        workflow_runner=workflow_runner(is_sandboxed=is_sandboxed),
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_cached_workflows=max_cached_workflows,
+    )

@@ -1,0 +1,417 @@
+"""BookingWorkflow, the story of one booking: seats are held, changed, paid for, and booked or given back.
+
+One coroutine obeys one command at a time. Its only state is the ledger's order as the last answer told it, and it does
+what that order's status asks for. So a booking that was reset, forgotten or run twice finds its way by itself: the
+ledger tells it where it is. Nothing here calculates, decides about seats or money, or reads a setting or a clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
+
+from skyhold.activities.orders import OrderActivities
+from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.seats import SeatActivities
+from skyhold.domain import requests
+from skyhold.domain.errors import (
+    ERRORS_BY_CODE,
+    InvalidRequest,
+    OrderChanged,
+    OrderClosed,
+    OrderIdTaken,
+    PaymentInProgress,
+    SeatsLost,
+    SkyholdError,
+)
+from skyhold.domain.orders import FailureCode, Order, OrderStatus
+from skyhold.domain.payments import PaymentCode, PaymentState, PaymentVerdict
+from skyhold.domain.requests import BookingRequest, Cancellation, Payment, SeatChange
+from skyhold.messages import (
+    AWAIT_HOLD,
+    BOOKING_STATUS,
+    BOOKING_WORKFLOW,
+    CANCEL_BOOKING,
+    PAYMENT_ATTEMPT,
+    PROCEED_TO_PAYMENT,
+    STATUS_ATTRIBUTE,
+    UPDATE_SEATS,
+    Answer,
+    ClosePayment,
+    ConfirmOrder,
+    ExpireOrder,
+    FailOrder,
+    Outcome,
+    RefreshSeatLocks,
+    RefundPayment,
+    Refusal,
+    ReleaseSeats,
+    ReserveSeats,
+    Step,
+    UpdateSeatSelection,
+    ValidatePayment,
+    workflow_id_of,
+)
+from skyhold.workflows.inbox import Command, Inbox, Wish
+from skyhold.workflows.policies import ALARM_MARGIN, GATEWAY_STEP, LEDGER_STEP, payment_step
+from skyhold.workflows.views import details_line, order_view, result_view, status_view
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+_STATUS = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
+
+
+@workflow.defn(name=BOOKING_WORKFLOW)
+class BookingWorkflow:
+    """One booking, from the first hold of its seats to its end."""
+
+    @workflow.init
+    def __init__(self, *payloads: Any) -> None:
+        self.order = Order(id="")
+        self.inbox = Inbox()
+        self.request: BookingRequest | None = None
+        self.first_answer: Answer | None = None  # to the first hold
+        self.code: PaymentCode | None = None  # in hand from the moment a payment is accepted until the gateway has it
+        self.attempt = 0
+        self.alarm_at = self.asked_at = workflow.now()
+        self.is_cancelled = False  # by Temporal, not by the customer
+        try:
+            self.request = _understand(payloads)
+            self.order = Order(id=self.request.order_id)
+        except SkyholdError as refusal:
+            self._never_begin(Refusal.of(refusal), FailureCode.INVALID_REQUEST)
+
+    # -- The story ----------------------------------------------------------------------------------------------------
+
+    @workflow.run
+    async def run(self, *_payloads: Any) -> dict[str, Any]:
+        """Hold the seats, serve the customer until the order ends, clean up, and return how it went."""
+        if self.request is not None:
+            await self._hold_seats(self.request)
+        while not self.order.status.is_terminal:
+            if self.order.status is OrderStatus.SEATS_RESERVED:
+                await self._serve_held()
+            else:
+                await self._pay()
+        await self._clean_up()
+        if self.is_cancelled and self.order.failure_code is FailureCode.CANCELLED:
+            raise asyncio.CancelledError
+        return result_view(self.order)
+
+    async def _hold_seats(self, request: BookingRequest) -> None:
+        ask = ReserveSeats(self._next_step(), request.flight_id, request.seats, request.guest_hash, request.give_up_at)
+        self.first_answer = await self._decide(SeatActivities.reserve_seats, ask, "hold the seats")
+
+    async def _serve_held(self) -> None:
+        """One turn while the clock runs: a cancel of Temporal's goes first, then commands, then a rung alarm."""
+        if self.is_cancelled:
+            await self._fail(FailureCode.CANCELLED, "The booking was cancelled by its operator.")
+        elif self.inbox:
+            await self._obey(self.inbox.next())
+        elif self.alarm_at > workflow.now():
+            await self._wait_for_command_or_alarm()
+        else:
+            await self._decide(OrderActivities.expire_order, ExpireOrder(self._next_step()), "is the time up?")
+
+    async def _obey(self, command: Command) -> None:
+        match command.wish:
+            case SeatChange(seats, give_up_at):
+                answer = await self._change_seats(seats, give_up_at)
+            case Payment(code, version, give_up_at):
+                ask = RefreshSeatLocks(self._next_step(), version, give_up_at)
+                answer = await self._decide(SeatActivities.refresh_seat_locks, ask, "stop the clock, hold for payment")
+                if answer.outcome is Outcome.DONE:
+                    self.code = code
+            case Cancellation():
+                answer = await self._fail(FailureCode.CANCELLED, "The customer cancelled the booking.")
+                if answer.outcome is Outcome.STALE:
+                    # A cancel means the same whatever the order has become: it is judged again.
+                    self.inbox.put_back(command)
+                    return
+        self.inbox.reply(command, answer)
+
+    async def _change_seats(self, seats: tuple[str, ...], give_up_at: datetime | None) -> Answer:
+        order = self.order
+        ask = UpdateSeatSelection(
+            self._next_step(), order.flight_id or "", order.seats, order.policy.hold_seconds, seats, give_up_at
+        )
+        return await self._decide(SeatActivities.update_seat_selection, ask, "change the seats")
+
+    async def _pay(self) -> None:
+        """Ask for the money, then confirm or fail. Without a code in hand the payment is closed: the gateway knows."""
+        self.inbox.refuse_all(PaymentInProgress())
+        verdict = await self._validate(self.code) if self.code and not self.is_cancelled else None
+        if verdict is None or verdict.outcome is Outcome.REFUSED:
+            ask = ClosePayment(self._next_step())
+            closed = await self._decide_with_gateway(PaymentActivities.close_payment, ask, "capture or close")
+            if closed.outcome is not Outcome.DONE:
+                return
+        elif verdict.outcome is not Outcome.DONE:
+            return
+        if self.order.payment is PaymentState.CAPTURED:
+            await self._confirm()
+        else:
+            await self._fail_unpaid(verdict)
+
+    async def _validate(self, code: PaymentCode) -> Answer | None:
+        """Ask the gateway until it has a verdict; None if the outcome is unknown, which closing then decides."""
+        ask, self.code = ValidatePayment(self._next_step(), code), None
+        self.order, self.attempt = replace(self.order, status=OrderStatus.PAYMENT_PROCESSING), 1
+        how = payment_step(self.order.policy.payment_limit)
+        handle = workflow.start_activity_method(
+            PaymentActivities.validate_payment, ask, summary="ask the gateway", **how
+        )
+        try:
+            return self._adopt(await asyncio.shield(handle))
+        except asyncio.CancelledError:
+            # Left running: the next step closes the payment and shuts it out.
+            self.is_cancelled = True
+        except FailureError as broken:
+            workflow.logger.warning("the payment's outcome is unknown: %s", type(broken).__name__)
+        return None
+
+    async def _confirm(self) -> None:
+        ask = ConfirmOrder(self._next_step())
+        answer = await self._decide(OrderActivities.confirm_order, ask, "book the seats")
+        if answer.outcome is Outcome.REFUSED:
+            await self._fail(FailureCode.SEATS_LOST, SeatsLost.sentence)
+
+    async def _fail_unpaid(self, verdict: Answer | None) -> None:
+        if verdict is not None and verdict.refusal is not None:
+            error = verdict.refusal.to_error()
+            await self._fail(FailureCode(error.code), error.detail)
+        elif self.is_cancelled:
+            await self._fail(FailureCode.CANCELLED, "The booking was cancelled by its operator. Nothing was charged.")
+        elif self.order.last_verdict is PaymentVerdict.DECLINED:
+            await self._fail(FailureCode.PAYMENT_DECLINED, "The payment was declined. Nothing was charged.")
+        else:
+            await self._fail(FailureCode.PAYMENT_FAILED, "The payment failed. Nothing was charged.")
+
+    async def _fail(self, code: FailureCode, reason: str) -> Answer:
+        return await self._decide(OrderActivities.fail_order, FailOrder(self._next_step(), code, reason), "give back")
+
+    async def _clean_up(self) -> None:
+        """After the ledger has said the last word: refuse who still waits, pay back, drop the locks, tell the UI."""
+        order = self.order
+        self.inbox.refuse_all(OrderClosed())
+        if order.policy.has_status_attribute:
+            workflow.upsert_search_attributes([_STATUS.value_set(order.status.value)])
+        if order.payment is PaymentState.REFUND_DUE:
+            ask = RefundPayment(order.id)
+            refund = workflow.start_activity_method(
+                PaymentActivities.refund_payment, ask, summary="pay back", **GATEWAY_STEP
+            )
+            await self._to_the_end(refund)
+        if order.status is not OrderStatus.CONFIRMED and order.flight_id is not None and order.seats:
+            release = ReleaseSeats(order.id, order.flight_id, order.seats)
+            await self._to_the_end(
+                workflow.start_local_activity_method(
+                    SeatActivities.release_seats, release, summary="drop the seat locks", **LEDGER_STEP
+                )
+            )
+        await self._to_the_end(workflow.wait_condition(workflow.all_handlers_finished))
+
+    # -- One step -----------------------------------------------------------------------------------------------------
+
+    def _next_step(self) -> Step:
+        info = workflow.info()
+        return Step(self.order.id, info.workflow_id, info.first_execution_run_id, self.order.step + 1)
+
+    async def _decide(self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str) -> Answer:
+        """Let the ledger decide one step, whatever cancel arrives meanwhile, and adopt the order it answers with."""
+        self.asked_at = workflow.now()
+        handle = workflow.start_local_activity_method(activity, ask, summary=summary, **LEDGER_STEP)
+        return self._adopt(await self._to_the_end(handle))
+
+    async def _decide_with_gateway(
+        self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str
+    ) -> Answer:
+        handle = workflow.start_activity_method(activity, ask, summary=summary, **GATEWAY_STEP)
+        return self._adopt(await self._to_the_end(handle))
+
+    def _adopt(self, answer: Answer) -> Answer:
+        """Take the ledger's order for ours, and set the alarm to what PostgreSQL said was left when we asked."""
+        if answer.outcome is Outcome.TAKEN:
+            self._never_begin(answer.refusal or Refusal.of(OrderIdTaken()), FailureCode.ORDER_ID_TAKEN)
+        elif answer.order is not None:
+            self.order = answer.order
+            self.alarm_at = self.asked_at + timedelta(seconds=answer.order.left_seconds) + ALARM_MARGIN
+        if answer.outcome is Outcome.STALE:
+            # We were behind, by a reset or a forgetful server: what waits may have been obeyed before.
+            self.inbox.refuse_all(OrderChanged(), but_cancellations=True)
+        workflow.set_current_details(details_line(self.order))
+        return answer
+
+    async def _to_the_end(self, work: Awaitable[R]) -> R:
+        """Await the work to its outcome; a cancel is remembered, not obeyed, since it would leave things half done."""
+        task = asyncio.ensure_future(work)
+        while True:
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.done():
+                    raise
+                self.is_cancelled = True
+
+    async def _wait_for_command_or_alarm(self) -> None:
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self.inbox), timeout=self.alarm_at - workflow.now(), timeout_summary="the hold expires"
+            )
+        except TimeoutError:
+            pass  # The alarm rang: the next turn asks PostgreSQL, unless a command came with it.
+        except asyncio.CancelledError:
+            self.is_cancelled = True
+
+    def _never_begin(self, refusal: Refusal, code: FailureCode) -> None:
+        """End as FAILED without compensation: nothing in the ledger is ours."""
+        self.first_answer = Answer(Outcome.REFUSED, refusal)
+        order_id = self.request.order_id if self.request else ""
+        self.order = Order(id=order_id, status=OrderStatus.FAILED, failure_code=code, failure_reason=refusal.detail)
+
+    # -- Messages: all take whatever JSON comes, and are parsed by errors that carry no value ---------------------------
+
+    @workflow.signal(name=UPDATE_SEATS)
+    def signal_update_seats(self, *payloads: Any) -> None:
+        """Change the seats; a refusal is told by the status query."""
+        self._take_signal(requests.parse_seat_change, payloads)
+
+    @workflow.signal(name=PROCEED_TO_PAYMENT)
+    def signal_proceed_to_payment(self, *payloads: Any) -> None:
+        """Pay; a refusal is told by the status query."""
+        self._take_signal(requests.parse_payment, payloads)
+
+    @workflow.signal(name=CANCEL_BOOKING)
+    def signal_cancel_booking(self, *_payloads: Any) -> None:
+        """Give the seats back; a payload, of whatever shape, is beside the point."""
+        self._take_signal(requests.parse_cancellation, ())
+
+    @workflow.signal(name=PAYMENT_ATTEMPT)
+    def signal_payment_attempt(self, *payloads: Any) -> None:
+        """Hear from the payment activity which attempt is under way."""
+        if len(payloads) == 1 and isinstance(payloads[0], int):
+            self.attempt = max(self.attempt, min(payloads[0], self.order.policy.payment_attempts))
+
+    @workflow.update(name=AWAIT_HOLD)
+    async def await_hold(self, *_payloads: Any) -> dict[str, Any]:
+        """Reply how the first hold went: the order, or why not."""
+        await workflow.wait_condition(lambda: self.first_answer is not None)
+        if refusal := self._refusal_of_first_hold():
+            raise _as_failure(refusal)
+        return order_view(self.order)
+
+    @workflow.update(name=UPDATE_SEATS)
+    async def update_seats(self, *payloads: Any) -> dict[str, Any]:
+        """Change the seats, and reply with the order as it is then, or why not."""
+        return await self._take_update(requests.parse_seat_change, payloads)
+
+    @workflow.update(name=PROCEED_TO_PAYMENT)
+    async def proceed_to_payment(self, *payloads: Any) -> dict[str, Any]:
+        """Accept a payment, and reply when PAYMENT_PENDING is in the ledger, or why not."""
+        return await self._take_update(requests.parse_payment, payloads)
+
+    @workflow.update(name=CANCEL_BOOKING)
+    async def cancel_booking(self, *payloads: Any) -> dict[str, Any]:
+        """Give the seats back, and reply when they are, or why not."""
+        return await self._take_update(requests.parse_cancellation, payloads)
+
+    @await_hold.validator
+    def can_await_hold(self, *payloads: Any) -> None:
+        """Refuse a malformed question before it costs history."""
+        _or_failure(lambda: requests.parse_hold_question(payloads))
+
+    @update_seats.validator
+    def can_update_seats(self, *payloads: Any) -> None:
+        """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
+        _or_failure(lambda: self._listen(requests.parse_seat_change, payloads))
+
+    @proceed_to_payment.validator
+    def can_proceed_to_payment(self, *payloads: Any) -> None:
+        """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
+        _or_failure(lambda: self._listen(requests.parse_payment, payloads))
+
+    @cancel_booking.validator
+    def can_cancel_booking(self, *payloads: Any) -> None:
+        """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
+        _or_failure(lambda: self._listen(requests.parse_cancellation, payloads))
+
+    @workflow.query(name=BOOKING_STATUS)
+    def booking_status(self, *_payloads: Any) -> dict[str, Any]:
+        """Say how the order is at the moment of asking."""
+        with workflow.unsafe.sandbox_unrestricted():
+            # A query is not recorded, so it may read the clock; workflow.now() is that of the last workflow task.
+            now = datetime.now(UTC)
+        attempt = self.attempt if self.order.status.is_paying else self.order.payment_attempts
+        return status_view(self.order, attempt=attempt, last_error=self.inbox.last_error, now=now)
+
+    def _take_signal(self, parse: Parse, payloads: Sequence[Any]) -> None:
+        try:
+            self.inbox.add(self._listen(parse, payloads))
+        except SkyholdError as refusal:
+            self.inbox.note(refusal)
+
+    async def _take_update(self, parse: Parse, payloads: Sequence[Any]) -> dict[str, Any]:
+        command = self.inbox.add(_or_failure(lambda: self._listen(parse, payloads)))
+        await workflow.wait_condition(lambda: command.is_answered)
+        if command.refusal is not None or command.order is None:
+            raise _as_failure(command.refusal or Refusal.of(OrderChanged()))
+        return order_view(command.order)
+
+    def _listen(self, parse: Parse, payloads: Sequence[Any]) -> Wish:
+        """Return the wish if there is any use in queueing it.
+
+        Raises:
+            SkyholdError: it is malformed, the order is closed or being paid, or it changed too often.
+        """
+        wish = parse(payloads)
+        if self.order.status.is_terminal:
+            raise OrderClosed
+        if self.order.status.is_paying:
+            raise PaymentInProgress
+        self.inbox.require_room(wish)
+        return wish
+
+    def _refusal_of_first_hold(self) -> Refusal | None:
+        if self.first_answer is not None and self.first_answer.refusal is not None:
+            return self.first_answer.refusal
+        if self.order.status is OrderStatus.FAILED and not self.order.seats and self.order.failure_code is not None:
+            # Adopted from the ledger: refused once, by a run that Temporal has forgotten.
+            error = ERRORS_BY_CODE.get(self.order.failure_code.value, OrderClosed)
+            return Refusal.of(error(self.order.failure_reason or ""))
+        return None
+
+
+Parse = Callable[[Sequence[Any]], Wish]
+
+
+def _understand(payloads: Sequence[Any]) -> BookingRequest:
+    request = requests.parse_booking_request(payloads)
+    if workflow.info().workflow_id != workflow_id_of(request.order_id):
+        raise InvalidRequest("The workflow id must be booking- and the order id.")
+    return request
+
+
+def _or_failure(listen: Callable[[], R]) -> R:
+    try:
+        return listen()
+    except SkyholdError as refusal:
+        raise _as_failure(Refusal.of(refusal)) from None
+
+
+def _as_failure(refusal: Refusal) -> ApplicationError:
+    """Return the refusal as it crosses Temporal; BENIGN, because a "no" is no fault to be alarmed about."""
+    return ApplicationError(
+        refusal.detail,
+        refusal.fields,
+        type=refusal.error,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,
+    )

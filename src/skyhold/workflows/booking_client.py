@@ -1,0 +1,179 @@
+"""The only door from the outside to Temporal: ids, start and update calls, and refusals made domain errors again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from skyhold.domain.errors import ERRORS, OrderClosed, SkyholdError, WorkflowUnavailable
+from skyhold.messages import (
+    AWAIT_HOLD,
+    BOOKING_WORKFLOW,
+    CANCEL_BOOKING,
+    PROCEED_TO_PAYMENT,
+    TASK_QUEUE,
+    UPDATE_SEATS,
+    workflow_id_of,
+)
+from skyhold.workflows.views import rfc3339
+
+TASK_TIMEOUT = timedelta(seconds=3)
+"""A crash inside a workflow task delays its order by this much (product.md, section 3, The clock)."""
+
+COMMAND_TIMEOUT = timedelta(seconds=2.5)
+"""After this a caller is told that the outcome is not known."""
+
+
+class BookingClient:
+    """Sends a customer's commands to the booking of an order and returns the order as it is after them.
+
+    Whether an order exists is the ledger's to say: a command for one that Temporal does not know is refused as closed.
+    """
+
+    def __init__(self, client: Client, *, task_queue: str = TASK_QUEUE, timeout: timedelta = COMMAND_TIMEOUT) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._timeout = timeout
+
+    async def hold(
+        self,
+        order_id: str,
+        flight_id: str,
+        seats: Sequence[str],
+        *,
+        guest_hash: str | None = None,
+        give_up_at: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Start the booking and return its order when the seats are held; one round trip.
+
+        Asked again with the same order id it starts nothing and gives the first outcome again.
+
+        Raises:
+            SkyholdError: the hold was refused, for the reason that the error is named after.
+            WorkflowUnavailable: nobody answered in time; the seats may be held or not.
+        """
+        body = {"orderId": order_id, "flightId": flight_id, "seats": list(seats)}
+        start: WithStartWorkflowOperation[Any, dict[str, Any]] = WithStartWorkflowOperation(
+            BOOKING_WORKFLOW,
+            body | _optional(guestHash=guest_hash, giveUpAt=rfc3339(give_up_at)),
+            id=workflow_id_of(order_id),
+            task_queue=self._task_queue,
+            task_timeout=TASK_TIMEOUT,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"{len(seats)} seats for order {order_id}",
+            result_type=dict,
+        )
+        try:
+            order: dict[str, Any] = await self._client.execute_update_with_start_workflow(
+                AWAIT_HOLD,
+                {},
+                start_workflow_operation=start,
+                id=f"hold-{order_id}",
+                result_type=dict,
+                rpc_timeout=self._timeout,
+            )
+        except Exception as error:
+            raise _translated(error) from error
+        finally:
+            # The operation holds a failed start of its own; unread, asyncio would complain of it in the log.
+            with contextlib.suppress(Exception):
+                await start.workflow_handle()
+        return order
+
+    async def update_seats(
+        self, order_id: str, seats: Sequence[str], *, give_up_at: datetime | None = None, update_id: str | None = None
+    ) -> dict[str, Any]:
+        """Give the order exactly these seats and its full time again.
+
+        Raises:
+            SkyholdError: the change was refused, and nothing changed.
+            WorkflowUnavailable: nobody answered in time; the change may have been made or not.
+        """
+        body = {"seats": list(seats)} | _optional(giveUpAt=rfc3339(give_up_at))
+        return await self._update(order_id, UPDATE_SEATS, body, update_id)
+
+    async def pay(
+        self,
+        order_id: str,
+        payment_code: str,
+        *,
+        version: int | None = None,
+        give_up_at: datetime | None = None,
+        update_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Have a payment accepted; its outcome comes later.
+
+        Raises:
+            SkyholdError: the payment was not accepted.
+            WorkflowUnavailable: nobody answered in time; the payment may have been accepted or not.
+        """
+        body = {"paymentCode": payment_code} | _optional(version=version, giveUpAt=rfc3339(give_up_at))
+        return await self._update(order_id, PROCEED_TO_PAYMENT, body, update_id)
+
+    async def cancel(
+        self, order_id: str, *, give_up_at: datetime | None = None, update_id: str | None = None
+    ) -> dict[str, Any]:
+        """Give the seats back.
+
+        Raises:
+            SkyholdError: it is too late for that.
+            WorkflowUnavailable: nobody answered in time; the order may be cancelled or not.
+        """
+        return await self._update(order_id, CANCEL_BOOKING, _optional(giveUpAt=rfc3339(give_up_at)), update_id)
+
+    async def _update(self, order_id: str, name: str, body: dict[str, Any], update_id: str | None) -> dict[str, Any]:
+        handle = self._client.get_workflow_handle(workflow_id_of(order_id))
+        try:
+            order: dict[str, Any] = await handle.execute_update(
+                name, body, id=update_id, result_type=dict, rpc_timeout=self._timeout
+            )
+        except Exception as error:
+            raise _translated(error) from error
+        return order
+
+
+_CLOSED = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS})
+"""What Temporal says of a booking that has ended; it says NOT_FOUND also of one it never knew."""
+
+
+def _translated(error: Exception) -> Exception:
+    """Return what the error means in the words of the domain, or the error itself if it means a fault."""
+    match error:
+        case WorkflowUpdateFailedError(cause=ApplicationError() as cause):
+            return _refusal_of(cause)
+        case WorkflowAlreadyStartedError():
+            return OrderClosed()
+        case RPCError(status=status) if status in _CLOSED:
+            return OrderClosed()
+        case RPCError(status=RPCStatusCode.INVALID_ARGUMENT):
+            return error
+        case RPCError() | WorkflowUpdateRPCTimeoutOrCancelledError():
+            return WorkflowUnavailable()
+        case _:
+            return error
+
+
+def _refusal_of(cause: ApplicationError) -> Exception:
+    error: type[SkyholdError] | None = ERRORS.get(cause.type or "")
+    if error is None:
+        # Temporal's own, for an update that was accepted when the workflow ended.
+        return OrderClosed() if cause.type == "AcceptedUpdateCompletedWorkflow" else cause
+    fields = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+    return error(cause.message, **fields)
+
+
+def _optional(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,78 @@
+"""What a booking tells the outside of its order: replies, the status query, the result, a line for Temporal's UI."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from skyhold.domain.orders import Order, OrderStatus
+
+
+def order_view(order: Order) -> dict[str, Any]:
+    """Return the order as a command's reply tells it: the values that the ledger has after the command."""
+    return {
+        "orderId": order.id,
+        "flightId": order.flight_id,
+        "status": order.status.value,
+        "seats": list(order.seats),
+        "totalPriceCents": order.total_cents,
+        "currency": order.currency,
+        "version": order.version,
+        "expiresAt": rfc3339(order.expires_at),
+        "maxExpiresAt": rfc3339(order.max_expires_at),
+    }
+
+
+def status_view(order: Order, *, attempt: int, last_error: str | None, now: datetime) -> dict[str, Any]:
+    """Return the answer to the status query; `timerRemaining` is whole seconds, rounded up, 0 while no clock runs."""
+    is_running = order.status is OrderStatus.SEATS_RESERVED and order.expires_at is not None
+    left = (order.expires_at - now).total_seconds() if is_running and order.expires_at else 0.0
+    return {
+        "orderId": order.id,
+        "flightId": order.flight_id,
+        "status": order.status.value,
+        "seats": list(order.seats),
+        "expiresAt": rfc3339(order.expires_at),
+        "timerRemaining": max(0, math.ceil(left)),
+        "paymentAttempts": attempt,
+    } | _present(lastError=last_error, reference=order.reference)
+
+
+def result_view(order: Order) -> dict[str, Any]:
+    """Return the booking's result; expiry, cancellation and a refused payment are results like any other."""
+    return {
+        "orderId": order.id,
+        "status": order.status.value,
+        "seats": list(order.seats),
+        "paymentAttempts": order.payment_attempts,
+    } | _present(
+        failureCode=order.failure_code.value if order.failure_code else None,
+        error=order.failure_reason,
+        reference=order.reference,
+    )
+
+
+def details_line(order: Order) -> str:
+    """Return one line of Markdown for the booking's page in Temporal's UI."""
+    seats = ", ".join(order.seats) or "no seats"
+    match order.status:
+        case OrderStatus.SEATS_RESERVED:
+            return f"**{order.status}** {seats}, until {rfc3339(order.expires_at)}"
+        case OrderStatus.CONFIRMED:
+            return f"**{order.status}** {seats}, reference {order.reference}"
+        case OrderStatus.FAILED:
+            return f"**{order.status}** {order.failure_code}: {order.failure_reason}"
+        case _:
+            return f"**{order.status}** {seats}"
+
+
+def rfc3339(instant: datetime | None) -> str | None:
+    """Return the instant in UTC with milliseconds and a Z, as the API writes it."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _present(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value is not None}
