@@ -1,0 +1,85 @@
+"""Real servers, started once a run, and a database of its own for each test that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from skyhold.embedded.servers import Servers, running_servers
+from skyhold.stores.demo_flights import seed_demo_flights
+from skyhold.stores.postgres import Pool, open_pool
+from skyhold.stores.schema import migrate
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running_servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def template_database(servers: Servers) -> str:
+    """The name of a migrated and seeded database, of which each test gets a copy."""
+    name = "template"
+    await _execute(servers.database_url, f"CREATE DATABASE {name}_skyhold")
+    url = database_address(servers.database_url, f"{name}_skyhold")
+    await migrate(url)
+    pool = await open_pool(url, application="tests")
+    await seed_demo_flights(pool)
+    await pool.close()
+    return f"{name}_skyhold"
+
+
+@pytest.fixture
+async def database_url(servers: Servers, template_database: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    await _execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield database_address(servers.database_url, name)
+    await _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await open_pool(database_url, application="tests")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> AsyncIterator[str]:
+    """Redis without a key in it."""
+    redis = Redis.from_url(servers.redis_url)
+    await redis.flushall()
+    await redis.aclose()
+    yield servers.redis_url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(servers: Servers) -> Client:
+    return await Client.connect(servers.temporal_address)
+
+
+def database_address(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""What tests share: real servers, an in-process worker, builders, a gateway that follows a script."""

@@ -1,0 +1,194 @@
+"""An in-process worker over real servers, and what tests ask of bookings: start, status, end, the ledger's facts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from temporalio.client import Client, WorkflowHandle
+
+from skyhold.bootstrap import make_activities
+from skyhold.domain.orders import Policy
+from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, workflow_id_of
+from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.worker import build_worker
+from skyhold.workflows.booking_client import BookingClient
+from support.gateways import ScriptedGateway
+
+FL101 = "550e8400-e29b-41d4-a716-446655440001"
+FL102 = "550e8400-e29b-41d4-a716-446655440002"
+SK900 = "550e8400-e29b-41d4-a716-446655440005"
+
+NAMESPACE_ID = "namespace-of-tests"
+
+T = TypeVar("T")
+
+_order_numbers = itertools.count(1)
+_run = secrets.token_hex(3)
+
+
+def new_order_id() -> str:
+    """Return an order id that no other test and no other run has."""
+    return f"test-{_run}-{next(_order_numbers)}"
+
+
+@dataclass
+class Bookings:
+    """Bookings on real servers, worked on by a worker in this process."""
+
+    client: Client
+    pool: Pool
+    redis: Redis
+    gateway: ScriptedGateway
+    bookings: BookingClient
+    task_queue: str
+    policy: Policy = field(default_factory=Policy)
+
+    async def start(self, seats: Sequence[str], *, order_id: str | None = None, **more: Any) -> Booking:
+        """Start a booking as `temporal workflow start` does, by its input alone."""
+        order_id = order_id or new_order_id()
+        body = {"orderId": order_id, "flightId": FL101, "seats": list(seats)} | more
+        return await self.start_raw(order_id, body)
+
+    async def start_raw(self, order_id: str, *payloads: Any, workflow_id: str | None = None, **options: Any) -> Booking:
+        handle = await self.client.start_workflow(
+            BOOKING_WORKFLOW,
+            args=payloads,
+            id=workflow_id or workflow_id_of(order_id),
+            task_queue=self.task_queue,
+            task_timeout=timedelta(seconds=3),
+            **options,
+        )
+        return Booking(self, order_id, handle)
+
+    async def hold(self, seats: Sequence[str], *, flight_id: str = FL101, **more: Any) -> Booking:
+        """Hold seats as the API does, and return when they are held."""
+        order_id = new_order_id()
+        await self.bookings.hold(order_id, flight_id, seats, **more)
+        return Booking(self, order_id, self.client.get_workflow_handle(workflow_id_of(order_id)))
+
+    async def seats_of(self, order_id: str) -> dict[str, str]:
+        rows = await self.pool.fetch("SELECT seat_id, status FROM seats WHERE order_id = $1 ORDER BY seat_id", order_id)
+        return {row["seat_id"]: row["status"] for row in rows}
+
+    async def locks(self) -> dict[str, str]:
+        keys = [key async for key in self.redis.scan_iter("seat:lock:*")]
+        return {key.rpartition(":")[2]: await self.redis.get(key) for key in keys}
+
+
+@dataclass
+class Booking:
+    """One booking under test."""
+
+    world: Bookings
+    order_id: str
+    handle: WorkflowHandle[Any, Any]
+
+    async def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = await self.handle.query(BOOKING_STATUS)
+        return answer
+
+    async def result(self, *, within: float = 30.0) -> dict[str, Any]:
+        async with asyncio.timeout(within):
+            result: dict[str, Any] = await self.handle.result()
+            return result
+
+    async def row(self) -> dict[str, Any]:
+        row = await self.world.pool.fetchrow("SELECT * FROM orders WHERE id = $1", self.order_id)
+        assert row is not None, "the order has no row"
+        return dict(row)
+
+    async def seats(self) -> dict[str, str]:
+        return await self.world.seats_of(self.order_id)
+
+    async def path(self) -> list[str]:
+        rows = await self.world.pool.fetch(
+            "SELECT status FROM order_events WHERE order_id = $1 ORDER BY seq", self.order_id
+        )
+        return [row["status"] for row in rows]
+
+    async def payment(self) -> dict[str, Any] | None:
+        row = await self.world.pool.fetchrow("SELECT * FROM payments WHERE order_id = $1", self.order_id)
+        return dict(row) if row else None
+
+    async def verdicts(self) -> list[str]:
+        rows = await self.world.pool.fetch(
+            "SELECT verdict FROM payment_attempts WHERE order_id = $1 AND verdict IS NOT NULL ORDER BY attempt",
+            self.order_id,
+        )
+        return [row["verdict"] for row in rows]
+
+    async def captures(self) -> tuple[int, int]:
+        """Captures and refunds by the gateway's own books."""
+        row = await self.world.pool.fetchrow(
+            """SELECT coalesce(sum(captures), 0)::int AS captures, coalesce(sum(refunds), 0)::int AS refunds
+               FROM gateway_statement WHERE key = (SELECT payment_key FROM orders WHERE id = $1)""",
+            self.order_id,
+        )
+        assert row is not None
+        return row["captures"], row["refunds"]
+
+    async def until_status(self, *statuses: str, within: float = 20.0) -> dict[str, Any]:
+        """Wait until the ledger says one of the statuses."""
+
+        async def row_if_there() -> dict[str, Any] | None:
+            row = await self.world.pool.fetchrow("SELECT * FROM orders WHERE id = $1", self.order_id)
+            return dict(row) if row and row["status"] in statuses else None
+
+        return await until(row_if_there, within=within, what=f"{self.order_id} to become {statuses}")
+
+
+async def until(check: Callable[[], Awaitable[T | None]], *, within: float = 20.0, what: str = "the condition") -> T:
+    """Return what the check gives as soon as it gives something true."""
+    deadline = asyncio.get_running_loop().time() + within
+    while True:
+        if found := await check():
+            return found
+        assert asyncio.get_running_loop().time() < deadline, f"waited {within} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def running_bookings(
+    client: Client,
+    pool: Pool,
+    redis_url: str,
+    *,
+    policy: Policy | None = None,
+    gateway: ScriptedGateway | None = None,
+    task_queue: str | None = None,
+    max_cached_workflows: int = 1000,
+) -> AsyncIterator[Bookings]:
+    """Run a worker in this process, on a task queue of its own, in the sandbox."""
+    policy = policy or Policy()
+    gateway = gateway or ScriptedGateway(pool)
+    task_queue = task_queue or f"queue-{uuid.uuid4()}"
+    redis = open_redis(redis_url)
+    activities = make_activities(pool, SeatLocks(redis), gateway, policy=replace(policy), namespace_id=NAMESPACE_ID)
+    worker = build_worker(
+        client, activities, task_queue=task_queue, is_sandboxed=True, max_cached_workflows=max_cached_workflows
+    )
+    world = Bookings(
+        client=client,
+        pool=pool,
+        redis=redis,
+        gateway=gateway,
+        bookings=BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10)),
+        task_queue=task_queue,
+        policy=policy,
+    )
+    try:
+        async with worker:
+            yield world
+    finally:
+        await gateway.stop()
+        await redis.aclose()

@@ -1,0 +1,64 @@
+"""A gateway whose every asking goes as the test says, over the simulated gateway's real books."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+
+from skyhold.domain.payments import PaymentCode
+from skyhold.payments.gateway import ChargeResult, GatewayError
+from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.stores.postgres import Pool
+
+
+class Act(Enum):
+    """How one asking goes."""
+
+    APPROVE = auto()
+    FAIL = auto()  # before any capture
+    FAIL_AFTER_CAPTURE = auto()
+    HANG = auto()  # never answers
+    ANSWER_LATE = auto()  # captures `late` after it was asked, and answers nobody
+    WAIT = auto()  # until the test lets it go on
+
+
+@dataclass(frozen=True)
+class Asking:
+    key: uuid.UUID
+    at: float
+
+
+class ScriptedGateway(SimulatedGateway):
+    """Follows the script, one act an asking, and its last act for ever; 00000 and 99999 are what they always are."""
+
+    def __init__(self, pool: Pool, script: Iterable[Act] = (Act.APPROVE,), *, late: float = 0.0) -> None:
+        super().__init__(pool, Behaviour((timedelta(0), timedelta(0)), 0.0))
+        self.script = list(script)
+        self.late = late
+        self.askings: list[Asking] = []
+        self.go_on = asyncio.Event()
+        self.is_asked = asyncio.Event()
+
+    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+        self.askings.append(Asking(key, asyncio.get_running_loop().time()))
+        self.is_asked.set()
+        act = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        match act:
+            case Act.FAIL:
+                raise GatewayError("as the script says")
+            case Act.FAIL_AFTER_CAPTURE:
+                await super()._charge(key, amount_cents, currency, code)
+                raise GatewayError("as the script says, after the capture")
+            case Act.HANG:
+                await asyncio.Event().wait()
+            case Act.ANSWER_LATE:
+                await asyncio.sleep(self.late)
+            case Act.WAIT:
+                await self.go_on.wait()
+            case Act.APPROVE:
+                pass
+        return await super()._charge(key, amount_cents, currency, code)
