@@ -53,12 +53,12 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def redis_url(servers: Servers) -> AsyncIterator[str]:
+async def redis_url(servers: Servers) -> str:
     """Redis without a key in it."""
     redis = Redis.from_url(servers.redis_url)
     await redis.flushall()
     await redis.aclose()
-    yield servers.redis_url
+    return servers.redis_url
 
 
 @pytest.fixture

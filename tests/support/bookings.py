@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
@@ -22,7 +22,7 @@ from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.worker import build_worker
 from skyhold.workflows.booking_client import BookingClient
-from support.gateways import ScriptedGateway
+from support.gateways import Act, ScriptedGateway
 
 FL101 = "550e8400-e29b-41d4-a716-446655440001"
 FL102 = "550e8400-e29b-41d4-a716-446655440002"
@@ -82,7 +82,11 @@ class Bookings:
 
     async def locks(self) -> dict[str, str]:
         keys = [key async for key in self.redis.scan_iter("seat:lock:*")]
-        return {key.rpartition(":")[2]: await self.redis.get(key) for key in keys}
+        return {str(key).rpartition(":")[2]: str(await self.redis.get(key)) for key in keys}
+
+
+class OpenWorld(Protocol):
+    async def __call__(self, *script: Act, late: float = 0.0, cache: int = 1000, **policy: float) -> Bookings: ...
 
 
 @dataclass
