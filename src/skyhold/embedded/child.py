@@ -23,7 +23,7 @@ from skyhold.embedded.processes import StopStep, spawn, stop_together
 from skyhold.embedded.users import ServerUser
 
 _POLL_SECONDS = 0.02
-_LAUNCHES = 5
+_LAUNCHES = 3
 _LOG_TAIL_CHARACTERS = 1500
 # What would turn a server away from the configuration it is given here.
 _FOREIGN_VARIABLES = ("PG", "LD_LIBRARY_PATH", "TEMPORAL_", "GODEBUG")
