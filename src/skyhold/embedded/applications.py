@@ -5,6 +5,7 @@ Owns how they are run and what variables they see. What they do is theirs.
 
 import http.client
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ _ANSWER_SECONDS = 3.0
 class Application(Child):
     """One process of Skyhold itself; it runs where the user stands, so that relative paths in variables hold."""
 
-    ready_seconds = 60.0
+    # No gentle end without the servers, which die with us too: it would only wait for them.
+    death_signal = signal.SIGKILL
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class PostgresServer(Child):
     def _stop_survivors(self) -> None:
         """Stop backends that outlived a killed server; while one lives, no new server can have the cluster."""
         survivors = [process for process in psutil.process_iter() if self._works_in_cluster(process)]
-        steps = (StopStep(signal.SIGQUIT, 5), StopStep(signal.SIGKILL, 5))
+        steps = (StopStep(signal.SIGQUIT, 2), StopStep(signal.SIGKILL, 5))
         stop_together([(process, steps) for process in survivors])
 
     def _works_in_cluster(self, process: psutil.Process) -> bool:

@@ -82,14 +82,35 @@ def test_an_orphan_is_stopped_by_the_next_start_which_takes_its_port(kind: type[
 
 def test_a_stale_pid_file_that_names_someone_alive_does_not_keep_postgres_out(scratch: Path) -> None:
     server = PostgresServer(DataDirectory.open(scratch / "data"))
+    user = server.user()
     with _stopped_at_the_end(server):
         server.start()
         pid_file = server.directory.server_folder("postgres") / "data" / "postmaster.pid"
         left = pid_file.read_text().splitlines()
         server.kill()
-        pid_file.write_text("\n".join([str(os.getppid()), *left[1:]]) + "\n")
+        # PostgreSQL believes a pid file that names a living process of its own user.
+        with subprocess.Popen(["/bin/sleep", "60"], user=user.uid if user else None) as somebody:
+            try:
+                pid_file.write_text("\n".join([str(somebody.pid), *left[1:]]) + "\n")
+                server.start()
+                assert server.is_ready()
+                assert somebody.poll() is None
+            finally:
+                somebody.kill()
+
+
+def test_a_backend_that_hangs_does_not_keep_the_next_postgres_out(scratch: Path) -> None:
+    server = PostgresServer(DataDirectory.open(scratch / "data"))
+    with _stopped_at_the_end(server):
+        server.start()
+        backends = psutil.Process(server.pid).children()
+        for backend in backends:
+            backend.suspend()
+        server.kill()
+        assert all(runs(backend) for backend in backends)
         server.start()
         assert server.is_ready()
+        assert not any(runs(backend) for backend in backends)
 
 
 def test_a_cluster_cut_off_in_the_making_is_made_again(scratch: Path) -> None:

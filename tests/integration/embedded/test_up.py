@@ -143,11 +143,12 @@ async def test_killed_it_leaves_nothing_and_starts_again_with_its_data(scratch: 
     assert (after.api, after.temporal, after.database_url) == (before.api, before.temporal, before.database_url)
 
 
-def test_a_start_right_after_a_kill_waits_for_what_the_killed_one_left(scratch: Path, ups: Ups) -> None:
-    up = _start(ups, scratch / "data")
+def test_children_that_outlived_a_killed_one_are_stopped_by_the_next(scratch: Path, ups: Ups) -> None:
+    up = _start(ups, scratch / "data", CHILDREN_OUTLIVE_US="1")
     before = up.wait_ready()
-    ports = [str(urlsplit(before.api).port), before.temporal.rpartition(":")[2]]
     up.kill()
+    assert len(up.left()) >= 5
+    ports = [str(urlsplit(before.api).port), before.temporal.rpartition(":")[2]]
     again = _start(ups, scratch / "data", "--port", ports[0], "--temporal-port", ports[1])
     assert again.wait_ready().api == before.api
     assert up.left() == []
