@@ -7,11 +7,16 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skyhold.domain.orders import Policy
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(
+    r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m(?!s))?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?(?:([0-9]{1,9})ms)?"
+)
+
+_DURATION_LIMIT = timedelta(days=366)
+"""Longer than any of them can be meant; it keeps every deadline within what PostgreSQL and Python can count."""
 
 
 class BadSettingError(Exception):
@@ -30,7 +35,10 @@ def parse_duration(text: Any) -> timedelta:
     if match is None or not any(match.groups()):
         raise ValueError("must be a duration such as 15m, 10s or 1m30s")
     hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+    duration = timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+    if duration > _DURATION_LIMIT:
+        raise ValueError("must be a year or less")
+    return duration
 
 
 def parse_latency(text: Any) -> tuple[timedelta, timedelta]:
@@ -58,7 +66,7 @@ def _positive_duration(text: Any) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
-Latency = Annotated[tuple[timedelta, timedelta], BeforeValidator(parse_latency)]
+Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is no JSON
 
 
 class Settings(BaseSettings):
