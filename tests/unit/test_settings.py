@@ -1,0 +1,156 @@
+"""Settings: what their texts mean, and one clear line for what cannot be meant."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyhold.domain.orders import Policy
+from skyhold.settings import BadSettingError, Settings, parse_duration, parse_latency, read_settings
+
+CANARY = "31337"
+
+_MS = timedelta(milliseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("15m", timedelta(minutes=15)),
+        ("10s", timedelta(seconds=10)),
+        ("1m30s", timedelta(seconds=90)),
+        ("2h", timedelta(hours=2)),
+        ("1h2m3s4ms", timedelta(hours=1, minutes=2, seconds=3, milliseconds=4)),
+        ("200ms", timedelta(seconds=0.2)),
+        ("0.5s", timedelta(seconds=0.5)),
+        (" 10s ", timedelta(seconds=10)),
+    ],
+)
+def test_a_duration_reads_as_people_write_it(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=366)).map(lambda time: timedelta(milliseconds=time // _MS)))
+def test_a_duration_that_is_written_out_is_read_back(duration: timedelta) -> None:
+    milliseconds = duration // _MS
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    seconds, rest = divmod(rest, 1000)
+    assert parse_duration(f"{hours}h{minutes}m{seconds}s{rest}ms") == duration
+
+
+@given(st.text() | st.from_regex(r"[0-9]{1,30}(h|m|s|ms)?", fullmatch=True) | st.integers() | st.none())
+def test_any_other_text_is_refused_with_a_value_error(text: object) -> None:
+    try:
+        assert timedelta(0) <= parse_duration(text) <= timedelta(days=366)
+    except ValueError as bad:
+        message = str(bad)
+        assert re.fullmatch(r"must be .*", message)
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"), [("1s-8s", (1, 8)), ("0s", (0, 0)), ("2s", (2, 2)), ("0s-1m", (0, 60)), ("3s-3s", (3, 3))]
+)
+def test_a_latency_is_a_duration_or_two(text: str, bounds: tuple[int, int]) -> None:
+    assert parse_latency(text) == tuple(timedelta(seconds=bound) for bound in bounds)
+
+
+@pytest.mark.parametrize("text", ["8s-1s", "1s-2s-3s", "-", "1s-", "soon", "", 5, None])
+def test_anything_else_is_no_latency(text: object) -> None:
+    with pytest.raises(ValueError, match=r"^must be a duration"):
+        parse_latency(text)
+
+
+def test_without_an_environment_the_settings_are_the_products() -> None:
+    settings = read_settings()
+    assert settings.policy == Policy()
+    assert (settings.server_host, settings.server_port) == ("127.0.0.1", 8080)
+    assert settings.payment_simulated_latency == (timedelta(seconds=1), timedelta(seconds=8))
+    assert settings.payment_failure_rate == 0.15
+
+
+def test_every_setting_of_a_policy_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SEAT_RESERVATION_TIMEOUT": "1m30s",
+        "HOLD_MAX_LIFETIME": "1h",
+        "MAX_SEATS_PER_ORDER": "4",
+        "MAX_HOLDS_PER_GUEST": "2",
+        "PAYMENT_VALIDATION_TIMEOUT": "3s",
+        "PAYMENT_MAX_RETRIES": "7",
+        "PAYMENT_SIMULATED_LATENCY": "10ms-2s",
+        "PAYMENT_FAILURE_RATE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.policy == Policy(
+        hold_seconds=90,
+        max_lifetime_seconds=3600,
+        max_seats=4,
+        max_holds=2,
+        payment_limit_seconds=3,
+        payment_attempts=7,
+    )
+    assert settings.payment_simulated_latency == (timedelta(seconds=0.01), timedelta(seconds=2))
+    assert settings.payment_failure_rate == 1
+
+
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_PORT", "")
+    assert read_settings().server_port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVER_PORT", "31337x"),
+        ("SERVER_PORT", "3133731337"),
+        ("SEAT_RESERVATION_TIMEOUT", CANARY),
+        ("SEAT_RESERVATION_TIMEOUT", "0s"),
+        ("SEAT_RESERVATION_TIMEOUT", "31337313373133731337h"),
+        ("SEAT_RESERVATION_TIMEOUT", "-31337s"),
+        ("HOLD_MAX_LIFETIME", "31337 minutes"),
+        ("PAYMENT_VALIDATION_TIMEOUT", "31337h"),
+        ("MAX_SEATS_PER_ORDER", "0"),
+        ("MAX_SEATS_PER_ORDER", CANARY),
+        ("MAX_HOLDS_PER_GUEST", "-31337"),
+        ("PAYMENT_MAX_RETRIES", "3.1337"),
+        ("PAYMENT_FAILURE_RATE", CANARY),
+        ("PAYMENT_FAILURE_RATE", "nan"),
+        ("PAYMENT_FAILURE_RATE", "15 %"),
+        ("PAYMENT_SIMULATED_LATENCY", CANARY),
+        ("PAYMENT_SIMULATED_LATENCY", "8s-1s"),
+        ("WORKFLOW_SANDBOX", CANARY),
+        ("LOG_FORMAT", CANARY),
+        ("LOG_LEVEL", CANARY),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_one_line_that_names_the_variable_and_not_the_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettingError) as bad:
+        read_settings()
+    line = str(bad.value)
+    assert line.startswith(f"{name}: ")
+    assert "\n" not in line
+    assert "3133" not in line
+    assert value not in line.removeprefix(name).split()
+    assert bad.value.__cause__ is None
+    assert bad.value.__suppress_context__, "a traceback must not show the value either"
+
+
+def test_addresses_with_their_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://me:{CANARY}@localhost/skyhold")
+    monkeypatch.setenv("REDIS_URL", f"redis://:{CANARY}@localhost")
+    settings = read_settings()
+    assert CANARY not in f"{settings} {settings!r}"
