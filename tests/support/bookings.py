@@ -13,6 +13,9 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Redis
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 from skyhold.bootstrap import make_activities
@@ -140,6 +143,28 @@ class Booking:
         )
         assert row is not None
         return row["captures"], row["refunds"]
+
+    async def reset(self, *, to_first: bool, forget_messages: bool) -> Booking:
+        """Reset the workflow to its first or its last task, with or without the messages that came after."""
+        client = self.world.client
+        history = await self.handle.fetch_history()
+        tasks = [e.event_id for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
+        messages = [
+            ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
+            ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+        ]
+        reply = await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=self.handle.id, run_id=history.run_id),
+                reason="a test",
+                workflow_task_finish_event_id=tasks[0] if to_first else tasks[-1],
+                request_id=f"reset-{uuid.uuid4()}",
+                reset_reapply_exclude_types=messages if forget_messages else [],
+                identity=client.identity,
+            )
+        )
+        return Booking(self.world, self.order_id, client.get_workflow_handle(self.handle.id, run_id=reply.run_id))
 
     async def until_status(self, *statuses: str, within: float = 20.0) -> dict[str, Any]:
         """Wait until the ledger says one of the statuses."""

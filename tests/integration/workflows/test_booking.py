@@ -8,6 +8,12 @@ from skyhold.domain.errors import OrderChanged, OrderClosed, SeatsUnavailable, T
 from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, OpenWorld, new_order_id, until
 from support.gateways import Act
 
+
+@pytest.fixture(params=[1000, 0], ids=["cached", "replayed at every task"])
+async def world(open_world: OpenWorld, request: pytest.FixtureRequest) -> Bookings:
+    return await open_world(cache=request.param)
+
+
 HELD_AND_PAID = ["CREATED", "SEATS_RESERVED", "PAYMENT_PENDING", "PAYMENT_PROCESSING"]
 
 

@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
@@ -65,7 +63,7 @@ async def test_after_a_reset_the_ledger_leads(
     booking = await _arrive(world, stage)
     before = await booking.row()
 
-    booking = await _reset(booking, to_first=to == "first task", forget_messages=forget_messages)
+    booking = await booking.reset(to_first=to == "first task", forget_messages=forget_messages)
     world.gateway.go_on.set()
     result = await booking.result()
 
@@ -82,7 +80,7 @@ async def test_a_waiting_cancel_is_obeyed_after_a_reset(world: Bookings) -> None
     await world.bookings.update_seats(booking.order_id, ["1B"])
     await world.bookings.update_seats(booking.order_id, ["1C"])
 
-    booking = await _reset(booking, to_first=True, forget_messages=True)
+    booking = await booking.reset(to_first=True, forget_messages=True)
     await booking.handle.signal("cancel-booking")
 
     assert (await booking.result())["failureCode"] == "CANCELLED"
@@ -186,25 +184,3 @@ async def _arrive(world: Bookings, stage: str) -> Booking:
             await world.bookings.cancel(booking.order_id)
             await booking.result()
     return booking
-
-
-async def _reset(booking: Booking, *, to_first: bool, forget_messages: bool) -> Booking:
-    client = booking.world.client
-    history = await booking.handle.fetch_history()
-    tasks = [e.event_id for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
-    exclude = [
-        ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
-        ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
-    ]
-    reply = await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=booking.handle.id, run_id=history.run_id),
-            reason="a test",
-            workflow_task_finish_event_id=tasks[0] if to_first else tasks[-1],
-            request_id=f"reset-{booking.order_id}",
-            reset_reapply_exclude_types=exclude if forget_messages else [],
-        )
-    )
-    handle = client.get_workflow_handle(booking.handle.id, run_id=reply.run_id)
-    return Booking(booking.world, booking.order_id, handle)

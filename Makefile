@@ -1,0 +1,62 @@
+# Everything that is done by hand, one word each. `make help` lists the words.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.installed-run
+DEV_READY := $(VENV)/.installed-dev
+UP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-long check fmt lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+install: $(DEV_READY) ## Make the virtual environment with everything for work on Skyhold
+
+run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
+	@$(BIN)/skyhold up $(UP)
+
+test: $(DEV_READY) ## Run the tests on real servers of their own
+	@$(BIN)/pytest -m "not long"
+
+test-long: $(DEV_READY) ## Run the tests that take minutes
+	@$(BIN)/pytest -m long
+
+check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timings
+
+fmt: $(DEV_READY) ## Format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+lock: $(DEV_READY) ## Renew both locks from pyproject.toml (needs uv in the environment: pip install uv)
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --extra embedded pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --extra embedded --extra dev --constraints requirements.lock pyproject.toml \
+		--output-file requirements-dev.lock
+
+clean: ## Remove the virtual environment, caches and the data of `make run`
+	rm -rf $(VENV) .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Skyhold needs Python 3.11 or newer; name one with PYTHON=")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_READY): requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what runs (once)..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(DEV_READY): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what runs and what tests (once)..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@ $(RUN_READY)

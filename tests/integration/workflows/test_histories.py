@@ -1,0 +1,147 @@
+"""One booking down every path: its history must replay with today's code, and be saved for tomorrow's.
+
+`pytest tests/integration/workflows/test_histories.py --record` saves them anew into tests/workflows/histories, where
+`tests/workflows/test_replay.py` replays them. Record only when the story changed on purpose and no booking of before
+is under way any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
+
+from skyhold.domain.errors import SkyholdError
+from skyhold.domain.orders import Policy
+from skyhold.embedded.servers import Servers
+from skyhold.stores.postgres import Pool
+from skyhold.worker import WORKFLOWS, workflow_runner
+from support.bookings import FL101, Booking, Bookings, running_bookings
+from support.gateways import Act, ScriptedGateway
+
+HISTORIES = Path(__file__).parents[2] / "workflows" / "histories"
+
+SCRIPTS: dict[str, tuple[Act, ...]] = {
+    "attempts-used-up": (Act.FAIL,),
+    "failed-once-then-paid": (Act.FAIL, Act.APPROVE),
+    "captured-late": (Act.FAIL_AFTER_CAPTURE,),
+    "cancelled-while-paying": (Act.HANG,),
+    "refunded": (Act.WAIT,),
+}
+
+PATHS = (
+    "held-and-paid",
+    "changed",
+    "change-refused",
+    "expired",
+    "cancelled",
+    "cancelled-by-operator",
+    "cancelled-while-paying",
+    "declined",
+    "attempts-used-up",
+    "failed-once-then-paid",
+    "captured-late",
+    "refunded",
+    "hold-refused",
+    "malformed",
+    "signals",
+    "adopted",
+)
+
+
+@pytest.fixture
+async def world(servers: Servers, pool: Pool, redis_url: str, path: str) -> AsyncIterator[Bookings]:
+    # An identity of its own: histories tell who worked on them, and this machine is nobody's business.
+    client = await Client.connect(servers.temporal_address, identity="skyhold-tests")
+    policy = Policy(hold_seconds=1 if path == "expired" else 30, has_status_attribute=True)
+    gateway = ScriptedGateway(pool, SCRIPTS.get(path, (Act.APPROVE,)))
+    async with running_bookings(
+        client, pool, redis_url, policy=policy, gateway=gateway, task_queue="histories"
+    ) as world:
+        yield world
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_history_of_every_path_replays(world: Bookings, path: str, request: pytest.FixtureRequest) -> None:
+    booking = await _go(world, path)
+    history = await booking.handle.fetch_history()
+
+    await Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True)).replay_workflow(history)
+
+    if request.config.getoption("--record"):
+        _save(path, history)
+
+
+async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - one way each
+    if path == "malformed":
+        return await _ended(await world.start_raw("malformed", {"orderId": "malformed", "seats": "1A"}))
+    if path == "hold-refused":
+        await world.hold(["1A"])
+        return await _ended(await world.start(["1A"]))
+    if path == "signals":
+        return await _by_signals(world)
+    booking = await world.hold(["1A"])
+    order_id = booking.order_id
+    match path:
+        case "held-and-paid":
+            await world.bookings.pay(order_id, "99999")
+        case "changed":
+            await world.bookings.update_seats(order_id, ["1B", "1C"])
+            await world.bookings.pay(order_id, "99999")
+        case "change-refused":
+            await world.hold(["1D"])
+            with pytest.raises(SkyholdError):
+                await world.bookings.update_seats(order_id, ["1D"])
+            await world.bookings.cancel(order_id)
+        case "cancelled":
+            await world.bookings.cancel(order_id)
+        case "cancelled-by-operator":
+            await booking.handle.cancel()
+        case "cancelled-while-paying":
+            await world.bookings.pay(order_id, "12345")
+            await world.gateway.is_asked.wait()
+            await booking.handle.cancel()
+        case "declined":
+            await world.bookings.pay(order_id, "00000")
+        case "attempts-used-up" | "failed-once-then-paid" | "captured-late":
+            await world.bookings.pay(order_id, "12345")
+        case "refunded":
+            await world.bookings.pay(order_id, "12345")
+            await world.gateway.is_asked.wait()
+            await world.pool.execute(
+                """UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
+                   WHERE flight_id = $1 AND seat_id = '1A'""",
+                FL101,
+            )
+            world.gateway.go_on.set()
+        case "adopted":
+            await world.bookings.update_seats(order_id, ["1B"])
+            booking = await booking.reset(to_first=True, forget_messages=True)
+            await booking.handle.execute_update("update-seats", {"seats": ["1C"]})
+            await booking.handle.execute_update("proceed-to-payment", {"paymentCode": "99999"})
+    return await _ended(booking)
+
+
+async def _by_signals(world: Bookings) -> Booking:
+    booking = await world.start(["1A"])
+    await booking.until_status("SEATS_RESERVED")
+    await booking.handle.signal("update-seats", {"seats": []})
+    await booking.handle.signal("update-seats", {"seats": ["1B"]})
+    await booking.handle.signal("proceed-to-payment", {"paymentCode": "99999"})
+    return await _ended(booking)
+
+
+async def _ended(booking: Booking) -> Booking:
+    try:
+        await booking.result()
+    except Exception as ended:  # noqa: BLE001 - cancelled or terminated: an end as well
+        assert "Workflow execution" in str(ended)
+    return booking
+
+
+def _save(path: str, history: WorkflowHistory) -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    (HISTORIES / f"{path}.json").write_text(history.to_json() + "\n")
