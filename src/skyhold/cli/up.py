@@ -61,7 +61,7 @@ def up(
     except StackNotReady as error:
         _refuse(str(error))
         raise typer.Exit(error.exit_code) from error
-    except EmbeddedError as error:
+    except (EmbeddedError, OSError) as error:
         _refuse(str(error))
         raise typer.Exit(_FAILED) from error
     if received == signal.SIGINT:
@@ -84,14 +84,15 @@ class _Progress:
             self._console.print(line, markup=False)
 
 
-def _print_addresses(endpoints: "Endpoints", logs: Path) -> None:
+def _print_addresses(endpoints: "Endpoints", data_dir: Path) -> None:
     """Print what a person or a script wants to know, on stdout."""
     lines = {
         "Pages and API": endpoints.api,
         "API docs": f"{endpoints.api}/docs",
         "Temporal UI": endpoints.temporal_ui or "where its owner put it",
         "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
-        "Logs": str(logs),
+        "Data": str(data_dir),
+        "Logs": str(data_dir / "logs"),
         "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
     }
     console = Console(highlight=False, soft_wrap=True)

@@ -10,7 +10,9 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -71,6 +73,10 @@ class Child(ABC):
         """Return where to run; a server holds on to no directory of the user's."""
         return Path("/")
 
+    def standard_input(self) -> AbstractContextManager[int | IO[bytes]]:
+        """Return what the child reads on its standard input: nothing."""
+        return nullcontext(subprocess.DEVNULL)
+
     def user(self) -> ServerUser | None:
         """Return whom to run as; None stands for ourselves."""
         return None
@@ -115,14 +121,16 @@ class Child(ABC):
         if not self._is_port_settled:
             self.choose_ports()
         self._log_offset = self.log.stat().st_size
-        self._process = spawn(
-            self.command(),
-            log=self.log,
-            environment=self.environment(),
-            death_signal=self.death_signal,
-            user=self.user(),
-            directory=self.working_directory(),
-        )
+        with self.standard_input() as stdin:
+            self._process = spawn(
+                self.command(),
+                log=self.log,
+                environment=self.environment(),
+                death_signal=self.death_signal,
+                user=self.user(),
+                stdin=stdin,
+                directory=self.working_directory(),
+            )
         self._remember()
 
     def wait_until_ready(self, *, pause: Pause = time.sleep) -> None:

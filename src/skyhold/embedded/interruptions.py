@@ -29,7 +29,9 @@ class Interruptions:
         self._handlers_before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Self:
-        self._handlers_before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        # Whoever started us with `nohup` wants us to outlive the terminal.
+        signals = [number for number in _SIGNALS if not _is_nohup(number)]
+        self._handlers_before = {number: signal.signal(number, self._note) for number in signals}
         return self
 
     def __exit__(
@@ -64,3 +66,7 @@ class Interruptions:
             self._first_at = now
         elif now - self._first_at > _SAME_WISH_SECONDS:
             self._is_hurried = True
+
+
+def _is_nohup(number: signal.Signals) -> bool:
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN

@@ -1,5 +1,6 @@
 """The size of log files. Children append to them by themselves; this only keeps each from growing without end."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,11 @@ def bound_log(path: Path, *, max_bytes: int = MAX_BYTES) -> None:
     if path.stat().st_size <= max_bytes:
         return
     older = path.with_name(f"{path.name}.1")
-    shutil.copyfile(path, older)
+    with path.open("r+b") as file:
+        # Only the end, should a child in trouble have written faster than anyone looked.
+        file.seek(-max_bytes, os.SEEK_END)
+        with older.open("wb") as kept:
+            shutil.copyfileobj(file, kept)
+        file.truncate(0)
     older.chmod(0o600)
     give_to_owner_of_directory(older)
-    with path.open("r+b") as file:
-        file.truncate(0)

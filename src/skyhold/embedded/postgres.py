@@ -25,6 +25,8 @@ _DATABASE = "skyhold"
 # From this version on a locale is built in that never changes with the machine's libraries.
 _BUILTIN_LOCALE_SINCE = 17
 _INITDB_SECONDS = 60.0
+# Every worker brings a pool, and `--workers` may ask for many.
+_MAX_CONNECTIONS = 300
 _PID_LINE, _STATUS_LINE = 0, 7
 
 
@@ -68,7 +70,8 @@ class PostgresServer(Child):
 
     def command(self) -> Sequence[str | Path]:
         """Return the server's command: TCP on loopback only, since the path of a Unix socket may be too long."""
-        return [self._program, "-D", self._cluster, "-h", LOOPBACK, "-p", str(self.port), "-k", ""]
+        listening = ("-h", LOOPBACK, "-p", str(self.port), "-k", "")
+        return [self._program, "-D", self._cluster, *listening, "-c", f"max_connections={_MAX_CONNECTIONS}"]
 
     def answers(self) -> bool:
         """Tell whether the server's own pid file says ready."""

@@ -42,7 +42,7 @@ def supervise(
 ) -> signal.Signals:
     """Run everything until a signal asks to stop, and return that signal when all is stopped.
 
-    `on_ready` gets the endpoints and the folder of the logs; `say` gets a line for each thing worth a person's eye.
+    `on_ready` gets the endpoints and the data directory; `say` gets a line for each thing worth a person's eye.
 
     Raises:
         EmbeddedError: it could not be started; whatever was, is stopped again.
@@ -99,7 +99,7 @@ class Supervisor:
         self._start_applications()
         self._ready_at = datetime.now(UTC)
         self._announce()
-        on_ready(self._stack.endpoints(started_at=self._ready_at), self._directory.path / "logs")
+        on_ready(self._stack.endpoints(started_at=self._ready_at), self._directory.path)
         while True:
             self._watch()
             self._interruptions.pause(_WATCH_SECONDS)

@@ -7,6 +7,7 @@ import http.client
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from skyhold.embedded.binaries import find_temporal, reachable_by
 from skyhold.embedded.child import Child
@@ -67,6 +68,10 @@ class TemporalServer(Child):
         """Return whom to run as: the owner of the data directory, whose file it is."""
         return self.directory.owner
 
+    def working_directory(self) -> Path:
+        """Return the folder of the database: its path would be read as part of an address, with signs of its own."""
+        return self._folder
+
     def ports(self) -> dict[str, int]:
         """Return the ports to be remembered: the service's and the pages'."""
         return {**super().ports(), "ui_port": self.ui_port}
@@ -85,7 +90,7 @@ class TemporalServer(Child):
         return [
             *(self._program, "server", "start-dev", "--ip", LOOPBACK, "--ui-ip", LOOPBACK),
             *("--port", str(self.port), "--ui-port", str(self.ui_port), "--http-port", str(self._http_port)),
-            *("--db-filename", self._folder / "temporal.db", "--namespace", self.namespace),
+            *("--db-filename", "temporal.db", "--namespace", self.namespace),
             *("--log-level", "error", "--ui-disable-news-fetch", "--disable-config-file", "--disable-config-env"),
             *(part for pragma in _PRAGMAS for part in ("--sqlite-pragma", pragma)),
             *(part for value in _DYNAMIC_CONFIGURATION for part in ("--dynamic-config-value", value)),
@@ -96,7 +101,7 @@ class TemporalServer(Child):
         """Tell whether the service knows its namespace, asked over its HTTP door, which needs no client."""
         connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=_ANSWER_SECONDS)
         try:
-            connection.request("GET", f"/api/v1/namespaces/{self.namespace}")
+            connection.request("GET", f"/api/v1/namespaces/{quote(self.namespace, safe='')}")
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

@@ -52,12 +52,6 @@ def can_traverse(path: Path, user: ServerUser | None) -> bool:
     return all(_may_enter(folder.stat(), user) for folder in (path, *path.parents) if folder.exists())
 
 
-def give_to(path: Path, user: ServerUser | None) -> None:
-    """Make the path the user's, if servers run as another than we do."""
-    if user is not None:
-        os.chown(path, user.uid, user.gid)
-
-
 def _may_enter(facts: os.stat_result, user: ServerUser) -> bool:
     if facts.st_uid == user.uid:
         return bool(facts.st_mode & stat.S_IXUSR)

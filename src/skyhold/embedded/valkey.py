@@ -6,7 +6,9 @@ Owns the folder of its data. What keys mean is not its business.
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 from skyhold.embedded.binaries import find_valkey, reachable_by
 from skyhold.embedded.child import Child
@@ -14,7 +16,7 @@ from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.ports import LOOPBACK
 from skyhold.embedded.private_files import write_private
 from skyhold.embedded.processes import StopStep
-from skyhold.embedded.users import ServerUser, give_to
+from skyhold.embedded.users import ServerUser
 
 _ANSWER_SECONDS = 1.0
 
@@ -39,12 +41,22 @@ class ValkeyServer(Child):
         """Return whom to run as: the same user as PostgreSQL, since it needs no right of root's either."""
         return self.directory.server_user
 
+    def working_directory(self) -> Path:
+        """Return the folder of the data, where it keeps them: so no path has to be quoted in the configuration."""
+        return self._folder
+
     def command(self) -> Sequence[str | Path]:
-        """Write the configuration and return the server's command; the password never stands in the command."""
+        """Return the server's command; what is secret never stands in a command."""
+        return [self._program, "-"]
+
+    def standard_input(self) -> AbstractContextManager[int | IO[bytes]]:
+        """Return the configuration, kept in a file, yet never named to the server.
+
+        It would take a name with `?` or `[` in it for a pattern, match nothing and start with no password at all.
+        """
         configuration = self._folder / "server.conf"
         write_private(configuration, self._configuration())
-        give_to(configuration, self.user())
-        return [self._program, configuration]
+        return configuration.open("rb")
 
     def answers(self) -> bool:
         """Tell whether the server takes the password and answers a ping; it says LOADING while it reads its file."""
@@ -62,7 +74,6 @@ class ValkeyServer(Child):
             (
                 f"bind {LOOPBACK}",
                 f"port {self.port}",
-                f'dir "{self._folder}"',
                 f"requirepass {self.directory.secrets.redis_password}",
                 "appendonly yes",
                 "appendfsync always",

@@ -158,3 +158,8 @@ def test_two_sets_run_side_by_side(servers: Servers, scratch: Path) -> None:
         ports = {server.port for both in (servers, others) for server in _every(both)}
         assert len(ports) == 6
         assert all(server.is_ready() for both in (servers, others) for server in _every(both))
+
+
+def test_a_directory_may_have_any_name(scratch: Path) -> None:
+    with running_servers(scratch / 'a "b" %20?x=[1] #ü\\ c') as others:
+        assert all(server.is_ready() for server in _every(others))
