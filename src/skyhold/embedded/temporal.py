@@ -15,10 +15,11 @@ from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.ports import LOOPBACK, free_port
 from skyhold.embedded.processes import StopStep
 from skyhold.embedded.users import ServerUser
+from skyhold.messages import STATUS_ATTRIBUTE
 
 DEFAULT_NAMESPACE = "default"
 _ANSWER_SECONDS = 1.0
-_SEARCH_ATTRIBUTES = ("SkyholdOrderStatus=Keyword",)
+_SEARCH_ATTRIBUTES = (f"{STATUS_ATTRIBUTE}=Keyword",)
 _PRAGMAS = ("journal_mode=wal", "synchronous=normal")
 _DYNAMIC_CONFIGURATION = (
     # Each hop of a workflow would wait up to 50 ms for the next poll.
