@@ -1,4 +1,4 @@
-"""What a booking's workflow does by hand: a flight of the test's own, and activities that ask for one step at a time."""
+"""What a booking's workflow does, by hand: a flight of the test's own, and activities that ask for a step at a time."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ What a command means for seats and payments stands in the stores beside it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 from skyhold.domain.seats import sort_seats
 from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
+from skyhold.stores.constraints import meaning_of
 from skyhold.stores.postgres import Connection, Pool
 
 _ORDER = """
@@ -135,7 +137,7 @@ class Ledger:
         the first step make the row.
         """
         mark = fingerprint(command.name, *command.arguments)
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with _transaction(self.pool) as connection:
             if birth is not None:
                 await _give_birth(connection, step, birth)
             row = await connection.fetchrow(_LOCK_ORDER, step.order_id)
@@ -153,6 +155,18 @@ class Ledger:
             except SkyholdError as refusal:
                 ruling = Ruling(Outcome.REFUSED, refusal)
             return await _write(connection, step, mark, ruling)
+
+
+@contextlib.asynccontextmanager
+async def _transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Commit what the block did, or nothing of it; a violated constraint speaks as the "no" that it stands for."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+    except asyncpg.IntegrityConstraintViolationError as violation:
+        if meaning := meaning_of(violation):
+            raise meaning from violation
+        raise
 
 
 async def _give_birth(connection: Connection, step: Step, birth: Birth) -> None:
