@@ -24,6 +24,7 @@ PASSED_THROUGH = (
     "skyhold.payments",
     "skyhold.workflows.inbox",
     "skyhold.workflows.policies",
+    "skyhold.workflows.refusals",
     "skyhold.workflows.views",
 )
 """Modules that the sandbox does not import anew: a class that were imported twice would not be equal to itself."""

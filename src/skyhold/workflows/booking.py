@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
+from temporalio.exceptions import FailureError
 
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.domain import requests
 from skyhold.domain.errors import (
-    ERRORS_BY_CODE,
     InvalidRequest,
     OrderChanged,
     OrderClosed,
@@ -61,6 +60,7 @@ from skyhold.messages import (
 )
 from skyhold.workflows.inbox import Command, Inbox, Wish
 from skyhold.workflows.policies import ALARM_MARGIN, GATEWAY_STEP, LEDGER_STEP, payment_step
+from skyhold.workflows.refusals import as_failure, or_failure, refusal_of_first_hold
 from skyhold.workflows.views import details_line, order_view, result_view, status_view
 
 A = TypeVar("A")
@@ -277,7 +277,7 @@ class BookingWorkflow:
         order_id = self.request.order_id if self.request else ""
         self.order = Order(id=order_id, status=OrderStatus.FAILED, failure_code=code, failure_reason=refusal.detail)
 
-    # -- Messages: all take whatever JSON comes, and are parsed by errors that carry no value ---------------------------
+    # -- Messages: all take whatever JSON comes; errors in parsing it carry no value ----------------------------------
 
     @workflow.signal(name=UPDATE_SEATS)
     def signal_update_seats(self, *payloads: Any) -> None:
@@ -304,8 +304,8 @@ class BookingWorkflow:
     async def await_hold(self, *_payloads: Any) -> dict[str, Any]:
         """Reply how the first hold went: the order, or why not."""
         await workflow.wait_condition(lambda: self.first_answer is not None)
-        if refusal := self._refusal_of_first_hold():
-            raise _as_failure(refusal)
+        if refusal := refusal_of_first_hold(self.first_answer, self.order):
+            raise as_failure(refusal)
         return order_view(self.order)
 
     @workflow.update(name=UPDATE_SEATS)
@@ -326,22 +326,22 @@ class BookingWorkflow:
     @await_hold.validator
     def can_await_hold(self, *payloads: Any) -> None:
         """Refuse a malformed question before it costs history."""
-        _or_failure(lambda: requests.parse_hold_question(payloads))
+        or_failure(lambda: requests.parse_hold_question(payloads))
 
     @update_seats.validator
     def can_update_seats(self, *payloads: Any) -> None:
         """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
-        _or_failure(lambda: self._listen(requests.parse_seat_change, payloads))
+        or_failure(lambda: self._listen(requests.parse_seat_change, payloads))
 
     @proceed_to_payment.validator
     def can_proceed_to_payment(self, *payloads: Any) -> None:
         """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
-        _or_failure(lambda: self._listen(requests.parse_payment, payloads))
+        or_failure(lambda: self._listen(requests.parse_payment, payloads))
 
     @cancel_booking.validator
     def can_cancel_booking(self, *payloads: Any) -> None:
         """Refuse cheaply what is malformed or out of place; what passes is decided by the ledger."""
-        _or_failure(lambda: self._listen(requests.parse_cancellation, payloads))
+        or_failure(lambda: self._listen(requests.parse_cancellation, payloads))
 
     @workflow.query(name=BOOKING_STATUS)
     def booking_status(self, *_payloads: Any) -> dict[str, Any]:
@@ -359,10 +359,10 @@ class BookingWorkflow:
             self.inbox.note(refusal)
 
     async def _take_update(self, parse: Parse, payloads: Sequence[Any]) -> dict[str, Any]:
-        command = self.inbox.add(_or_failure(lambda: self._listen(parse, payloads)))
+        command = self.inbox.add(or_failure(lambda: self._listen(parse, payloads)))
         await workflow.wait_condition(lambda: command.is_answered)
         if command.refusal is not None or command.order is None:
-            raise _as_failure(command.refusal or Refusal.of(OrderChanged()))
+            raise as_failure(command.refusal or Refusal.of(OrderChanged()))
         return order_view(command.order)
 
     def _listen(self, parse: Parse, payloads: Sequence[Any]) -> Wish:
@@ -379,15 +379,6 @@ class BookingWorkflow:
         self.inbox.require_room(wish)
         return wish
 
-    def _refusal_of_first_hold(self) -> Refusal | None:
-        if self.first_answer is not None and self.first_answer.refusal is not None:
-            return self.first_answer.refusal
-        if self.order.status is OrderStatus.FAILED and not self.order.seats and self.order.failure_code is not None:
-            # Adopted from the ledger: refused once, by a run that Temporal has forgotten.
-            error = ERRORS_BY_CODE.get(self.order.failure_code.value, OrderClosed)
-            return Refusal.of(error(self.order.failure_reason or ""))
-        return None
-
 
 Parse = Callable[[Sequence[Any]], Wish]
 
@@ -397,21 +388,3 @@ def _understand(payloads: Sequence[Any]) -> BookingRequest:
     if workflow.info().workflow_id != workflow_id_of(request.order_id):
         raise InvalidRequest("The workflow id must be booking- and the order id.")
     return request
-
-
-def _or_failure(listen: Callable[[], R]) -> R:
-    try:
-        return listen()
-    except SkyholdError as refusal:
-        raise _as_failure(Refusal.of(refusal)) from None
-
-
-def _as_failure(refusal: Refusal) -> ApplicationError:
-    """Return the refusal as it crosses Temporal; BENIGN, because a "no" is no fault to be alarmed about."""
-    return ApplicationError(
-        refusal.detail,
-        refusal.fields,
-        type=refusal.error,
-        non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,
-    )
