@@ -1,0 +1,164 @@
+"""Orders as their customer reads them: the whole order, its log, and the short look before a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from skyhold.domain.errors import ERRORS
+from skyhold.domain.orders import FailureCode, OrderStatus, Policy
+from skyhold.domain.seats import sort_seats
+from skyhold.queries.database import Database
+
+EVENTS_LIMIT = 1000
+"""An order has fewer: one for each change of its seats and each change of its status."""
+
+# While the gateway is asked, the attempt under way is told; before and after, the verdicts.
+_ORDER = """
+SELECT o.id, o.flight_id::text, o.workflow_id, o.status, o.version, o.total_price_cents, o.currency, o.expires_at,
+       o.max_expires_at, o.changes, o.policy, o.answer, o.failure_code, o.failure_reason, o.reference, o.confirmed_at,
+       o.created_at, o.updated_at, statement_timestamp() AS now,
+       CASE WHEN o.status = 'SEATS_RESERVED'
+            THEN greatest(0, ceil(extract(epoch FROM o.expires_at - statement_timestamp())))::int ELSE 0
+       END AS timer_remaining,
+       CASE WHEN o.status = 'PAYMENT_PROCESSING'
+            THEN greatest(1, (SELECT max(attempt) FROM payment_attempts WHERE order_id = o.id))::int
+            ELSE o.payment_attempts
+       END AS payment_attempts,
+       ARRAY(SELECT (seat_id, price_cents) FROM order_seats WHERE order_id = o.id) AS seats
+FROM orders o WHERE o.id = $1
+"""
+
+_LOOK = "SELECT status, failure_code, statement_timestamp() AS now FROM orders WHERE id = $1"
+
+_EVENTS = """
+SELECT o.id, e.seq, e.status, e.version, e.seats, e.expires_at, e.failure_code, e.at
+FROM orders o LEFT JOIN order_events e ON e.order_id = o.id
+WHERE o.id = $1 ORDER BY e.seq LIMIT $2
+"""
+
+
+@dataclass(frozen=True)
+class PricedSeat:
+    """A seat of an order at the price of the moment of its claim."""
+
+    id: str
+    price_cents: int
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """An order with the clock that `timer_remaining` was computed by; seats are those it chose last."""
+
+    id: str
+    flight_id: str | None
+    workflow_id: str
+    status: OrderStatus
+    version: int
+    seats: tuple[PricedSeat, ...]
+    total_price_cents: int
+    currency: str | None
+    expires_at: datetime | None
+    max_expires_at: datetime | None
+    timer_remaining: int
+    changes_left: int
+    payment_attempts: int
+    max_payment_attempts: int
+    last_error: str | None
+    failure_code: str | None
+    failure_reason: str | None
+    reference: str | None
+    confirmed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True)
+class OrderLook:
+    """What is looked at before a command is sent, and PostgreSQL's time at that moment."""
+
+    status: OrderStatus
+    failure_code: str | None
+    now: datetime
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the customer, or an operator, has cancelled the order."""
+        return self.failure_code == FailureCode.CANCELLED
+
+
+@dataclass(frozen=True)
+class OrderEventView:
+    """One line of an order's log: what it was from that instant on."""
+
+    seq: int
+    status: str
+    version: int
+    seats: tuple[str, ...]
+    expires_at: datetime | None
+    failure_code: str | None
+    at: datetime
+
+
+class OrderQueries:
+    """Reads orders."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, order_id: str) -> OrderView | None:
+        """Return the order, or None.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        row = await self._database.row(_ORDER, order_id)
+        return _order_of(row) if row else None
+
+    async def look(self, order_id: str) -> OrderLook | None:
+        """Return what a command must know before it is sent, or None.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        row = await self._database.row(_LOOK, order_id)
+        return OrderLook(OrderStatus(row["status"]), row["failure_code"], row["now"]) if row else None
+
+    async def list_events(self, order_id: str) -> list[OrderEventView] | None:
+        """Return the order's log, oldest first, or None.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        rows = await self._database.rows(_EVENTS, order_id, EVENTS_LIMIT)
+        return [_event_of(row) for row in rows if row["seq"] is not None] if rows else None
+
+
+def _order_of(row: asyncpg.Record) -> OrderView:
+    facts = dict(row)
+    policy, answer, changes = Policy(**facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
+    status = OrderStatus(facts.pop("status"))
+    prices: dict[str, int] = dict(facts.pop("seats"))
+    return OrderView(
+        **facts,
+        status=status,
+        seats=tuple(PricedSeat(seat, prices[seat]) for seat in sort_seats(prices)),
+        changes_left=max(0, policy.max_changes - changes),
+        max_payment_attempts=policy.payment_attempts,
+        last_error=None if status.is_terminal else _last_error_of(answer),
+    )
+
+
+def _last_error_of(answer: dict[str, Any] | None) -> str | None:
+    """Return why the last command was refused, as the booking's own status query words it."""
+    refusal = answer["refusal"] if answer else None
+    return f"{ERRORS[refusal['error']].code}: {refusal['detail']}" if refusal else None
+
+
+def _event_of(row: asyncpg.Record) -> OrderEventView:
+    facts = {name: value for name, value in row.items() if name not in {"id", "seats"}}
+    return OrderEventView(**facts, seats=sort_seats(row["seats"]))

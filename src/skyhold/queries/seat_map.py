@@ -1,0 +1,101 @@
+"""A flight with every one of its seats, read in one statement, so that its numbers and its seats agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import asyncpg
+
+from skyhold.domain.seats import SeatStatus
+from skyhold.queries.database import Database
+from skyhold.queries.flights import FlightView
+
+_FLIGHT_WITH_SEATS = """
+SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
+       f.arrival_zone, f.price_cents, f.currency,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(name, first_row, last_row, layout, exit_rows)
+                                  ORDER BY first_row), '[]')
+        FROM cabins WHERE flight_id = f.id) AS cabins,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(seat_id, row_number, letter, status, cabin, features, price_cents,
+                                                    version) ORDER BY row_number, letter), '[]')
+        FROM seats WHERE flight_id = f.id) AS seats
+FROM flights f WHERE f.id = $1::uuid
+"""
+
+
+@dataclass(frozen=True)
+class SeatView:
+    """One seat; `version` is raised by every change of it."""
+
+    id: str
+    row: int
+    column: str
+    status: str
+    cabin: str
+    features: tuple[str, ...]
+    price_cents: int
+    version: int
+
+
+@dataclass(frozen=True)
+class CabinView:
+    """A cabin: rows from nose to tail, letters from left to right with a gap for each aisle."""
+
+    name: str
+    first_row: int
+    last_row: int
+    layout: str
+    exit_rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SeatMapView:
+    """All seats of a flight; `rows` counts the rows there are, `seats_per_row` those of the widest."""
+
+    rows: int
+    seats_per_row: int
+    cabins: tuple[CabinView, ...]
+    seats: tuple[SeatView, ...]
+
+
+@dataclass(frozen=True)
+class FlightWithSeats:
+    """A flight and its seat map, as of one moment."""
+
+    flight: FlightView
+    seat_map: SeatMapView
+
+
+class SeatMapQueries:
+    """Reads seat maps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_flight(self, flight_id: str) -> FlightWithSeats | None:
+        """Return the flight with its seats, departed or not, or None.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        row = await self._database.row(_FLIGHT_WITH_SEATS, flight_id)
+        return _flight_with_seats(row) if row else None
+
+
+def _flight_with_seats(row: asyncpg.Record) -> FlightWithSeats:
+    facts = dict(row)
+    cabins = tuple(
+        CabinView(name, first_row, last_row, layout, tuple(exit_rows))
+        for name, first_row, last_row, layout, exit_rows in facts.pop("cabins")
+    )
+    seats = tuple(
+        SeatView(seat, number, letter, status, cabin, tuple(features), price_cents, version)
+        for seat, number, letter, status, cabin, features, price_cents, version in facts.pop("seats")
+    )
+    rows = Counter(seat.row for seat in seats)
+    available = sum(seat.status == SeatStatus.AVAILABLE for seat in seats)
+    return FlightWithSeats(
+        FlightView(**facts, total_seats=len(seats), available_seats=available),
+        SeatMapView(len(rows), max(rows.values(), default=0), cabins, seats),
+    )
