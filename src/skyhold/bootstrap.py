@@ -3,49 +3,106 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
 
-import asyncpg
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    GetSystemInfoRequest,
+)
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
-from skyhold.domain.errors import DatabaseUnavailable, WorkflowUnavailable
+from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.domain.orders import Policy
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
-from skyhold.settings import Settings
+from skyhold.queries.database import Database
+from skyhold.queries.flights import FlightQueries
+from skyhold.queries.orders import OrderQueries
+from skyhold.queries.seat_map import SeatMapQueries
+from skyhold.queries.servers import ServerQueries
+from skyhold.settings import BadSettingError, Settings
+from skyhold.stores import demo_flights, schema
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
 from skyhold.stores.payments import PaymentStore
 from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.stores.seats import SeatStore
-from skyhold.worker import activities_of, build_worker
+from skyhold.web.app import create_app
+from skyhold.web.readiness import Probe
+from skyhold.web.services import Services
+from skyhold.worker import WORKFLOWS, activities_of, build_worker
+from skyhold.workflows.booking_client import BookingClient
+
+DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+
+PROBE_RPC_TIMEOUT = timedelta(seconds=1)
+
+POLLER_MEMORY = timedelta(seconds=75)
+"""A worker without work asks for some once a minute: one that has not for longer than this is gone."""
+
+
+_CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ERROR"}
+"""How much of Temporal's core is of interest at each level of ours: it is talkative."""
 
 
 class MissingSettingError(Exception):
     """A setting that has no default is not set; the message names it."""
 
 
+class SchemaOutdatedError(Exception):
+    """The ledger has not been migrated to the version that this code needs."""
+
+
 @dataclass(frozen=True)
 class RunningWorker:
-    """A worker that is ready to run, and what it is connected to, for the line that says so."""
+    """A worker that is ready to run, and what it is connected to, for the lines that say so."""
 
     worker: Worker
     activities: Sequence[Callable[..., Any]]
     temporal_address: str
     namespace: str
-    has_status_attribute: bool
+    task_queue: str
+    database: str
+    redis: str
+
+    @property
+    def workflow_names(self) -> list[str]:
+        """The workflows as Temporal knows them."""
+        return [getattr(workflow, "__temporal_workflow_definition").name for workflow in WORKFLOWS]
+
+    @property
+    def activity_names(self) -> list[str]:
+        """The activities as Temporal knows them."""
+        return [getattr(activity, "__temporal_activity_definition").name for activity in self.activities]
+
+
+def forward_temporal_logs(level: str) -> None:
+    """Send the log lines of Temporal's core through Python's logging, whose form and place are set at the edge."""
+    core_level = _CORE_LEVELS[level]
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    logs = LoggingConfig(filter=TelemetryFilter(core_level=core_level, other_level="ERROR"), forwarding=forwarding)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logs)), error_if_already_set=False)
 
 
 async def connect_temporal(*, is_lazy: bool = False) -> Client:
@@ -81,14 +138,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         DatabaseUnavailable: PostgreSQL does not answer. (Redis may be away: booking goes on without it.)
         WorkflowUnavailable: Temporal does not answer.
     """
-    client = await connect_temporal()
-    namespace_id, has_status_attribute = await _describe(client)
     async with contextlib.AsyncExitStack() as stack:
-        pool = await open_pool(require(settings.database_url, "DATABASE_URL"), application="skyhold worker")
-        stack.push_async_callback(pool.close)
-        await require_database(pool)
-        redis = open_redis(require(settings.redis_url, "REDIS_URL"))
-        stack.push_async_callback(redis.aclose)
+        pool = await stack.enter_async_context(_database(settings, application="skyhold worker"))
+        redis = await stack.enter_async_context(_redis(settings))
+        await ServerQueries(Database(pool)).server_version()
+        client = await connect_temporal()
+        namespace_id, has_status_attribute = await _describe(client)
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
         stack.push_async_callback(gateway.stop)
         activities = make_activities(
@@ -101,20 +156,73 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         worker = build_worker(
             client, activities, task_queue=settings.temporal_task_queue, is_sandboxed=settings.workflow_sandbox
         )
-        address = client.service_client.config.target_host
-        yield RunningWorker(worker, activities, address, client.namespace, has_status_attribute)
+        yield RunningWorker(
+            worker,
+            activities,
+            temporal_address=client.service_client.config.target_host,
+            namespace=client.namespace,
+            task_queue=settings.temporal_task_queue,
+            database=bare_address(settings.database_url or ""),
+            redis=bare_address(settings.redis_url or ""),
+        )
 
 
-async def require_database(pool: Pool) -> None:
-    """Make sure that PostgreSQL answers.
+@contextlib.asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
+    """Make the HTTP API over the servers of the settings, which may all be away: each is reached when it is needed.
 
     Raises:
-        DatabaseUnavailable: it does not.
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
     """
-    try:
-        await pool.fetchval("SELECT 1")
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable from error
+    async with _database(settings, application="skyhold api") as pool, _redis(settings) as redis:
+        database, client = Database(pool), await connect_temporal(is_lazy=True)
+        yield create_app(
+            Services(
+                bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
+                flights=FlightQueries(database),
+                seat_maps=SeatMapQueries(database),
+                orders=OrderQueries(database),
+                probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
+    """Make the probes of the API without the API, for a look from outside.
+
+    Raises:
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+    """
+    async with _database(settings, application="skyhold doctor") as pool, _redis(settings) as redis:
+        servers, client = ServerQueries(Database(pool)), await connect_temporal(is_lazy=True)
+        yield _probes(servers, redis, client, settings.temporal_task_queue)
+
+
+async def migrate(settings: Settings) -> list[str]:
+    """Bring the ledger to the newest version, and return the versions that were applied.
+
+    Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        DatabaseUnavailable: PostgreSQL does not answer.
+    """
+    async with _database(settings, application="skyhold migrate") as pool:
+        await ServerQueries(Database(pool)).server_version()
+    return await schema.migrate(require(settings.database_url, "DATABASE_URL"))
+
+
+async def seed(settings: Settings) -> tuple[int, int]:
+    """Sow the demo flights; return how many were sown and how many that had left were moved.
+
+    Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        DatabaseUnavailable: PostgreSQL does not answer.
+        SchemaOutdatedError: the ledger is not at the newest version.
+    """
+    async with _database(settings, application="skyhold seed") as pool:
+        if wrong := await _schema_probe(ServerQueries(Database(pool)))():
+            raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
+        return await demo_flights.seed_demo_flights(pool)
 
 
 def require(value: str | None, name: str) -> str:
@@ -130,9 +238,49 @@ def require(value: str | None, name: str) -> str:
     return value
 
 
+def bare_address(url: str) -> str:
+    """Return where a URL points to, without user, password and options."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings, *, application: str) -> AsyncIterator[Pool]:
+    url = _require_url(settings.database_url, "DATABASE_URL", DATABASE_SCHEMES)
+    pool = await open_pool(url, application=application)
+    try:
+        yield pool
+    finally:
+        # Its own close waits for what is under way without a bound; nothing of ours is by now.
+        pool.terminate()
+
+
+@contextlib.asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+    redis = open_redis(_require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES))
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+def _require_url(value: str | None, name: str, schemes: frozenset[str]) -> str:
+    url = require(value, name)
+    if url.partition("://")[0] not in schemes:
+        raise BadSettingError(f"{name}: must be a URL that begins with {' or '.join(sorted(schemes))}://")
+    return url
+
+
 async def _describe(client: Client) -> tuple[str, bool]:
     """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there."""
-    described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    try:
+        described = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise BadSettingError(f"TEMPORAL_NAMESPACE: Temporal has no namespace {client.namespace!r}") from error
+        raise WorkflowUnavailable from error
     try:
         attributes = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
@@ -141,3 +289,47 @@ async def _describe(client: Client) -> tuple[str, bool]:
         # Not every server lets a worker ask. Without the attribute bookings run all the same.
         return described.namespace_info.id, False
     return described.namespace_info.id, STATUS_ATTRIBUTE in attributes.custom_attributes
+
+
+def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: str) -> dict[str, Probe]:
+    """Return a question for each server and for what must be on it, in the order of product.md, section 8."""
+
+    async def ask_postgresql() -> None:
+        await servers.server_version()
+
+    async def ask_redis() -> None:
+        await cast("Any", redis.ping())
+
+    async def ask_temporal() -> None:
+        await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
+
+    async def ask_for_worker() -> str | None:
+        asked = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        queue = await client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
+        since = datetime.now(UTC) - POLLER_MEMORY
+        is_polled = any(poller.last_access_time.ToDatetime(UTC) > since for poller in queue.pollers)
+        return None if is_polled else f"no worker on task queue {task_queue}"
+
+    return {
+        "postgresql": ask_postgresql,
+        "redis": ask_redis,
+        "temporal": ask_temporal,
+        "worker": ask_for_worker,
+        "schema": _schema_probe(servers),
+    }
+
+
+def _schema_probe(servers: ServerQueries) -> Probe:
+    newest = schema.newest_version()
+
+    async def ask_schema() -> str | None:
+        version = await servers.schema_version() if await servers.has_schema() else None
+        if version == newest:
+            return None
+        return f"is at version {version or 'none'}, needed is {newest}: run `skyhold migrate`"
+
+    return ask_schema

@@ -1,0 +1,30 @@
+"""The FastAPI app: routes, problems, request ids and limits put together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+import skyhold
+from skyhold.web.problems import install_problem_handlers
+from skyhold.web.request_ids import RequestIds
+from skyhold.web.routes import flights, health, orders
+from skyhold.web.services import Services
+
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the app over these services; it starts while all of them are away."""
+    app = FastAPI(
+        title="Skyhold",
+        version=skyhold.__version__,
+        summary="Books seats on flights: held under a durable timer, paid with a code, never sold twice.",
+        max_body_size=BODY_LIMIT_BYTES,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    install_problem_handlers(app)
+    for router in (flights.router, orders.router, health.router):
+        app.include_router(router)
+    app.add_middleware(RequestIds)
+    return app

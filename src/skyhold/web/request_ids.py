@@ -1,0 +1,78 @@
+"""An id for every request: in the reply, in each of its log lines, in every problem. And the last net for faults.
+
+The id is always made here: one that a client sent would be an input value repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+import uuid_utils
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from skyhold.web.problems import internal_problem
+
+HEADER = b"x-request-id"
+
+_SERVER_ERROR = 500
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestIds:
+    """Middleware, outermost of ours, so that nothing is answered or logged without the id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = str(uuid_utils.uuid7())
+        scope.setdefault("state", {})["request_id"] = request_id
+        reply = _Reply(send, request_id.encode())
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            started_at = time.perf_counter()
+            try:
+                await self.app(scope, receive, reply)
+            except Exception:
+                # The traceback shows source lines, never values: the logging set-up leaves locals out.
+                _log.exception("request failed")
+                if reply.status is not None:
+                    raise
+                await internal_problem(request_id)(scope, receive, reply)
+            _log_reply(scope, reply, time.perf_counter() - started_at)
+
+
+class _Reply:
+    """The way back to the client: adds the id and remembers the status."""
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (HEADER, self._request_id)]
+        await self._send(message)
+
+
+def _log_reply(scope: Scope, reply: _Reply, seconds: float) -> None:
+    """Say what was asked and answered: the route's template, since path, query and body may hold anything."""
+    is_noteworthy = scope["method"] not in _READS or (reply.status or _SERVER_ERROR) >= _SERVER_ERROR
+    say = _log.info if is_noteworthy else _log.debug
+    route: Any = scope.get("route")
+    say(
+        "request",
+        method=scope["method"],
+        route=getattr(route, "path", None),
+        status=reply.status,
+        milliseconds=round(seconds * 1000, 1),
+    )

@@ -1,0 +1,29 @@
+"""Whether the process lives, and whether what it needs answers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from skyhold.web.readiness import ask_all, readiness_of
+from skyhold.web.schemas import HealthBody, LivenessBody
+from skyhold.web.services import UsedServices
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", operation_id="getLiveness")
+async def get_liveness() -> LivenessBody:
+    """Say that the process runs."""
+    return LivenessBody()
+
+
+@router.get("/readyz", operation_id="getReadiness", responses={503: {"model": HealthBody}})
+@router.get("/health", operation_id="getHealth", responses={503: {"model": HealthBody}})
+async def get_readiness(services: UsedServices, response: Response) -> HealthBody:
+    """Say what works: everything, enough to go on, or not enough."""
+    checks = await ask_all(services.probes)
+    status = readiness_of(checks)
+    if status == "unavailable":
+        response.status_code = 503
+    response.headers["Cache-Control"] = "no-store"
+    return HealthBody(status=status, checks=checks)

@@ -1,0 +1,338 @@
+"""The bodies of requests and replies: camelCase JSON, RFC 3339 instants in UTC, money in cents.
+
+What is typed by a customer is parsed by the domain inside these models, so HTTP and Temporal refuse in the same words.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from skyhold.domain.actions import Action, available_actions
+from skyhold.domain.orders import FailureCode, OrderStatus
+from skyhold.domain.payments import PaymentCode, parse_payment_code
+from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT
+from skyhold.domain.seats import SEATS_IN_A_REQUEST_LIMIT, SeatStatus, parse_seats
+from skyhold.queries.flights import FlightView
+from skyhold.queries.orders import OrderEventView, OrderView
+from skyhold.queries.seat_map import FlightWithSeats
+
+
+def _to_rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_to_rfc3339, when_used="json-unless-none"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T12:00:00.000Z"]}),
+]
+
+_SEAT_ID = {"type": "string", "pattern": "^[1-9][0-9]?[A-HJK]$", "examples": ["12A"]}
+
+WantedSeats = Annotated[
+    tuple[str, ...],
+    BeforeValidator(parse_seats),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": _SEAT_ID,
+            "minItems": 1,
+            "maxItems": SEATS_IN_A_REQUEST_LIMIT,
+            "uniqueItems": True,
+            "examples": [["12A", "12B"]],
+        }
+    ),
+]
+
+TypedCode = Annotated[
+    PaymentCode,
+    BeforeValidator(parse_payment_code),
+    WithJsonSchema({"type": "string", "format": "password", "pattern": "^[0-9]{5}$", "writeOnly": True}),
+]
+
+
+class Body(BaseModel):
+    """A JSON object with camelCase members; its errors never show what it was given."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        from_attributes=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class CreateOrderRequest(Body):
+    """The wish to hold seats on a flight."""
+
+    flight_id: str = Field(max_length=FLIGHT_ID_LENGTH_LIMIT, examples=["550e8400-e29b-41d4-a716-446655440001"])
+    seats: WantedSeats
+
+
+class ChangeSeatsRequest(Body):
+    """The wish to have exactly these seats."""
+
+    seats: WantedSeats
+
+
+class PayRequest(Body):
+    """The code that the customer typed; one that is missing is as malformed as any other."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["paymentCode"]})
+
+    payment_code: TypedCode = Field(default=None, validate_default=True, repr=False)
+
+
+class FlightBody(Body):
+    """One departure; `priceCents` is that of its cheapest seat."""
+
+    id: str
+    flight_number: str
+    origin: str
+    destination: str
+    departure_time: Instant
+    departure_zone: str
+    arrival_time: Instant
+    arrival_zone: str
+    total_seats: int
+    available_seats: int
+    price_cents: int
+    currency: str
+
+    @classmethod
+    def of(cls, flight: FlightView) -> Self:
+        """Return the body that tells of the flight."""
+        return cls(**_flight_members(flight))
+
+
+class FlightsBody(Body):
+    """Flights by departure."""
+
+    flights: list[FlightBody]
+
+
+class CabinBody(Body):
+    """A cabin; a gap in the layout is an aisle."""
+
+    name: str
+    first_row: int
+    last_row: int
+    layout: str = Field(examples=["ABC DEF"])
+    exit_rows: tuple[int, ...]
+
+
+class SeatBody(Body):
+    """One seat; of two versions the higher one is true."""
+
+    id: str
+    row: int
+    column: str
+    status: SeatStatus
+    cabin: str
+    features: tuple[str, ...]
+    price_cents: int
+    version: int
+
+
+class SeatMapBody(Body):
+    """Every seat of a flight; `rows` counts rows, `seatsPerRow` the seats of the widest."""
+
+    rows: int
+    seats_per_row: int
+    cabins: tuple[CabinBody, ...]
+    seats: tuple[SeatBody, ...]
+
+
+class FlightWithSeatsBody(FlightBody):
+    """One departure with its seat map."""
+
+    seat_map: SeatMapBody
+
+    @classmethod
+    def of_map(cls, found: FlightWithSeats) -> Self:
+        """Return the body that tells of the flight and its seats."""
+        return cls(**_flight_members(found.flight), seat_map=SeatMapBody.model_validate(found.seat_map))
+
+
+class HeldOrderBody(Body):
+    """An order whose seats have just been held."""
+
+    order_id: str
+    workflow_id: str
+    flight_id: str
+    status: OrderStatus
+    seats: list[str]
+    total_price_cents: int
+    currency: str
+    expires_at: Instant
+    max_expires_at: Instant
+    server_time: Instant
+
+
+class ChangedOrderBody(Body):
+    """An order with the seats it has now."""
+
+    order_id: str
+    status: OrderStatus
+    seats: list[str]
+    total_price_cents: int
+    expires_at: Instant
+    server_time: Instant
+
+
+class AcceptedPaymentBody(Body):
+    """A payment that was accepted; its outcome is seen by the order's status."""
+
+    order_id: str
+    status: Literal[OrderStatus.PAYMENT_PENDING] = OrderStatus.PAYMENT_PENDING
+
+
+class OrderStatusBody(Body):
+    """Where an order stands, by PostgreSQL's clock."""
+
+    order_id: str
+    flight_id: str | None
+    status: OrderStatus
+    seats: list[str]
+    expires_at: Instant | None
+    timer_remaining: int = Field(description="Whole seconds, rounded up; 0 while no clock runs.")
+    payment_attempts: int = Field(description="The attempt under way while it is; else the verdicts so far.")
+    max_payment_attempts: int
+    last_error: str | None = Field(default=None, exclude_if=_is_none)
+    failure_code: FailureCode | None = Field(default=None, exclude_if=_is_none)
+    reference: str | None = Field(default=None, exclude_if=_is_none)
+    server_time: Instant
+
+    @classmethod
+    def of(cls, order: OrderView) -> Self:
+        """Return the body that tells where the order stands."""
+        return cls(**_status_members(order))
+
+
+class PricedSeatBody(Body):
+    """A seat of an order, at the price of the moment of its claim."""
+
+    id: str
+    price_cents: int
+
+
+class OrderBody(OrderStatusBody):
+    """The whole order."""
+
+    workflow_id: str
+    version: int = Field(description="Raised by every change of the seats.")
+    seat_prices: tuple[PricedSeatBody, ...]
+    total_price_cents: int
+    currency: str | None
+    max_expires_at: Instant | None
+    failure_reason: str | None = Field(default=None, exclude_if=_is_none)
+    confirmed_at: Instant | None = Field(default=None, exclude_if=_is_none)
+    created_at: Instant
+    updated_at: Instant
+    available_actions: tuple[Action, ...]
+
+    @classmethod
+    def of(cls, order: OrderView) -> Self:
+        """Return the body that tells everything of the order."""
+        actions = available_actions(
+            order.status, has_time_left=order.timer_remaining > 0, has_changes_left=order.changes_left > 0
+        )
+        return cls(
+            **_status_members(order),
+            workflow_id=order.workflow_id,
+            version=order.version,
+            seat_prices=tuple(PricedSeatBody.model_validate(seat) for seat in order.seats),
+            total_price_cents=order.total_price_cents,
+            currency=order.currency,
+            max_expires_at=order.max_expires_at,
+            failure_reason=order.failure_reason,
+            confirmed_at=order.confirmed_at,
+            created_at=order.created_at,
+            updated_at=order.updated_at,
+            available_actions=actions,
+        )
+
+
+class OrderEventBody(Body):
+    """What the order was from that instant on."""
+
+    seq: int
+    status: OrderStatus
+    version: int
+    seats: tuple[str, ...]
+    expires_at: Instant | None
+    failure_code: FailureCode | None = Field(default=None, exclude_if=_is_none)
+    at: Instant
+
+
+class HistoryBody(Body):
+    """The order's log, oldest first."""
+
+    order_id: str
+    events: list[OrderEventBody]
+
+    @classmethod
+    def of(cls, order_id: str, events: list[OrderEventView]) -> Self:
+        """Return the body that tells the order's way."""
+        return cls(order_id=order_id, events=[OrderEventBody.model_validate(event) for event in events])
+
+
+class HealthBody(Body):
+    """What works: each check is `ok`, or `unavailable` with the reason."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    checks: dict[str, str]
+
+
+class LivenessBody(Body):
+    """The process runs."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ProblemBody(Body):
+    """RFC 9457, with the code, the request's id, and whatever else the code needs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    error: str
+    message: str
+    request_id: str
+
+
+def _flight_members(flight: FlightView) -> dict[str, Any]:
+    members = {name: getattr(flight, name) for name in FlightBody.model_fields if hasattr(flight, name)}
+    return members | {"departure_time": flight.departs_at, "arrival_time": flight.arrives_at}
+
+
+def _status_members(order: OrderView) -> dict[str, Any]:
+    return {
+        "order_id": order.id,
+        "flight_id": order.flight_id,
+        "status": order.status,
+        "seats": [seat.id for seat in order.seats],
+        "expires_at": order.expires_at,
+        "timer_remaining": order.timer_remaining,
+        "payment_attempts": order.payment_attempts,
+        "max_payment_attempts": order.max_payment_attempts,
+        "last_error": order.last_error,
+        "failure_code": order.failure_code,
+        "reference": order.reference,
+        "server_time": order.now,
+    }
