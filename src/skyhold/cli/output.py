@@ -1,0 +1,41 @@
+"""What commands print: data on stdout, as text for a person or as JSON, and everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for a person.")]
+
+
+def stdout() -> Console:
+    """Return where data go; lines are never broken, so that other programs can read them."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Return where everything else goes."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print data for a program."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_facts(facts: Mapping[str, str | None]) -> None:
+    """Print names and values in two columns; what has no value is left out."""
+    present = {name: value for name, value in facts.items() if value}
+    width = max(map(len, present), default=0)
+    for name, value in present.items():
+        stdout().print(f"{name:<{width}}  {value}", markup=False)
+
+
+def say(message: str) -> None:
+    """Tell a person something that is no data."""
+    stderr().print(message, markup=False)

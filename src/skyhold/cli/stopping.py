@@ -1,0 +1,31 @@
+"""How a long-running command is asked to stop: by SIGTERM, or by a person with Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from skyhold.cli.failures import ExitCode
+
+
+class StopSignals:
+    """The first signal that asked to stop, to be waited for inside a running event loop."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        self._first: signal.Signals | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._note, number)
+
+    async def wait(self) -> None:
+        """Wait until someone asks to stop."""
+        await self._came.wait()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What to end with: a stop by SIGTERM is done, by Ctrl-C an interruption."""
+        return ExitCode.INTERRUPTED if self._first is signal.SIGINT else ExitCode.DONE
+
+    def _note(self, number: signal.Signals) -> None:
+        self._first = self._first or number
+        self._came.set()

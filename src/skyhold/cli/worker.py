@@ -1,0 +1,77 @@
+"""`skyhold worker`: runs bookings until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+from skyhold.cli.addresses import DataDir
+from skyhold.cli.failures import ExitCode, guarded
+from skyhold.cli.output import print_facts, say, stdout
+from skyhold.cli.stopping import StopSignals
+
+if TYPE_CHECKING:
+    from skyhold.bootstrap import RunningWorker
+    from skyhold.settings import Settings
+
+STOP_SECONDS = 12.0
+"""Longer than activities are given to end; who has not ended by then is ended, and Temporal runs the work again."""
+
+
+@guarded
+def worker(*, data_dir: DataDir = None) -> None:
+    """Run a worker against the servers of DATABASE_URL, REDIS_URL and TEMPORAL_ADDRESS.
+
+    Example: TEMPORAL_ADDRESS=temporal:7233 DATABASE_URL=… REDIS_URL=… skyhold worker
+    """
+    from skyhold.cli.logs import configure_logging  # noqa: PLC0415 - loads only where it is used
+    from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
+
+    settings = settings_for(data_dir)
+    configure_logging(settings.log_format, settings.log_level)
+    with explained(settings):
+        raise typer.Exit(asyncio.run(_work(settings)))
+
+
+async def _work(settings: Settings) -> ExitCode:
+    from skyhold import bootstrap  # noqa: PLC0415
+
+    bootstrap.forward_temporal_logs(settings.log_level)
+    stop = StopSignals()
+    async with bootstrap.open_worker(settings) as running:
+        _announce(running)
+        work = asyncio.create_task(running.worker.run())
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not work.done():
+            say("Stopping the worker")
+            await _shut_down(running, work)
+        await work
+    return stop.exit_code
+
+
+async def _shut_down(running: RunningWorker, work: asyncio.Task[None]) -> None:
+    ending = asyncio.create_task(running.worker.shutdown())
+    await asyncio.wait({work, ending}, timeout=STOP_SECONDS)
+    if not work.done():
+        # The SDK's own threads may hold the interpreter; nothing of the ledger is left half done by this.
+        say(f"The worker did not stop within {STOP_SECONDS:.0f} s and is ended.")
+        os._exit(ExitCode.REFUSED)
+    await ending
+
+
+def _announce(running: RunningWorker) -> None:
+    print_facts(
+        {
+            "Temporal": f"{running.temporal_address}, namespace {running.namespace}",
+            "PostgreSQL": running.database,
+            "Redis": running.redis,
+            "Workflows": ", ".join(running.workflow_names),
+            "Activities": ", ".join(running.activity_names),
+        }
+    )
+    stdout().print(f"Worker starting on task queue: {running.task_queue}", markup=False)
