@@ -61,6 +61,8 @@ class PaymentGateway(Protocol):
         """
         ...
 
-    async def statement(self, keys: Sequence[uuid.UUID] | None = None, *, limit: int = 10_000) -> list[StatementLine]:
-        """Return what the books say of these keys, or of all that moved money."""
+    async def statement(
+        self, keys: Sequence[uuid.UUID] | None = None, *, after: uuid.UUID | None = None, limit: int = 1000
+    ) -> list[StatementLine]:
+        """Return what the books say of these keys, or of all that moved money, by key, after this one."""
         ...

@@ -54,7 +54,7 @@ WHERE key = $1 AND state = 'captured'
 
 _STATEMENT = """
 SELECT key, state, amount_cents, captures, refunds FROM gateway_statement
-WHERE ($1::uuid[] IS NULL AND captures > 0) OR key = ANY($1) ORDER BY key LIMIT $2
+WHERE (($1::uuid[] IS NULL AND captures > 0) OR key = ANY($1)) AND key > $2 ORDER BY key LIMIT $3
 """
 
 _RESULTS = {"captured": ChargeResult.APPROVED, "declined": ChargeResult.DECLINED}
@@ -102,9 +102,13 @@ class SimulatedGateway:
         """Give a capture back, once."""
         await self.pool.execute(_REFUND, key)
 
-    async def statement(self, keys: Sequence[uuid.UUID] | None = None, *, limit: int = 10_000) -> list[StatementLine]:
-        """Return what the books say of these keys, or of all that moved money."""
-        rows = await self.pool.fetch(_STATEMENT, list(keys) if keys is not None else None, limit)
+    async def statement(
+        self, keys: Sequence[uuid.UUID] | None = None, *, after: uuid.UUID | None = None, limit: int = 1000
+    ) -> list[StatementLine]:
+        """Return what the books say of these keys, or of all that moved money, by key, after this one."""
+        rows = await self.pool.fetch(
+            _STATEMENT, list(keys) if keys is not None else None, after or uuid.UUID(int=0), limit
+        )
         return [StatementLine(**dict(row)) for row in rows]
 
     async def stop(self) -> None:

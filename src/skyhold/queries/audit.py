@@ -1,0 +1,175 @@
+"""What the audit reads: for each invariant of product.md, section 4, the orders and seats that break it.
+
+A query returns rows of (order_id, step, subject, detail): none where all is well. What the rows mean, and whether a
+finding that may be in flight counts, is the audit's to say.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from skyhold.domain.orders import TRANSITIONS, OrderStatus
+from skyhold.queries.database import Database
+
+FINDINGS_LIMIT = 1000
+"""Of each kind; a ledger with more than this needs a person before it needs a list."""
+
+PAGE = 5000
+
+# Ownership: a seat's status, its owner's status and what the owner chose must tell the same story.
+_SEATS_WITHOUT_RIGHTFUL_OWNER = """
+SELECT o.id AS order_id, o.step, s.seat_id AS subject,
+       format('seat %s is %s for an order that is %s', s.seat_id, s.status, coalesce(o.status, 'missing')) AS detail
+FROM seats s LEFT JOIN orders o ON o.id = s.order_id
+WHERE (s.order_id IS NOT NULL OR s.status IN ('reserved', 'booked'))
+  AND coalesce(o.status, '') NOT IN ('FAILED', 'EXPIRED')
+  AND NOT coalesce(s.flight_id = o.flight_id AND CASE s.status
+        WHEN 'booked' THEN o.status = 'CONFIRMED'
+        WHEN 'reserved' THEN o.status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING')
+        ELSE false END, false)
+ORDER BY 1, 3 LIMIT $1
+"""
+
+_ORDERS_WITHOUT_THEIR_SEATS = """
+SELECT o.id AS order_id, o.step, 'seats' AS subject,
+       format('the order is %s and chose %s, but owns %s', o.status, chosen.seats, owned.seats) AS detail
+FROM orders o
+CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{}') AS seats
+                    FROM order_seats WHERE order_id = o.id) AS chosen
+CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{}') AS seats
+                    FROM seats WHERE order_id = o.id) AS owned
+WHERE o.status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING', 'CONFIRMED')
+  AND (chosen.seats <> owned.seats OR chosen.seats = '{}')
+ORDER BY 1 LIMIT $1
+"""
+
+_SEATS_OF_ENDED_ORDERS = """
+SELECT o.id AS order_id, o.step, s.seat_id AS subject,
+       format('seat %s is still %s for an order that is %s', s.seat_id, s.status, o.status) AS detail
+FROM seats s JOIN orders o ON o.id = s.order_id WHERE o.status IN ('FAILED', 'EXPIRED') ORDER BY 1, 3 LIMIT $1
+"""
+
+_TOTALS = """
+SELECT o.id AS order_id, o.step, 'total' AS subject,
+       format('the total is %s cents, the prices kept sum to %s', o.total_price_cents, kept.cents) AS detail
+FROM orders o
+CROSS JOIN LATERAL (SELECT coalesce(sum(price_cents), 0) AS cents FROM order_seats WHERE order_id = o.id) AS kept
+WHERE o.total_price_cents <> kept.cents ORDER BY 1 LIMIT $1
+"""
+
+# The log must begin with CREATED, count without a gap, take legal ways alone, and end where the order is.
+_BROKEN_LOGS = """
+WITH legal AS (SELECT * FROM unnest($2::text[], $3::text[]) AS way (before, after)),
+walked AS (
+    SELECT order_id, seq, status, failure_code, version,
+           lag(status) OVER log AS before, lag(version) OVER log AS version_before, row_number() OVER log AS place,
+           lead(seq) OVER log IS NULL AS is_last
+    FROM order_events WINDOW log AS (PARTITION BY order_id ORDER BY seq)),
+judged AS (
+    SELECT o.id AS order_id, o.step, w.seq, CASE
+        WHEN w.seq IS NULL THEN 'the order has no event'
+        WHEN w.seq <> w.place THEN format('event %s is missing', w.place)
+        WHEN w.before IS NULL AND w.status <> 'CREATED' THEN format('the log begins with %s', w.status)
+        WHEN w.before = w.status AND NOT (w.status = 'SEATS_RESERVED' AND w.version = w.version_before + 1)
+            THEN format('event %s tells no change', w.seq)
+        WHEN w.before <> w.status AND NOT EXISTS (SELECT FROM legal l WHERE l.before = w.before AND l.after = w.status)
+            THEN format('event %s goes from %s to %s', w.seq, w.before, w.status)
+        WHEN w.before = 'CONFIRMED' AND w.failure_code IS DISTINCT FROM 'REFUNDED'
+            THEN format('event %s fails a confirmed order without a refund', w.seq)
+        WHEN w.is_last AND w.status <> o.status
+            THEN format('the log ends with %s, the order is %s', w.status, o.status)
+        END AS detail
+    FROM orders o LEFT JOIN walked w ON w.order_id = o.id)
+SELECT order_id, step, coalesce('event ' || seq, 'log') AS subject, detail FROM judged
+WHERE detail IS NOT NULL ORDER BY order_id, seq LIMIT $1
+"""
+
+_ENDED_MONEY = """
+SELECT o.id AS order_id, o.step, o.status, o.payment_key, o.total_price_cents, coalesce(p.state, 'none') AS state,
+       coalesce(p.captured_cents, 0) AS captured_cents, coalesce(p.refunded_cents, 0) AS refunded_cents
+FROM orders o LEFT JOIN payments p ON p.order_id = o.id
+WHERE o.id > $1 AND o.status IN ('CONFIRMED', 'FAILED', 'EXPIRED')
+  AND (p.order_id IS NOT NULL OR o.status = 'CONFIRMED')
+ORDER BY o.id LIMIT $2
+"""
+
+_UNKNOWN_KEYS = (
+    "SELECT key FROM unnest($1::uuid[]) AS key WHERE NOT EXISTS (SELECT FROM orders WHERE payment_key = key)"
+)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something of one order that breaks an invariant, as it was at this step of the order."""
+
+    order_id: str | None
+    step: int | None
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class EndedMoney:
+    """What the ledger says of the money of an order that has ended."""
+
+    order_id: str
+    step: int
+    status: OrderStatus
+    key: uuid.UUID
+    total_cents: int
+    state: str
+    captured_cents: int
+    refunded_cents: int
+
+
+class AuditQueries:
+    """Reads what the audit judges."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def seats_without_rightful_owner(self) -> list[Suspicion]:
+        """Seats whose status and owner do not fit each other."""
+        return await self._suspicions(_SEATS_WITHOUT_RIGHTFUL_OWNER)
+
+    async def orders_without_their_seats(self) -> list[Suspicion]:
+        """Orders that hold or bought seats and do not own exactly those they chose."""
+        return await self._suspicions(_ORDERS_WITHOUT_THEIR_SEATS)
+
+    async def seats_of_ended_orders(self) -> list[Suspicion]:
+        """Seats that an order kept though it failed or expired."""
+        return await self._suspicions(_SEATS_OF_ENDED_ORDERS)
+
+    async def wrong_totals(self) -> list[Suspicion]:
+        """Orders whose total is not the sum of the prices they keep."""
+        return await self._suspicions(_TOTALS)
+
+    async def broken_logs(self) -> list[Suspicion]:
+        """Orders whose log tells no legal way from CREATED to their status."""
+        ways = [(before.value, after.value) for before, afters in TRANSITIONS.items() for after in sorted(afters)]
+        return await self._suspicions(_BROKEN_LOGS, [way[0] for way in ways], [way[1] for way in ways])
+
+    async def ended_money(self, *, after: str = "") -> list[EndedMoney]:
+        """A page of ended orders with money to account for, by id, after this one."""
+        rows = await self._database.rows(_ENDED_MONEY, after, PAGE)
+        return [
+            EndedMoney(
+                row["order_id"],
+                row["step"],
+                OrderStatus(row["status"]),
+                row["payment_key"],
+                row["total_price_cents"],
+                row["state"],
+                row["captured_cents"],
+                row["refunded_cents"],
+            )
+            for row in rows
+        ]
+
+    async def unknown_keys(self, keys: list[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the keys that no order has."""
+        return {row["key"] for row in await self._database.rows(_UNKNOWN_KEYS, keys)}
+
+    async def _suspicions(self, statement: str, *values: object) -> list[Suspicion]:
+        return [Suspicion(**dict(row)) for row in await self._database.rows(statement, FINDINGS_LIMIT, *values)]

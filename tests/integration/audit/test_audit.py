@@ -1,0 +1,204 @@
+"""The audit finds nothing in a sound ledger, and exactly what a test plants in a broken one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client
+
+from skyhold.audit.audit import Audit
+from skyhold.domain.orders import Policy
+from skyhold.queries.audit import AuditQueries
+from skyhold.queries.database import Database
+from skyhold.stores.postgres import Pool
+from support.bookings import FL101, Bookings, running_bookings
+from support.gateways import Act
+
+# One order of each kind: confirmed with 1A and 1B, held with 2A, declined, cancelled, expired with 5A.
+CONFIRMED = "(SELECT id FROM orders WHERE status = 'CONFIRMED')"
+HELD = "(SELECT id FROM orders WHERE status = 'SEATS_RESERVED')"
+DECLINED = "(SELECT id FROM orders WHERE failure_code = 'PAYMENT_DECLINED')"
+CANCELLED = "(SELECT id FROM orders WHERE failure_code = 'CANCELLED')"
+EXPIRED = "(SELECT id FROM orders WHERE status = 'EXPIRED')"
+KEY_OF = "(SELECT payment_key FROM orders WHERE id = {})"
+
+PLANTED: dict[str, tuple[str, str]] = {
+    "a booked seat given to nobody": (
+        "I1",
+        "UPDATE seats SET status = 'available', order_id = NULL WHERE seat_id = '1A' AND order_id IS NOT NULL",
+    ),
+    "a seat sold twice": (
+        "I1",
+        f"UPDATE seats SET order_id = {HELD}, status = 'reserved', held_until = now() WHERE seat_id = '1A' AND order_id = {CONFIRMED}",
+    ),
+    "a held seat that is booked": (
+        "I1",
+        f"UPDATE seats SET status = 'booked', held_until = NULL WHERE order_id = {HELD}",
+    ),
+    "a sold seat that is only reserved": (
+        "I1",
+        f"UPDATE seats SET status = 'reserved', held_until = now() WHERE order_id = {CONFIRMED}",
+    ),
+    "a held order without its seat": (
+        "I1",
+        f"UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL WHERE order_id = {HELD}",
+    ),
+    "a seat too many": (
+        "I1",
+        f"UPDATE seats SET status = 'booked', order_id = {CONFIRMED} WHERE seat_id = '9C' AND flight_id = '{FL101}'",
+    ),
+    "a seat that an expired order kept": (
+        "I2",
+        f"UPDATE seats SET status = 'reserved', order_id = {EXPIRED}, held_until = now() WHERE seat_id = '5A' AND flight_id = '{FL101}'",
+    ),
+    "a seat that a declined order kept": (
+        "I2",
+        f"UPDATE seats SET status = 'booked', order_id = {DECLINED} WHERE seat_id = '3A' AND flight_id = '{FL101}'",
+    ),
+    "a confirmed order without a payment": ("I3", f"DELETE FROM payments WHERE order_id = {CONFIRMED}"),
+    "a confirmed order that the gateway never charged": (
+        "I3",
+        f"DELETE FROM gateway_statement WHERE key = {KEY_OF.format(CONFIRMED)}",
+    ),
+    "a confirmed order that the gateway paid back": (
+        "I3",
+        f"UPDATE gateway_statement SET refunds = 1, state = 'refunded' WHERE key = {KEY_OF.format(CONFIRMED)}",
+    ),
+    "an order charged twice": (
+        "I3",
+        f"UPDATE gateway_statement SET captures = 2 WHERE key = {KEY_OF.format(CONFIRMED)}",
+    ),
+    "an order charged another sum": (
+        "I3",
+        f"UPDATE gateway_statement SET amount_cents = 1 WHERE key = {KEY_OF.format(CONFIRMED)}",
+    ),
+    "money kept of a declined order by the ledger": (
+        "I3",
+        f"UPDATE payments SET state = 'captured', captured_cents = 5 WHERE order_id = {DECLINED}",
+    ),
+    "money kept of a declined order by the gateway": (
+        "I3",
+        f"UPDATE gateway_statement SET state = 'captured', captures = 1, amount_cents = 5 WHERE key = {KEY_OF.format(DECLINED)}",
+    ),
+    "money captured for no order": (
+        "I3",
+        f"INSERT INTO gateway_statement (key, state, amount_cents, captures) VALUES ('{uuid.uuid4()}', 'captured', 5, 1)",
+    ),
+    "a total that is not the sum": ("I4", f"UPDATE orders SET total_price_cents = 1 WHERE id = {HELD}"),
+    "a price that was changed later": (
+        "I4",
+        f"UPDATE order_seats SET price_cents = 1 WHERE order_id = {HELD}",
+    ),
+    "a gap in the log": ("I7", f"DELETE FROM order_events WHERE order_id = {DECLINED} AND seq = 3"),
+    "a log without its beginning": ("I7", f"DELETE FROM order_events WHERE order_id = {CANCELLED} AND seq = 1"),
+    "no log at all": ("I7", f"DELETE FROM order_events WHERE order_id = {CANCELLED}"),
+    "a log that ends too early": ("I7", f"DELETE FROM order_events WHERE order_id = {EXPIRED} AND status = 'EXPIRED'"),
+    "an illegal way": (
+        "I7",
+        f"UPDATE order_events SET status = 'PAYMENT_PROCESSING' WHERE order_id = {CANCELLED} AND seq = 2",
+    ),
+    "an event that tells nothing": (
+        "I7",
+        f"""INSERT INTO order_events (order_id, seq, step, status, version, seats)
+            SELECT order_id, seq + 1, step, status, version, seats FROM order_events WHERE order_id = {HELD} AND seq = 4""",
+    ),
+}
+
+
+@pytest.fixture
+async def world(temporal_client: Client, pool: Pool, redis_url: str) -> AsyncIterator[Bookings]:
+    async with running_bookings(temporal_client, pool, redis_url, policy=Policy(hold_seconds=60)) as world:
+        yield world
+
+
+@pytest.fixture
+async def ledger(world: Bookings) -> Bookings:
+    """A ledger with one order of each kind."""
+    confirmed, held, declined, cancelled, expired = await asyncio.gather(
+        world.hold(["1A", "1B"]), world.hold(["2A"]), world.hold(["3A"]), world.hold(["4A"]), world.hold(["5A"])
+    )
+    await world.bookings.update_seats(held.order_id, ["2A", "2B"])
+    await world.bookings.update_seats(held.order_id, ["2A"])
+    await world.bookings.pay(confirmed.order_id, "99999")
+    await world.bookings.pay(declined.order_id, "00000")
+    await world.bookings.cancel(cancelled.order_id)
+    await world.pool.execute("UPDATE orders SET expires_at = clock_timestamp() WHERE id = $1", expired.order_id)
+    with contextlib.suppress(Exception):
+        await world.bookings.update_seats(expired.order_id, ["5B"])
+    await asyncio.gather(*(booking.result() for booking in (confirmed, declined, cancelled)))
+    await expired.result()
+    return world
+
+
+async def test_a_sound_ledger_has_no_findings(ledger: Bookings) -> None:
+    assert await _audit(ledger).run() == []
+
+
+@pytest.mark.parametrize(("invariant", "plant"), PLANTED.values(), ids=PLANTED)
+async def test_what_is_planted_is_found(ledger: Bookings, invariant: str, plant: str) -> None:
+    await _plant(ledger.pool, plant)
+
+    findings = await _audit(ledger).run()
+
+    assert {finding.invariant for finding in findings} == {invariant}, findings
+    assert all(finding.detail for finding in findings)
+
+
+async def test_a_finding_that_is_gone_at_the_second_look_does_not_count(ledger: Bookings) -> None:
+    await _plant(ledger.pool, PLANTED["a total that is not the sum"][1])
+
+    looking = asyncio.create_task(_audit(ledger, second_look_after=1.0).run())
+    await asyncio.sleep(0.5)  # Within the pause between the looks: the order moves on and is mended.
+    await ledger.pool.execute("UPDATE orders SET total_price_cents = 35000 WHERE total_price_cents = 1")
+
+    assert await looking == []
+
+
+async def test_a_finding_at_another_step_of_the_order_does_not_count(ledger: Bookings) -> None:
+    await _plant(ledger.pool, PLANTED["a total that is not the sum"][1])
+
+    looking = asyncio.create_task(_audit(ledger, second_look_after=1.0).run())
+    await asyncio.sleep(0.5)
+    await ledger.pool.execute("UPDATE orders SET step = step + 1 WHERE total_price_cents = 1")
+
+    assert await looking == []
+
+
+async def test_orders_in_flight_raise_no_alarm(temporal_client: Client, pool: Pool, redis_url: str) -> None:
+    async with running_bookings(temporal_client, pool, redis_url) as world:
+        world.gateway.script = [Act.APPROVE]
+        stop = asyncio.Event()
+
+        async def book(number: int) -> None:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                booking = await world.hold([f"{number}{'ABCDEF'[turn % 6]}"])
+                await world.bookings.pay(booking.order_id, "99999" if turn == 1 else "00000")
+                await booking.result()
+                if turn == 6:
+                    return
+
+        customers = [asyncio.create_task(book(number)) for number in range(1, 9)]
+        findings = [await _audit(world, second_look_after=0.3).run() for _ in range(3)]
+        stop.set()
+        await asyncio.gather(*customers)
+
+    assert findings == [[], [], []]
+
+
+def _audit(world: Bookings, *, second_look_after: float = 0.0) -> Audit:
+    queries = AuditQueries(Database(world.pool))
+    return Audit(queries, world.gateway, second_look_after=timedelta(seconds=second_look_after))
+
+
+async def _plant(pool: Pool, statement: str) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")  # Triggers and foreign keys look away.
+        status = await connection.execute(statement)
+    assert not status.endswith(" 0"), "nothing was planted"
