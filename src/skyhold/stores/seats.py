@@ -53,6 +53,13 @@ claimed AS (
 INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
 """
 
+# Locked by name first: an update alone would take the rows as they lie, and could wait for one who waits for it.
+_HOLD_LONGER = """
+WITH own AS MATERIALIZED (
+    SELECT flight_id, seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE)
+UPDATE seats s SET held_until = $2 FROM own WHERE (s.flight_id, s.seat_id) = (own.flight_id, own.seat_id)
+"""
+
 _OPEN_ORDERS_OF_GUEST = """
 SELECT count(*) FROM orders
 WHERE guest_hash = $1 AND id <> $2 AND status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING')
@@ -118,7 +125,7 @@ class SeatStore:
             require_not_given_up(ask.give_up_at, now=order.now)
             require_version(order.row["version"], wanted=ask.version)
             held_until = order.now + order.policy.longest_payment
-            await connection.execute("UPDATE seats SET held_until = $2 WHERE order_id = $1", order.id, held_until)
+            await connection.execute(_HOLD_LONGER, order.id, held_until)
             return Ruling(status=OrderStatus.PAYMENT_PENDING)
 
         command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (ask.version,))
