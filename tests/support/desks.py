@@ -167,10 +167,12 @@ class Desk:
     async def capture(self, order: Order) -> Order:
         return await self.do(ValidatePayment(next_step(order), APPROVED))
 
+    async def confirm(self, order: Order) -> Order:
+        return await self.do(ConfirmOrder(next_step(order)))
+
     async def pay(self, order: Order) -> Order:
         """Take a held order to its confirmation."""
-        order = await self.capture(await self.begin_payment(order))
-        return await self.do(ConfirmOrder(next_step(order)))
+        return await self.confirm(await self.capture(await self.begin_payment(order)))
 
     async def let_lapse(self, order: Order) -> None:
         """Put the end of the hold into the past; no clock moves."""
