@@ -29,11 +29,14 @@ from temporalio.worker import Worker
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
+from skyhold.audit.audit import Audit
+from skyhold.audit.findings import Finding
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.domain.orders import Policy
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
@@ -223,6 +226,18 @@ async def seed(settings: Settings) -> tuple[int, int]:
         if wrong := await _schema_probe(ServerQueries(Database(pool)))():
             raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
         return await demo_flights.seed_demo_flights(pool)
+
+
+async def audit(settings: Settings) -> list[Finding]:
+    """Return the broken invariants that lasted.
+
+    Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        DatabaseUnavailable: PostgreSQL does not answer.
+    """
+    async with _database(settings, application="skyhold audit") as pool:
+        behaviour = Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate)
+        return await Audit(AuditQueries(Database(pool)), SimulatedGateway(pool, behaviour)).run()
 
 
 def require(value: str | None, name: str) -> str:
