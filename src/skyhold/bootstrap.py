@@ -59,6 +59,8 @@ from skyhold.workflows.booking_client import BookingClient
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
+CONNECT_TIMEOUT = timedelta(seconds=2)
+
 PROBE_RPC_TIMEOUT = timedelta(seconds=1)
 
 POLLER_MEMORY = timedelta(seconds=75)
@@ -115,7 +117,9 @@ async def connect_temporal(*, is_lazy: bool = False) -> Client:
         WorkflowUnavailable: nobody answers there.
     """
     try:
-        return await Client.connect(**ClientConfig.load_client_connect_config(), lazy=is_lazy)
+        return await Client.connect(
+            **ClientConfig.load_client_connect_config(), lazy=is_lazy, connect_timeout=CONNECT_TIMEOUT
+        )
     except (RPCError, RuntimeError) as error:
         raise WorkflowUnavailable from error
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,11 @@ TASK_TIMEOUT = timedelta(seconds=3)
 
 COMMAND_TIMEOUT = timedelta(seconds=2.5)
 """After this a caller is told that the outcome is not known."""
+
+CONNECT_MARGIN = timedelta(seconds=0.4)
+"""What is waited beyond that for a connection that is only now being made, which the SDK does without a bound."""
+
+_CONNECT_FAILED = "Failed client connect"
 
 
 class BookingClient:
@@ -77,20 +83,21 @@ class BookingClient:
             result_type=dict,
         )
         try:
-            order: dict[str, Any] = await self._client.execute_update_with_start_workflow(
-                AWAIT_HOLD,
-                {},
-                start_workflow_operation=start,
-                id=f"hold-{order_id}",
-                result_type=dict,
-                rpc_timeout=self._timeout,
-            )
-        except Exception as error:
-            raise _translated(error) from error
+            async with self._answered():
+                order: dict[str, Any] = await self._client.execute_update_with_start_workflow(
+                    AWAIT_HOLD,
+                    {},
+                    start_workflow_operation=start,
+                    id=f"hold-{order_id}",
+                    result_type=dict,
+                    rpc_timeout=self._timeout,
+                )
         finally:
-            # The operation holds a failed start of its own; unread, asyncio would complain of it in the log.
+            # The operation holds a failed start of its own; unread, asyncio would complain of it in the log. Of a call
+            # that found no connection it holds nothing, ever.
             with contextlib.suppress(Exception):
-                await start.workflow_handle()
+                async with asyncio.timeout(0):
+                    await start.workflow_handle()
         return order
 
     async def update_seats(
@@ -136,13 +143,20 @@ class BookingClient:
 
     async def _update(self, order_id: str, name: str, body: dict[str, Any], update_id: str | None) -> dict[str, Any]:
         handle = self._client.get_workflow_handle(workflow_id_of(order_id))
-        try:
+        async with self._answered():
             order: dict[str, Any] = await handle.execute_update(
                 name, body, id=update_id, result_type=dict, rpc_timeout=self._timeout
             )
+        return order
+
+    @contextlib.asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        """Bound the call that stands in the block, and say what its error means in the words of the domain."""
+        try:
+            async with asyncio.timeout((self._timeout + CONNECT_MARGIN).total_seconds()):
+                yield
         except Exception as error:
             raise _translated(error) from error
-        return order
 
 
 _CLOSED = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS})
@@ -158,12 +172,23 @@ def _translated(error: Exception) -> Exception:
             return OrderClosed()
         case RPCError(status=status) if status in _CLOSED:
             return OrderClosed()
-        case RPCError(status=RPCStatusCode.INVALID_ARGUMENT):
-            return error
-        case RPCError() | WorkflowUpdateRPCTimeoutOrCancelledError():
+        case _ if _is_silence(error):
             return WorkflowUnavailable()
         case _:
             return error
+
+
+def _is_silence(error: Exception) -> bool:
+    """Say whether nobody answered, or nobody was found."""
+    match error:
+        case RPCError(status=status):
+            return status is not RPCStatusCode.INVALID_ARGUMENT
+        case WorkflowUpdateRPCTimeoutOrCancelledError() | TimeoutError():
+            return True
+        case RuntimeError():
+            return str(error).startswith(_CONNECT_FAILED)
+        case _:
+            return False
 
 
 def _refusal_of(cause: ApplicationError) -> Exception:
