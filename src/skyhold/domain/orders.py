@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from skyhold.domain.errors import OrderChanged, TooManyChanges
+from skyhold.domain.errors import HoldExpired, OrderChanged, OrderClosed, SkyholdError, TooManyChanges
 from skyhold.domain.holds import longest_payment
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 
@@ -170,6 +170,14 @@ def require_changes_left(changes: int, policy: Policy) -> None:
     """
     if changes >= policy.max_changes:
         raise TooManyChanges(limit=policy.max_changes)
+
+
+def refusal_when_closed(status: OrderStatus) -> SkyholdError:
+    """Return why a command comes too late for an order with this terminal status.
+
+    Whether the change of a lapsed hold meets the ledger a moment before or after the order expired, it hears the same.
+    """
+    return HoldExpired() if status is OrderStatus.EXPIRED else OrderClosed()
 
 
 def new_reference() -> str:

@@ -24,13 +24,12 @@ from skyhold.domain import requests
 from skyhold.domain.errors import (
     InvalidRequest,
     OrderChanged,
-    OrderClosed,
     OrderIdTaken,
     PaymentInProgress,
     SeatsLost,
     SkyholdError,
 )
-from skyhold.domain.orders import FailureCode, Order, OrderStatus
+from skyhold.domain.orders import FailureCode, Order, OrderStatus, refusal_when_closed
 from skyhold.domain.payments import PaymentCode, PaymentState, PaymentVerdict
 from skyhold.domain.requests import BookingRequest, Cancellation, Payment, SeatChange
 from skyhold.messages import (
@@ -201,7 +200,7 @@ class BookingWorkflow:
     async def _clean_up(self) -> None:
         """After the ledger has said the last word: refuse who still waits, pay back, drop the locks, tell the UI."""
         order = self.order
-        self.inbox.refuse_all(OrderClosed())
+        self.inbox.refuse_all(refusal_when_closed(order.status))
         if order.policy.has_status_attribute:
             workflow.upsert_search_attributes([_STATUS.value_set(order.status.value)])
         if order.payment is PaymentState.REFUND_DUE:
@@ -234,6 +233,8 @@ class BookingWorkflow:
     async def _decide_with_gateway(
         self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str
     ) -> Answer:
+        """Decide a step that reaches the gateway: no local activity, and tried until it has answered."""
+        self.asked_at = workflow.now()
         handle = workflow.start_activity_method(activity, ask, summary=summary, **GATEWAY_STEP)
         return self._adopt(await self._to_the_end(handle))
 
@@ -373,7 +374,7 @@ class BookingWorkflow:
         """
         wish = parse(payloads)
         if self.order.status.is_terminal:
-            raise OrderClosed
+            raise refusal_when_closed(self.order.status)
         if self.order.status.is_paying:
             raise PaymentInProgress
         self.inbox.require_room(wish)
