@@ -1,5 +1,7 @@
 """`skyhold up`: everything on this machine. Owns the command's options, words and exit codes; starts nothing itself."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time
@@ -8,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from skyhold.cli.failures import ExitCode, Failure, guarded
+from skyhold.cli.output import print_facts, stderr, stdout
 
 if TYPE_CHECKING:
     from skyhold.embedded.endpoints import Endpoints
 
 _DEFAULT_DATA_DIR = Path(".skyhold")
-_FAILED, _INTERRUPTED = 1, 130
 
 
+@guarded
 def up(
     *,
     data_dir: Annotated[
@@ -45,8 +49,7 @@ def up(
         from skyhold.embedded.stack import StackOptions  # noqa: PLC0415
         from skyhold.embedded.supervisor import supervise  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        _refuse(f"{error}. The servers of `skyhold up` are an extra: pip install 'skyhold[embedded]'")
-        raise typer.Exit(_FAILED) from error
+        raise Failure(f"{error}. `skyhold up` needs its servers' extra: pip install 'skyhold[embedded]'") from error
 
     options = StackOptions(
         data_dir=data_dir if data_dir or ephemeral else _DEFAULT_DATA_DIR,
@@ -59,20 +62,18 @@ def up(
     try:
         received = supervise(options, environment=dict(os.environ), say=_Progress(), on_ready=_print_addresses)
     except StackNotReady as error:
-        _refuse(str(error))
-        raise typer.Exit(error.exit_code) from error
+        raise Failure(str(error), _known(error.exit_code)) from error
     except (EmbeddedError, OSError) as error:
-        _refuse(str(error))
-        raise typer.Exit(_FAILED) from error
+        raise Failure(str(error)) from error
     if received == signal.SIGINT:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 class _Progress:
     """Progress for a person: lines on stderr, with the seconds since the start."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = stderr()
         self._started_at = time.monotonic()
 
     def __call__(self, line: str) -> None:
@@ -84,22 +85,22 @@ class _Progress:
             self._console.print(line, markup=False)
 
 
-def _print_addresses(endpoints: "Endpoints", data_dir: Path) -> None:
+def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
     """Print what a person or a script wants to know, on stdout."""
-    lines = {
-        "Pages and API": endpoints.api,
-        "API docs": f"{endpoints.api}/docs",
-        "Temporal UI": endpoints.temporal_ui or "where its owner put it",
-        "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
-        "Data": str(data_dir),
-        "Logs": str(data_dir / "logs"),
-        "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
-    }
-    console = Console(highlight=False, soft_wrap=True)
-    console.print("Skyhold is ready", style="bold green")
-    for name, value in lines.items():
-        console.print(f"  {name:<14} {value}", markup=False)
+    stdout().print("Skyhold is ready", style="bold green")
+    print_facts(
+        {
+            "Pages and API": endpoints.api,
+            "API docs": f"{endpoints.api}/docs",
+            "Temporal UI": endpoints.temporal_ui,
+            "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
+            "Data": str(data_dir),
+            "Logs": str(data_dir / "logs"),
+            "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
+        }
+    )
 
 
-def _refuse(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {message}", markup=False, style="red")
+def _known(exit_code: int) -> ExitCode:
+    """Return the exit code of a step as our own, if it says something there."""
+    return ExitCode(exit_code) if exit_code in {*ExitCode} else ExitCode.REFUSED

@@ -95,10 +95,13 @@ class Supervisor:
         self._stack.require_ports()
         self._start_servers()
         self._run_to_end("migrate", "Bringing the schema to head")
+        # They take their time to load, and nobody is told of them before all is ready.
+        self._launch_applications()
         self._run_to_end("seed", "Seeding the demo flights")
-        self._start_applications()
+        self._wait_until_ready()
         self._ready_at = datetime.now(UTC)
         self._announce()
+        self._say("Ready")
         on_ready(self._stack.endpoints(started_at=self._ready_at), self._directory.path)
         while True:
             self._watch()
@@ -140,12 +143,14 @@ class Supervisor:
         if task.exit_code:
             raise StackNotReady(task.explain(f"ended with {task.exit_code}"), exit_code=max(task.exit_code, 1))
 
-    def _start_applications(self) -> None:
+    def _launch_applications(self) -> None:
         self._say(f"Starting the API and {len(self._stack.workers)} worker(s)")
         for application in self._stack.applications:
             application.prepare()
             self._launch(application)
             self._kept.append(KeptAlive(application, report=self._report))
+
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while not self._stack.api.is_ready():
             for kept in self._kept:

@@ -1,4 +1,4 @@
-"""One run of `skyhold up` with stand-ins, seen from outside as a user sees it."""
+"""One run of `skyhold up`, with stand-ins or real, seen from outside as a user sees it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import psutil
 from skyhold.embedded.endpoints import Endpoints, read_live_endpoints
 
 _T = TypeVar("_T")
-_PROGRAM = Path(__file__).with_name("up_with_stand_in.py")
+_WITH_STAND_IN = (str(Path(__file__).with_name("up_with_stand_in.py")),)
 _ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY")
 
@@ -37,13 +37,15 @@ def surroundings(**variables: str) -> dict[str, str]:
 class UpProcess:
     """A started `skyhold up`; its output goes to files beside the data directory."""
 
+    program: tuple[str, ...] = _WITH_STAND_IN
+
     def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
         self.data_dir = data_dir
         self._out = data_dir.with_name(f"{data_dir.name}.out")
         self._err = data_dir.with_name(f"{data_dir.name}.err")
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, str(_PROGRAM), "--data-dir", str(data_dir), *_ANY_PORTS, *arguments],
+                [sys.executable, *self.program, "--data-dir", str(data_dir), *_ANY_PORTS, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -59,14 +61,14 @@ class UpProcess:
     def err(self) -> str:
         return self._err.read_text(encoding="utf-8")
 
-    def wait_ready(self) -> Endpoints:
+    def wait_ready(self, *, seconds: float = 30.0) -> Endpoints:
         """Wait until it tells where it is, and note its processes."""
 
         def told() -> Endpoints | None:
             assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.err}"
             return read_live_endpoints(self.data_dir)
 
-        endpoints = wait_until(told)
+        endpoints = wait_until(told, seconds=seconds)
         self.note_processes()
         return endpoints
 
@@ -119,3 +121,9 @@ def runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+class RealUpProcess(UpProcess):
+    """A started `skyhold up` with nothing replaced."""
+
+    program = ("-m", "skyhold", "up")
