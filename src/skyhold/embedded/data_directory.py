@@ -166,6 +166,8 @@ class DataDirectory:
             self.server_state = self._make_state_elsewhere()
             self._lock(self.server_state)
             write_private(elsewhere, f"{self.server_state}\n")
+            # For a person who finds it there one day. Nobody deletes by it: the directory may have been moved.
+            write_private(self.server_state / "made-for", f"{self.path}\n")
         self.secrets = self._keep_secrets()
 
     def _make_state_elsewhere(self) -> Path:
