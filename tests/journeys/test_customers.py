@@ -1,0 +1,134 @@
+"""Customers over HTTP: the clock they see, and what happens when many want the same seat."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from support.stacks import Stack
+
+FL102 = "550e8400-e29b-41d4-a716-446655440002"
+FL201 = "550e8400-e29b-41d4-a716-446655440003"
+FL202 = "550e8400-e29b-41d4-a716-446655440004"
+
+
+@pytest.fixture
+async def api(quick_stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=60)
+    async with httpx.AsyncClient(base_url=quick_stack.endpoints.api, timeout=20, limits=limits) as client:
+        yield client
+
+
+async def test_an_unpaid_order_expires_and_its_seats_are_available_within_six_seconds(api: httpx.AsyncClient) -> None:
+    order = await _book(api, FL102, "1A")
+    started = time.monotonic()
+
+    status = await _until_closed(api, order["orderId"])
+
+    assert status["status"] == "EXPIRED"
+    assert 4.5 < time.monotonic() - started < 6
+    assert await _seat(api, FL102, "1A") == "available"
+
+
+async def test_a_change_at_second_four_gives_five_more(api: httpx.AsyncClient) -> None:
+    order = await _book(api, FL102, "2A")
+    started = time.monotonic()
+    await asyncio.sleep(4)  # What the customer waits is what the test is about.
+
+    changed = await api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["2B"]})
+
+    assert changed.status_code == 200
+    assert changed.json()["seats"] == ["2B"]
+    assert await _seat(api, FL102, "2A") == "available"
+    assert (await _until_closed(api, order["orderId"]))["status"] == "EXPIRED"
+    assert 8.5 < time.monotonic() - started < 10.5
+    late = await api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["2C"]})
+    assert (late.status_code, late.json()["error"]) == (409, "ORDER_EXPIRED")
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(20, marks=pytest.mark.long)])
+async def test_of_fifty_orders_for_one_seat_one_is_made(
+    api: httpx.AsyncClient, quick_stack: Stack, rounds: int
+) -> None:
+    temporal = await Client.connect(quick_stack.endpoints.temporal)
+    redis = Redis.from_url(quick_stack.endpoints.redis_url, decode_responses=True)
+    for number in range(rounds):
+        seat = f"{number % 15 + 1}{'ABCDEF'[number // 15]}"
+        replies = await asyncio.gather(
+            *(api.post("/api/orders", json={"flightId": FL201, "seats": [seat]}) for _ in range(50))
+        )
+        made = [reply.json() for reply in replies if reply.status_code == 201]
+        refused = [reply.json() for reply in replies if reply.status_code == 409]
+        assert (len(made), len(refused)) == (1, 49), [reply.status_code for reply in replies]
+        assert all(problem["conflicts"] == [{"seat": seat, "status": "reserved"}] for problem in refused)
+        assert await redis.get(f"seat:lock:{{{FL201}}}:{seat}") == made[0]["orderId"]
+        assert (await api.delete(f"/api/orders/{made[0]['orderId']}")).status_code == 204
+    locks = [key async for key in redis.scan_iter(f"seat:lock:{{{FL201}}}:*")]
+    await redis.aclose()
+    assert locks == []
+    assert await _until_none_runs(temporal) == 0
+
+
+@pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.long)])
+async def test_thirty_customers_swap_seats_among_themselves(
+    api: httpx.AsyncClient, quick_stack: Stack, seconds: float
+) -> None:
+    dice = random.Random(11)
+    seats = [f"{row}{letter}" for row in range(1, 9) for letter in "ABCDEF"]
+    orders = [await _book(api, FL202, seat) for seat in seats[:30]]
+    end = time.monotonic() + seconds
+    statuses: list[int] = []
+
+    async def swap(order_id: str) -> None:
+        while time.monotonic() < end:
+            reply = await api.put(
+                f"/api/orders/{order_id}/seats", json={"seats": dice.sample(seats, dice.randint(1, 2))}
+            )
+            statuses.append(reply.status_code)
+
+    await asyncio.gather(*(swap(order["orderId"]) for order in orders))
+
+    # Nobody pauses, so a busy machine may leave one without a reply in time: "unknown" is an answer too.
+    assert set(statuses) <= {200, 409, 503}
+    assert statuses.count(503) < len(statuses) / 20
+    assert statuses.count(200) > 30
+    assert quick_stack.json_of("audit")["findings"] == []
+
+
+async def _book(api: httpx.AsyncClient, flight_id: str, *seats: str) -> dict[str, str]:
+    reply = await api.post("/api/orders", json={"flightId": flight_id, "seats": list(seats)})
+    assert reply.status_code == 201, reply.text
+    order: dict[str, str] = reply.json()
+    return order
+
+
+async def _seat(api: httpx.AsyncClient, flight_id: str, seat_id: str) -> str:
+    flight = (await api.get(f"/api/flights/{flight_id}")).json()
+    return next(seat["status"] for seat in flight["seatMap"]["seats"] if seat["id"] == seat_id)
+
+
+async def _until_closed(api: httpx.AsyncClient, order_id: str) -> dict[str, str]:
+    deadline = time.monotonic() + 20
+    while True:
+        status: dict[str, str] = (await api.get(f"/api/orders/{order_id}/status")).json()
+        if status["status"] in {"CONFIRMED", "FAILED", "EXPIRED"}:
+            return status
+        assert time.monotonic() < deadline, status
+        await asyncio.sleep(0.05)
+
+
+async def _until_none_runs(temporal: Client) -> int:
+    """Return how many bookings still run, as soon as none does: visibility is a little behind."""
+    deadline = time.monotonic() + 15
+    while running := (await temporal.count_workflows("ExecutionStatus = 'Running'")).count:
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.1)
+    return running

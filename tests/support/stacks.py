@@ -1,0 +1,118 @@
+"""The whole of Skyhold as `skyhold up` starts it, seen and used from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from skyhold.embedded.endpoints import Endpoints, read_live_endpoints
+
+ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
+FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY", "SKYHOLD_")
+READY_WITHIN = 60.0
+
+
+@dataclass
+class Stack:
+    """One run of `skyhold up` after the other on one data directory."""
+
+    data_dir: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self, **settings: str) -> Endpoints:
+        """Start it with these settings and return where it is."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | settings
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "skyhold", "up", "--data-dir", str(self.data_dir), *ANY_PORTS],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        deadline = time.monotonic() + READY_WITHIN
+        while (endpoints := read_live_endpoints(self.data_dir)) is None:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        return endpoints
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C or a service manager would, and return its exit code."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.terminate()
+        code = self.process.wait(60)
+        assert not psutil.wait_procs(children, timeout=5)[1], "something of it still runs"
+        return code
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.with_suffix(".log")
+
+    @property
+    def endpoints(self) -> Endpoints:
+        endpoints = read_live_endpoints(self.data_dir)
+        assert endpoints is not None, "it is not up"
+        return endpoints
+
+    def skyhold(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command of Skyhold's against it, as a person does in another terminal."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        return subprocess.run(
+            [sys.executable, "-m", "skyhold", *arguments, "--data-dir", str(self.data_dir)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment,
+        )
+
+    def json_of(self, *arguments: str, stdin: str = "") -> Any:
+        """Return what a command prints with --json."""
+        done = self.skyhold(*arguments, "--json", stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def temporal(self, *arguments: str) -> str:
+        """Run Temporal's own command line against it and return what it prints."""
+        program = Path(sys.executable).with_name("temporal")
+        done = subprocess.run(
+            [program, *arguments, "--address", self.endpoints.temporal],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def new_stack() -> Iterator[Stack]:
+    """Give a stack that is not started yet; at the end nothing of it runs and nothing of it is left."""
+    # In a directory that others may pass through: as root, PostgreSQL runs as another user and keeps its data there.
+    with tempfile.TemporaryDirectory(prefix="skyhold-journey-") as directory:
+        Path(directory).chmod(0o755)
+        stack = Stack(Path(directory) / "data")
+        try:
+            yield stack
+        finally:
+            stack.end()
