@@ -10,8 +10,6 @@ from skyhold.web.request_ids import RequestIds
 from skyhold.web.routes import flights, health, orders
 from skyhold.web.services import Services
 
-BODY_LIMIT_BYTES = 64 * 1024
-
 
 def create_app(services: Services) -> FastAPI:
     """Return the app over these services; it starts while all of them are away."""
@@ -19,7 +17,6 @@ def create_app(services: Services) -> FastAPI:
         title="Skyhold",
         version=skyhold.__version__,
         summary="Books seats on flights: held under a durable timer, paid with a code, never sold twice.",
-        max_body_size=BODY_LIMIT_BYTES,
         redirect_slashes=False,
     )
     app.state.services = services

@@ -17,7 +17,7 @@ from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderLook, OrderView
-from skyhold.web.json_bodies import JsonRoute
+from skyhold.web.bodies import JsonRoute
 from skyhold.web.problems import PROBLEM_RESPONSES, OutcomeUnknown
 from skyhold.web.schemas import (
     AcceptedPaymentBody,

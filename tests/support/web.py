@@ -1,0 +1,79 @@
+"""The app over services that tests script, for what HTTP itself does: no server, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+
+from skyhold.domain.orders import OrderStatus
+from skyhold.queries.orders import OrderLook
+from skyhold.web.app import create_app
+from skyhold.web.readiness import Probe
+from skyhold.web.services import Services
+
+FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+HELD: dict[str, Any] = {
+    "flightId": FLIGHT,
+    "status": "SEATS_RESERVED",
+    "seats": ["12A"],
+    "totalPriceCents": 35000,
+    "currency": "USD",
+    "version": 1,
+    "expiresAt": "2026-03-01T12:15:00.000Z",
+    "maxExpiresAt": "2026-03-01T14:00:00.000Z",
+}
+
+
+@dataclass
+class ScriptedServices:
+    """Every reader and the booking client in one: it finds everything, holds everything, or breaks as it is told to."""
+
+    error: Exception | None = None
+    look_error: Exception | None = None
+    looks: list[OrderLook | None] = field(default_factory=lambda: [OrderLook(OrderStatus.SEATS_RESERVED, None, NOW)])
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    async def hold(self, order_id: str, flight_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
+        return self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
+
+    async def update_seats(self, order_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
+        return self._command(order_id=order_id, seats=list(seats), **more)
+
+    async def pay(self, order_id: str, payment_code: str, **more: Any) -> dict[str, Any]:
+        return self._command(order_id=order_id, payment_code=payment_code, **more)
+
+    async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
+        return self._command(order_id=order_id, **more)
+
+    async def read_clock(self, _: str) -> datetime:
+        return NOW
+
+    async def look(self, _: str) -> OrderLook | None:
+        if self.look_error:
+            raise self.look_error
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
+        self.sent.append({"order_id": order_id, **sent})
+        if self.error:
+            raise self.error
+        return HELD | {"orderId": order_id}
+
+
+def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None) -> FastAPI:
+    """Return the app over scripted services."""
+    stand_in = cast("Any", scripted)
+    return create_app(Services(stand_in, stand_in, stand_in, stand_in, probes=probes or {}))
+
+
+def client_of(app: FastAPI) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """Return a client whose requests go straight into the app."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://skyhold.test")

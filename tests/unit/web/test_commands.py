@@ -1,0 +1,107 @@
+"""What the routes send to the booking client, and what they make of its answers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import httpx
+import pytest
+
+from skyhold.domain.errors import OrderClosed, PaymentInProgress
+from skyhold.domain.orders import OrderStatus
+from skyhold.queries.orders import OrderLook
+from skyhold.workflows.booking_client import COMMAND_TIMEOUT
+from support.web import FLIGHT, NOW, ScriptedServices, app_over, client_of
+
+CANCELLED = OrderLook(OrderStatus.FAILED, "CANCELLED", NOW)
+HELD = OrderLook(OrderStatus.SEATS_RESERVED, None, NOW)
+DECLINED = OrderLook(OrderStatus.FAILED, "PAYMENT_DECLINED", NOW)
+
+
+@pytest.fixture
+def services() -> ScriptedServices:
+    return ScriptedServices()
+
+
+@pytest.fixture
+async def api(services: ScriptedServices) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app_over(services)) as client:
+        yield client
+
+
+async def test_a_new_order_gets_an_id_that_sorts_by_time_and_an_address(
+    api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    reply = await api.post("/api/orders", json={"flightId": FLIGHT.upper(), "seats": ["12B", "2A"]})
+    body = reply.json()
+    assert reply.status_code == 201
+    assert uuid.UUID(body["orderId"]).version == 7
+    assert reply.headers["location"] == f"/api/orders/{body['orderId']}"
+    assert body["workflowId"] == f"booking-{body['orderId']}"
+    assert services.sent[0]["flight_id"] == FLIGHT
+    assert services.sent[0]["seats"] == ["2A", "12B"]
+
+
+async def test_server_time_is_the_ledgers_clock_gone_on_since_it_was_read(api: httpx.AsyncClient) -> None:
+    body = (await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})).json()
+    assert 0 <= (datetime.fromisoformat(body["serverTime"]) - NOW).total_seconds() < 5
+    assert body["serverTime"].endswith("Z")
+
+
+async def test_every_command_is_given_up_when_its_caller_is_by_the_ledgers_clock(
+    api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
+    await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]})
+    await api.post("/api/orders/an-order/pay", json={"paymentCode": "99999"})
+    await api.delete("/api/orders/an-order")
+    assert [command["give_up_at"] for command in services.sent] == [NOW + COMMAND_TIMEOUT] * 4
+
+
+async def test_an_accepted_payment_is_told_as_pending(api: httpx.AsyncClient) -> None:
+    reply = await api.post("/api/orders/an-order/pay", json={"paymentCode": "99999"})
+    assert (reply.status_code, reply.json()) == (202, {"orderId": "an-order", "status": "PAYMENT_PENDING"})
+
+
+async def test_an_order_that_is_cancelled_is_cancelled_again_without_a_message(
+    api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.looks = [CANCELLED]
+    reply = await api.delete("/api/orders/an-order")
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert services.sent == []
+
+
+@pytest.mark.parametrize(("afterwards", "status"), [(CANCELLED, 204), (DECLINED, 409), (HELD, 409), (None, 404)])
+async def test_a_cancel_that_comes_too_late_is_judged_by_how_the_order_ended(
+    afterwards: OrderLook | None, status: int, api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.looks, services.error = [HELD, afterwards], OrderClosed()
+    assert (await api.delete("/api/orders/an-order")).status_code == status
+
+
+async def test_a_cancel_while_paying_is_refused(api: httpx.AsyncClient, services: ScriptedServices) -> None:
+    services.error = PaymentInProgress()
+    reply = await api.delete("/api/orders/an-order")
+    assert (reply.status_code, reply.json()["error"]) == (409, "PAYMENT_IN_PROGRESS")
+
+
+@pytest.mark.parametrize("order_id", ["a" * 65, "a.b", "a%00", "ä", "a b", "'; DROP TABLE orders"])
+@pytest.mark.parametrize("way", ["", "/status", "/history", "/seats", "/pay"])
+async def test_an_order_id_that_could_never_exist_is_not_found(
+    order_id: str, way: str, api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    method, body = {"/seats": ("PUT", {"seats": ["1A"]}), "/pay": ("POST", {"paymentCode": "99999"})}.get(
+        way, ("GET", None)
+    )
+    reply = await api.request(method, f"/api/orders/{order_id}{way}", json=body)
+    assert (reply.status_code, reply.json()["error"]) == (404, "ORDER_NOT_FOUND")
+    assert services.sent == []
+
+
+@pytest.mark.parametrize("flight_id", ["FL101", "", "550e8400", FLIGHT + "0"])
+async def test_a_flight_id_that_could_never_exist_is_not_found(flight_id: str, api: httpx.AsyncClient) -> None:
+    reply = await api.post("/api/orders", json={"flightId": flight_id, "seats": ["12A"]})
+    assert (reply.status_code, reply.json()["error"]) == (404, "FLIGHT_NOT_FOUND")

@@ -1,0 +1,71 @@
+"""What /readyz makes of its probes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from skyhold.web.readiness import PROBE_TIMEOUT, Probe
+from support.web import ScriptedServices, app_over, client_of
+
+NAMES = ("postgresql", "redis", "temporal", "worker", "schema")
+
+
+async def _works() -> None:
+    return None
+
+
+async def _says() -> str:
+    return "it is broken"
+
+
+async def _raises() -> None:
+    raise OSError("postgresql://skyhold:secret@db/skyhold")
+
+
+async def _hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def _ready(**probes: Probe) -> tuple[int, dict[str, object]]:
+    async with client_of(app_over(ScriptedServices(), dict.fromkeys(NAMES, _works) | probes)) as client:
+        reply = await client.get("/readyz")
+        return reply.status_code, reply.json()
+
+
+async def test_all_that_works_is_ready() -> None:
+    assert await _ready() == (200, {"status": "ready", "checks": dict.fromkeys(NAMES, "ok")})
+
+
+@pytest.mark.parametrize("name", ["redis", "temporal", "worker"])
+async def test_what_can_be_done_without_degrades(name: str) -> None:
+    code, body = await _ready(**{name: _says})
+    assert (code, body["status"]) == (200, "degraded")
+    assert body["checks"] == dict.fromkeys(NAMES, "ok") | {name: "unavailable: it is broken"}
+
+
+@pytest.mark.parametrize("name", ["postgresql", "schema"])
+async def test_what_nothing_works_without_is_unavailable(name: str) -> None:
+    code, body = await _ready(**{name: _says})
+    assert (code, body["status"]) == (503, "unavailable")
+
+
+async def test_what_a_driver_says_may_hold_a_password_and_is_not_repeated() -> None:
+    _, body = await _ready(postgresql=_raises)
+    assert "secret" not in str(body)
+    assert body["status"] == "unavailable"
+
+
+async def test_servers_that_are_silent_are_waited_for_together_and_not_for_long() -> None:
+    started_at = time.monotonic()
+    _, body = await _ready(redis=_hangs, temporal=_hangs, worker=_hangs)
+    assert time.monotonic() - started_at < 2 * PROBE_TIMEOUT
+    assert body["status"] == "degraded"
+
+
+async def test_health_is_readiness_and_liveness_asks_nobody() -> None:
+    async with client_of(app_over(ScriptedServices(), {"postgresql": _says})) as client:
+        assert (await client.get("/health")).json() == (await client.get("/readyz")).json()
+        assert (await client.get("/livez")).json() == {"status": "alive"}
