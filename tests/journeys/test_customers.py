@@ -111,7 +111,7 @@ async def _book(api: httpx.AsyncClient, flight_id: str, *seats: str) -> dict[str
 
 async def _seat(api: httpx.AsyncClient, flight_id: str, seat_id: str) -> str:
     flight = (await api.get(f"/api/flights/{flight_id}")).json()
-    return next(seat["status"] for seat in flight["seatMap"]["seats"] if seat["id"] == seat_id)
+    return str(next(seat["status"] for seat in flight["seatMap"]["seats"] if seat["id"] == seat_id))
 
 
 async def _until_closed(api: httpx.AsyncClient, order_id: str) -> dict[str, str]:

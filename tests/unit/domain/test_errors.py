@@ -43,7 +43,7 @@ def test_no_two_errors_share_a_name_or_a_code() -> None:
     assert len(ERRORS) == len(ERRORS_BY_CODE) == len(_tree(SkyholdError)) - 1
 
 
-@pytest.mark.parametrize("code", set(FailureCode) - NO_ERROR)
+@pytest.mark.parametrize("code", sorted(set(FailureCode) - NO_ERROR))
 def test_every_failure_code_that_is_a_no_has_its_error(code: FailureCode) -> None:
     assert ERRORS_BY_CODE[code.value].code == code
 
