@@ -23,18 +23,15 @@ def _parse_day(text: Any) -> date:
     return text if isinstance(text, date) else date.fromisoformat(text)
 
 
-Airport = Annotated[str, Query(pattern="^[A-Za-z]{3}$", description="Three letters.", examples=["NYC"])]
-Day = Annotated[
-    date,
-    BeforeValidator(_parse_day),
-    WithJsonSchema({"type": "string", "format": "date"}),
-    Query(alias="date", description="The day of departure, at the place of departure."),
-]
+_Day = Annotated[date, BeforeValidator(_parse_day), WithJsonSchema({"type": "string", "format": "date"})]
+
+Airport = Annotated[str | None, Query(pattern="^[A-Za-z]{3}$", description="Three letters.", examples=["NYC"])]
+Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, at the place of departure.")]
 
 
 @router.get("", operation_id="listFlights")
 async def list_flights(
-    services: UsedServices, origin: Airport | None = None, destination: Airport | None = None, day: Day | None = None
+    services: UsedServices, origin: Airport = None, destination: Airport = None, day: Day = None
 ) -> FlightsBody:
     """List the flights that have not left, by departure."""
     wanted = FlightFilter(origin.upper() if origin else None, destination.upper() if destination else None, day)

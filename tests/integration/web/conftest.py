@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from skyhold.embedded.servers import Servers
+from skyhold.settings import Settings
+from support.services import Service, running_service
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    """Settings for a service of this test alone; its gateway answers at once and never fails."""
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        temporal_task_queue=f"web-{secrets.token_hex(4)}",
+        payment_simulated_latency="0s",  # type: ignore[arg-type]
+        payment_failure_rate=0,
+        workflow_sandbox=False,
+    )
+
+
+@pytest.fixture
+async def service(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    """The API and a worker, both as bootstrap makes them."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
+    async with running_service(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def redis_of_test(settings: Settings) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(settings.redis_url or "", decode_responses=True)
+    yield redis
+    await redis.aclose()
