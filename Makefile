@@ -34,13 +34,15 @@ fmt: $(DEV_READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-lock: $(DEV_READY) ## Renew both locks from pyproject.toml (needs uv in the environment: pip install uv)
+lock: $(DEV_READY) ## Renew the locks from pyproject.toml (needs uv in the environment: pip install uv)
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade --extra embedded pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade --extra embedded --extra dev --constraints requirements.lock pyproject.toml \
 		--output-file requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --constraints requirements.lock pyproject.toml --output-file requirements-service.lock
 
 clean: ## Remove the virtual environment, caches and the data of `make run`
 	rm -rf $(VENV) .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
