@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhold.domain.errors import OrderChanged, TooManyChanges
+from skyhold.domain.errors import HoldExpired, OrderChanged, OrderClosed, TooManyChanges
 from skyhold.domain.holds import longest_payment
 from skyhold.domain.orders import (
     HOLDING,
@@ -24,6 +24,7 @@ from skyhold.domain.orders import (
     can_become,
     is_order_id,
     new_reference,
+    refusal_when_closed,
     require_changes_left,
     require_version,
 )
@@ -99,6 +100,12 @@ def test_the_seats_of_an_order_can_be_changed_200_times() -> None:
     with pytest.raises(TooManyChanges) as refusal:
         require_changes_left(MAX_CHANGES, Policy())
     assert refusal.value.fields == {"limit": 200}
+
+
+def test_who_comes_too_late_for_a_lapsed_hold_hears_that_whether_or_not_it_expired_already() -> None:
+    assert isinstance(refusal_when_closed(OrderStatus.EXPIRED), HoldExpired)
+    for status in (OrderStatus.CONFIRMED, OrderStatus.FAILED):
+        assert isinstance(refusal_when_closed(status), OrderClosed)
 
 
 def test_a_reference_is_six_characters_that_nobody_misreads() -> None:

@@ -1,0 +1,292 @@
+"""How the ledger judges: by PostgreSQL's clock, at the prices of the claims, once for each step, and never out of turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from skyhold.domain.errors import SkyholdError
+from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
+from skyhold.domain.payments import PaymentVerdict
+from skyhold.messages import Answer, ClosePayment, ConfirmOrder, ExpireOrder, Outcome, RefreshSeatLocks, ValidatePayment
+from skyhold.stores.ledger import Ledger
+from skyhold.stores.payments import PaymentStore
+from skyhold.stores.postgres import Pool
+from support.bookings import until
+from support.desks import ANY_CODE, Desk, a_flight, change, fail, next_step, reserve
+
+
+@pytest.fixture
+def payments(shared_pool: Pool) -> PaymentStore:
+    return PaymentStore(Ledger(shared_pool), shared_pool)
+
+
+def with_policy(desk: Desk, **policy: float) -> Desk:
+    return replace(desk, policy=Policy(**policy))  # type: ignore[arg-type]
+
+
+def error_of(answer: Answer) -> str:
+    assert answer.outcome is Outcome.REFUSED
+    assert answer.refusal is not None
+    return answer.refusal.to_error().code
+
+
+async def now(desk: Desk) -> datetime:
+    instant: datetime = await desk.pool.fetchval("SELECT clock_timestamp()")
+    return instant
+
+
+# -- Holds --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_hold_has_its_seats_its_total_and_its_time(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=35000)
+    before = await now(desk)
+    order = await desk.hold(flight, ["1B", "1A"])
+    assert (order.status, order.seats, order.total_cents, order.currency) == (
+        OrderStatus.SEATS_RESERVED,
+        ("1A", "1B"),
+        70000,
+        "USD",
+    )
+    assert order.expires_at is not None
+    assert order.max_expires_at is not None
+    assert before + timedelta(minutes=15) <= order.expires_at <= await now(desk) + timedelta(minutes=15)
+    assert order.max_expires_at - order.expires_at == timedelta(hours=2) - timedelta(minutes=15)
+    assert 890 < order.left_seconds <= 900
+
+
+@pytest.mark.parametrize(("days", "code"), [(-0.01, FailureCode.FLIGHT_DEPARTED), (None, FailureCode.FLIGHT_NOT_FOUND)])
+async def test_a_first_hold_that_is_refused_leaves_a_failed_order_without_seats(
+    desk: Desk, days: float | None, code: FailureCode
+) -> None:
+    flight = await a_flight(desk.pool, departs_in_days=days) if days else "00000000-0000-4000-8000-000000000000"
+    answer = await desk.ask(reserve(flight, ["1A"]))
+    assert error_of(answer) == code
+    assert answer.order is not None
+    assert (answer.order.status, answer.order.failure_code, answer.order.seats) == (OrderStatus.FAILED, code, ())
+
+
+async def test_a_flight_id_that_no_flight_can_have_is_a_flight_that_is_not_found(desk: Desk) -> None:
+    assert error_of(await desk.ask(reserve("FL101\x00", ["1A"]))) == "FLIGHT_NOT_FOUND"
+
+
+async def test_a_hold_ends_at_departure_at_the_latest(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, departs_in_days=0.005)  # 7.2 minutes
+    order = await desk.hold(flight, ["1A"])
+    departs_at = await desk.pool.fetchval("SELECT departs_at FROM flights WHERE id = $1", flight)
+    assert order.expires_at == order.max_expires_at == departs_at
+
+
+async def test_a_change_keeps_the_prices_of_the_seats_it_keeps(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=100)
+    order = await desk.hold(flight, ["1A", "1B"])
+    await desk.pool.execute("UPDATE seats SET price_cents = 999 WHERE flight_id = $1", flight)
+    order = await desk.do(change(order, ["1B", "1C"]))
+    assert order.total_cents == 100 + 999
+    order = await desk.do(change(order, ["1A", "1B"]))
+    assert order.total_cents == 999 + 100, "a seat that was given up has no old price any more"
+
+
+async def test_a_change_that_succeeds_restarts_the_time_and_no_other_does(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    await desk.hold(flight, ["1D"])
+    order = await desk.hold(flight, ["1A"])
+    await desk.pool.execute("UPDATE orders SET expires_at = expires_at - interval '10 minutes' WHERE id = $1", order.id)
+
+    refused = await desk.ask(change(order, ["1A", "1D"]))
+    assert error_of(refused) == "SEATS_UNAVAILABLE"
+    assert refused.order is not None
+    unchanged = await desk.do(change(refused.order, ["1A"]))
+    assert unchanged.left_seconds < 301
+    assert (unchanged.changes, unchanged.version, unchanged.seats) == (0, 1, ("1A",))
+
+    changed = await desk.do(change(unchanged, ["1B"]))
+    assert changed.left_seconds > 890
+    assert (changed.changes, changed.version) == (1, 2)
+    assert changed.max_expires_at == order.max_expires_at
+
+
+async def test_a_lapsed_hold_is_not_changed_and_can_still_be_paid(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await desk.hold(flight, ["1A"])
+    await desk.let_lapse(order)
+    refused = await desk.ask(change(order, ["1B"]))
+    assert error_of(refused) == "ORDER_EXPIRED"
+    assert refused.order is not None
+    assert refused.order.seats == ("1A",)
+    assert (await desk.pay(refused.order)).status is OrderStatus.CONFIRMED
+
+
+async def test_the_changes_of_an_order_are_counted_and_end(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await with_policy(desk, max_changes=1).hold(flight, ["1A"])
+    order = await desk.do(change(order, ["1B"]))
+    assert error_of(await desk.ask(change(order, ["1C"]))) == "TOO_MANY_CHANGES"
+
+
+@pytest.mark.parametrize("is_waiting_for", ["the order", "a seat"])
+async def test_time_is_told_after_a_wait_not_before_it(desk: Desk, is_waiting_for: str) -> None:
+    flight = await a_flight(desk.pool)
+    order = await desk.hold(flight, ["1A"])
+    lock = {
+        "the order": "SELECT 1 FROM orders WHERE flight_id = $1 FOR UPDATE",
+        "a seat": "SELECT 1 FROM seats WHERE flight_id = $1 AND seat_id = '1A' FOR UPDATE",
+    }[is_waiting_for]
+    await desk.pool.execute(
+        "UPDATE orders SET expires_at = clock_timestamp() + interval '0.7 seconds' WHERE id = $1", order.id
+    )
+
+    async with desk.pool.acquire() as rival, rival.transaction():
+        await rival.execute(lock, flight)
+        changing = asyncio.create_task(desk.ask(change(order, ["1B"])))
+        lapsed = "SELECT expires_at < clock_timestamp() FROM orders WHERE id = $1"
+        await until(lambda: desk.pool.fetchval(lapsed, order.id), what="the hold to lapse")
+        assert not changing.done(), "it must have begun in time and be judged too late"
+    assert error_of(await changing) == "ORDER_EXPIRED"
+
+
+# -- Commands that were given up -----------------------------------------------------------------------------------------
+
+
+async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    past, future = await now(desk), await now(desk) + timedelta(minutes=1)
+
+    answer = await desk.ask(reserve(flight, ["1A"], give_up_at=past))
+    assert error_of(answer) == "GIVEN_UP"
+    assert answer.order is not None
+    assert (answer.order.status, answer.order.failure_code) == (OrderStatus.FAILED, FailureCode.INTERNAL)
+
+    order = await desk.hold(flight, ["1A"], give_up_at=future)
+    for ask in (
+        lambda order: change(order, ["1B"], give_up_at=past),
+        lambda order: RefreshSeatLocks(next_step(order), give_up_at=past),
+    ):
+        answer = await desk.ask(ask(order))
+        assert error_of(answer) == "GIVEN_UP"
+        assert answer.order is not None
+        assert (answer.order.status, answer.order.seats) == (OrderStatus.SEATS_RESERVED, ("1A",))
+        order = answer.order
+
+
+# -- Steps ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refusal_is_the_answer_of_its_step_whatever_became_possible_since(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    other, order = await desk.hold(flight, ["1B"]), await desk.hold(flight, ["1A"])
+    ask = change(order, ["1B"])
+    first = await desk.ask(ask)
+    await desk.do(fail(other))
+    again = await desk.ask(ask)
+    assert again.refusal == first.refusal
+    assert again.order is not None
+    assert (await desk.do(change(again.order, ["1B"]))).seats == ("1B",), "the next step is judged by itself"
+
+
+async def test_another_command_under_the_number_of_a_step_is_stale(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await desk.hold(flight, ["1A"])
+    await desk.do(change(order, ["1B"]))
+    for ask in (change(order, ["1C"]), fail(order), RefreshSeatLocks(next_step(order)), ExpireOrder(next_step(order))):
+        assert (await desk.ask(ask)).outcome is Outcome.STALE
+
+
+async def test_an_order_that_is_being_paid_listens_to_no_command_of_a_held_one(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await desk.begin_payment(await desk.hold(flight, ["1A"]))
+    for ask in (change(order, ["1B"]), RefreshSeatLocks(next_step(order)), ExpireOrder(next_step(order))):
+        assert (await desk.ask(ask)).outcome is Outcome.STALE
+
+
+async def test_an_order_with_time_left_stays_and_says_how_much(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    answer = await desk.ask(ExpireOrder(next_step(order)))
+    assert answer.outcome is Outcome.OPEN
+    assert answer.order is not None
+    assert answer.order.status is OrderStatus.SEATS_RESERVED
+    assert 890 < answer.order.left_seconds < order.left_seconds
+
+
+async def test_a_payment_for_other_seats_is_refused(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    changed = await desk.do(change(order, ["1B"]))
+    refused = await desk.ask(RefreshSeatLocks(next_step(changed), version=order.version))
+    assert error_of(refused) == "ORDER_CHANGED"
+    assert refused.order is not None
+    assert (await desk.do(RefreshSeatLocks(next_step(refused.order), version=changed.version))).status.is_paying
+
+
+# -- Payments ------------------------------------------------------------------------------------------------------------
+
+
+async def _open(payments: PaymentStore, order: Order) -> ValidatePayment:
+    ask = ValidatePayment(next_step(order), ANY_CODE)
+    answer, charge = await payments.open_attempt(ask)
+    assert charge is not None
+    assert (charge.amount_cents, charge.currency, charge.attempt) == (order.total_cents, "USD", 1)
+    assert answer.order is not None
+    assert answer.order.status is OrderStatus.PAYMENT_PROCESSING
+    return ask
+
+
+async def test_of_two_runs_of_one_attempt_one_verdict_is_counted(desk: Desk, payments: PaymentStore) -> None:
+    order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
+    ask = await _open(payments, order)
+    for _ in range(2):
+        answer = await payments.record_verdict(ask, 1, PaymentVerdict.TIMEOUT)
+        assert answer.outcome is Outcome.OPEN
+        assert answer.order is not None
+        assert answer.order.payment_attempts == 1
+    answer = await payments.record_verdict(ask, 1, PaymentVerdict.APPROVED)
+    assert answer.outcome is Outcome.DONE, "a capture that a run found is one, counted or not"
+
+
+@pytest.mark.parametrize("verdict", PaymentVerdict)
+async def test_a_verdict_of_a_step_that_was_never_opened_changes_nothing(
+    desk: Desk, payments: PaymentStore, verdict: PaymentVerdict
+) -> None:
+    order = await desk.capture(await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"])))
+    answer = await payments.record_verdict(ValidatePayment(next_step(order), ANY_CODE), 1, verdict)
+    assert answer.outcome is Outcome.STALE
+    assert answer.order == replace(order, left_seconds=answer.order.left_seconds if answer.order else 0)
+
+
+async def test_a_closing_that_was_never_opened_changes_nothing(desk: Desk, payments: PaymentStore) -> None:
+    order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
+    answer = await payments.record_close(ClosePayment(next_step(order)), is_captured=False)
+    assert answer.outcome is Outcome.STALE
+    assert answer.order is not None
+    assert answer.order.payment == "open"
+
+
+async def test_an_order_is_not_confirmed_without_its_capture(desk: Desk, payments: PaymentStore) -> None:
+    order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
+    ask = await _open(payments, order)
+    await _is_broken(desk, order, lambda: desk.ask(ConfirmOrder(replace(ask.step, number=ask.step.number + 1))))
+
+
+async def test_an_order_that_is_being_paid_does_not_fail_while_a_charge_could_still_come(desk: Desk) -> None:
+    order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
+    await _is_broken(desk, order, lambda: desk.ask(fail(order)))
+
+
+async def test_a_capture_that_nobody_asked_for_is_not_believed(desk: Desk, payments: PaymentStore) -> None:
+    order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
+    ask = ClosePayment(next_step(order))
+    await payments.open_close(ask)
+    await _is_broken(desk, order, lambda: payments.record_close(ask, is_captured=True))
+
+
+async def _is_broken(desk: Desk, order: Order, run: Callable[[], Awaitable[object]]) -> None:
+    """What is broken is no "no": it is not stored as the step's answer, and nothing changes."""
+    before = await desk.pool.fetchrow("SELECT * FROM orders WHERE id = $1", order.id)
+    with pytest.raises(RuntimeError) as fault:
+        await run()
+    assert not isinstance(fault.value, SkyholdError)
+    assert await desk.pool.fetchrow("SELECT * FROM orders WHERE id = $1", order.id) == before
