@@ -30,6 +30,11 @@ async def reserve_a_taken_seat(desk: Desk, flight: str) -> Ask:
     return reserve(flight, ["1A", "1B"])
 
 
+async def reserve_a_taken_seat_without_its_lock(desk: Desk, flight: str) -> Ask:
+    await _hold_without_lock(desk, flight, "1B")
+    return reserve(flight, ["1A", "1B"])
+
+
 async def reserve_a_free_seat_with_a_strangers_lock(desk: Desk, flight: str) -> Ask:
     await desk.locks.acquire(flight, ["1B"], "stranger", POLICY.hold_time)
     return reserve(flight, ["1A", "1B"])
@@ -41,6 +46,11 @@ async def change_seats(desk: Desk, flight: str) -> Ask:
 
 async def change_to_a_taken_seat(desk: Desk, flight: str) -> Ask:
     await desk.hold(flight, ["1D"])
+    return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C", "1D"])
+
+
+async def change_to_a_taken_seat_without_its_lock(desk: Desk, flight: str) -> Ask:
+    await _hold_without_lock(desk, flight, "1D")
     return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C", "1D"])
 
 
@@ -132,6 +142,12 @@ async def refund(desk: Desk, flight: str) -> Ask:
     return RefundPayment(order.id)
 
 
+async def _hold_without_lock(desk: Desk, flight: str, seat: str) -> None:
+    """Let another order hold the seat, as if Redis had been wiped since."""
+    other = await desk.hold(flight, [seat])
+    await desk.locks.release(flight, [seat], other.id)
+
+
 async def _pending(desk: Desk, flight: str) -> Order:
     return await desk.begin_payment(await desk.hold(flight, ["1A", "1B"]))
 
@@ -143,9 +159,11 @@ async def _captured(desk: Desk, flight: str) -> Order:
 SITUATIONS: list[Prepare] = [
     reserve_free_seats,
     reserve_a_taken_seat,
+    reserve_a_taken_seat_without_its_lock,
     reserve_a_free_seat_with_a_strangers_lock,
     change_seats,
     change_to_a_taken_seat,
+    change_to_a_taken_seat_without_its_lock,
     change_to_a_free_seat_with_a_strangers_lock,
     begin_payment,
     begin_payment_of_other_seats,
