@@ -13,7 +13,7 @@ import structlog
 
 from skyhold.domain.errors import DatabaseUnavailable
 
-READ_TIMEOUT = 3.0
+READ_TIMEOUT = 2.0
 """Seconds that a reader waits for a connection, and again for the rows."""
 
 _R = TypeVar("_R")

@@ -36,7 +36,7 @@ TASK_TIMEOUT = timedelta(seconds=3)
 COMMAND_TIMEOUT = timedelta(seconds=2.5)
 """After this a caller is told that the outcome is not known."""
 
-CONNECT_MARGIN = timedelta(seconds=0.4)
+CONNECT_MARGIN = timedelta(seconds=0.2)
 """What is waited beyond that for a connection that is only now being made, which the SDK does without a bound."""
 
 _CONNECT_FAILED = "Failed client connect"
@@ -93,11 +93,7 @@ class BookingClient:
                     rpc_timeout=self._timeout,
                 )
         finally:
-            # The operation holds a failed start of its own; unread, asyncio would complain of it in the log. Of a call
-            # that found no connection it holds nothing, ever.
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(0):
-                    await start.workflow_handle()
+            await _forget(start)
         return order
 
     async def update_seats(
@@ -157,6 +153,18 @@ class BookingClient:
                 yield
         except Exception as error:
             raise _translated(error) from error
+
+
+async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Look at the start's own outcome, so that asyncio does not complain in the log of a failure that nobody read.
+
+    It may be a cancellation of the SDK's making, which is not ours, and of a call that found no connection there is
+    none, ever.
+    """
+    looking = asyncio.ensure_future(start.workflow_handle())
+    looking.add_done_callback(lambda seen: None if seen.cancelled() else seen.exception())
+    await asyncio.wait({looking}, timeout=0)
+    looking.cancel()
 
 
 _CLOSED = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS})
