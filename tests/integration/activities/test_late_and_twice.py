@@ -54,6 +54,7 @@ from support.situations import (
     close_what_was_captured_unheard,
     close_what_was_never_asked_for,
     confirm,
+    confirm_lost_seats,
     end_as_failed,
     expire_a_lapsed_order,
     expire_an_order_with_time_left,
@@ -62,6 +63,7 @@ from support.situations import (
     leave_alone,
     let_expire,
     move_elsewhere,
+    refund,
     reserve_a_free_seat_with_a_strangers_lock,
     reserve_free_seats,
     see_confirmed,
@@ -111,6 +113,23 @@ def _order_id(ask: Ask) -> str:
 
 def _verdict(answer: Answer | None) -> object:
     return answer and (answer.outcome, answer.refusal)
+
+
+LOCKS_GO_LATER = {fail_a_held_order, fail_a_paid_order, expire_a_lapsed_order, confirm_lost_seats, refund}
+"""Orders that lost their seats: their locks go with ReleaseSeats."""
+
+
+@pytest.mark.parametrize("prepare", SITUATIONS, ids=lambda prepare: prepare.__name__)
+async def test_the_locks_of_an_order_are_those_of_the_seats_it_holds(world: World, prepare: Prepare) -> None:
+    desk = world.desk(_gateway(world, prepare))
+    flight = await a_flight(world.pool)
+    ask = await prepare(desk, flight)
+    await run_to_end(desk, ask)
+    state = await world.state(flight, _order_id(ask))
+    held = {seat for seat, status, owner, *_ in state["seats"] if (status, owner) == ("reserved", "ours")}
+    locked = {seat for seat, owner, _ in state["locks"] if owner == "ours"}
+    assert held <= locked
+    assert locked == held or prepare in LOCKS_GO_LATER
 
 
 @pytest.mark.parametrize("prepare", SITUATIONS, ids=lambda prepare: prepare.__name__)
