@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -36,12 +36,14 @@ class Act:
     ttl: timedelta
 
 
+LONG, SHORT = timedelta(seconds=300), timedelta(seconds=100)
+
 acts = st.builds(
     Act,
-    st.sampled_from(["acquire", "acquire", "extend", "release", "assign"]),
+    st.sampled_from(["acquire", "acquire", "extend", "extend", "release", "assign"]),
     st.sampled_from(["first", "second"]),
     st.lists(st.sampled_from(SEATS), unique=True, max_size=4).map(tuple),
-    st.sampled_from([timedelta(seconds=100), timedelta(seconds=200), timedelta(seconds=300)]),
+    st.sampled_from([SHORT, timedelta(seconds=200), LONG]),
 )
 
 
@@ -80,8 +82,11 @@ class Model:
         self.locks[seat] = (act.order_id, max(lived, act.ttl.total_seconds()))
 
 
-@given(script=st.lists(acts, min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None, database=None)
+@given(script=st.lists(acts, min_size=1, max_size=15))
+@example(script=[Act("acquire", "first", ("1A",), LONG), Act("extend", "first", ("1A",), SHORT)])
+@example(script=[Act("acquire", "first", ("1A",), LONG), Act("acquire", "first", ("1A", "1B"), SHORT)])
+@example(script=[Act("acquire", "first", ("1A",), SHORT), Act("extend", "second", ("1A",), LONG)])
+@settings(max_examples=100, deadline=None, database=None)
 async def test_locks_do_what_their_model_does(servers: Servers, script: list[Act]) -> None:
     async with _redis(servers.redis_url) as redis:
         await redis.delete(*(lock_name(FLIGHT, seat) for seat in SEATS))
@@ -210,5 +215,7 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
 @asynccontextmanager
 async def _redis(url: str) -> AsyncIterator[Redis]:
     redis = open_redis(url)
-    yield redis
-    await redis.aclose()
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
