@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 UP ?=
+# Tests mostly wait, so a few run side by side, each process with servers of its own.
+TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-long check fmt lock clean
@@ -16,19 +18,19 @@ help: ## List the targets
 install: $(DEV_READY) ## Make the virtual environment with everything for work on Skyhold
 
 run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
-	@$(BIN)/skyhold up $(UP)
+	@$(BIN)/skyhold up $(UP) || [ $$? -eq 130 ] # Ctrl-C is how one ends it, no error
 
 test: $(DEV_READY) ## Run the tests on real servers of their own
-	@$(BIN)/pytest -m "not long"
+	@$(BIN)/pytest -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-long: $(DEV_READY) ## Run the tests that take minutes
-	@$(BIN)/pytest -m long
+	@$(BIN)/pytest -m long --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 
 fmt: $(DEV_READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet . || true
