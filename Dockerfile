@@ -11,6 +11,7 @@ WORKDIR /build
 COPY requirements-service.lock ./
 RUN /opt/skyhold/bin/pip install --require-hashes --only-binary :all: -r requirements-service.lock
 
+# The build backend is not of the lock: it builds the wheel and stays behind in this stage.
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN /opt/skyhold/bin/pip install --no-deps . \
