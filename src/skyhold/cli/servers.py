@@ -10,6 +10,7 @@ from pathlib import Path
 from skyhold.bootstrap import MissingSettingError, SchemaOutdatedError, bare_address
 from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
+from skyhold.cli.logs import configure_logging
 from skyhold.domain.errors import DatabaseUnavailable, WorkflowUnavailable
 from skyhold.settings import BadSettingError, Settings, read_settings
 
@@ -17,9 +18,12 @@ from skyhold.settings import BadSettingError, Settings, read_settings
 def settings_for(data_dir: Path | None) -> Settings:
     """Return the settings, with the servers of a live `skyhold up` where the environment names none.
 
+    Until a command says otherwise, its failure is told by its one line alone, and not by log lines before it.
+
     Raises:
         Failure: a setting has a value that cannot be meant, or nothing is up where the options say.
     """
+    configure_logging("console", "error")
     adopt_servers(data_dir)
     try:
         return read_settings()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from skyhold.embedded.servers import Servers
+from support.commands import Service, Skyhold
+
+_FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LOG_")
+
+
+@pytest.fixture(scope="module")
+async def surroundings(servers: Servers, template_database: str) -> AsyncIterator[dict[str, str]]:
+    """The variables of a service of this module alone, and none of the machine's."""
+    name = f"cli_{secrets.token_hex(4)}"
+    connection = await asyncpg.connect(servers.database_url)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    own = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    yield own | {
+        "DATABASE_URL": f"{servers.database_url.rpartition('/')[0]}/{name}",
+        "REDIS_URL": servers.redis_url,
+        "TEMPORAL_ADDRESS": servers.temporal_address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "TEMPORAL_TASK_QUEUE": name,
+        "PAYMENT_SIMULATED_LATENCY": "0s",
+        "PAYMENT_FAILURE_RATE": "0",
+        "SERVER_PORT": "0",
+    }
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+def skyhold(surroundings: dict[str, str], tmp_path: Path) -> Iterator[Skyhold]:
+    """Runs commands in an empty directory, with nothing that says where an API is; what still runs is ended."""
+    skyhold = Skyhold(dict(surroundings), tmp_path)
+    yield skyhold
+    skyhold.end()
+
+
+@pytest.fixture(scope="module")
+def service(surroundings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A worker and an API that serve all tests of the module."""
+    runner = Skyhold(surroundings, tmp_path_factory.mktemp("service"))
+    yield runner.start_service()
+    runner.end()
+
+
+@pytest.fixture
+def customer(skyhold: Skyhold, service: Service) -> Skyhold:
+    """Runs commands that find the API by SKYHOLD_API."""
+    return replace(skyhold, surroundings=skyhold.surroundings | {"SKYHOLD_API": service.address})
