@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
 
 MIGRATION_LOCK = 7_305_804_385_213_001
 """The advisory lock under which one process at a time migrates; the number means nothing."""
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
 
 def newest_version() -> str:
-    """Return the version that this code needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("the package has lost its migrations")
-    return head
+    """Return the version that this code needs: versions are numbered, and their files are named by number."""
+    return max(path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[str]:
@@ -30,6 +27,10 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
 
     Two at once are harmless: the second waits for the first, up to `patience_seconds`, and finds nothing to do.
     """
+    # Alembic and SQLAlchemy serve migrations alone; who only books or reads need not wait for them to load.
+    from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database_url, timeout=5, server_settings={"application_name": "skyhold migrate"})
@@ -47,6 +48,10 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
 
 
 def _upgrade(connection: Connection) -> list[str]:
+    from alembic import command  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = _config()
     config.attributes["connection"] = connection
     before = MigrationContext.configure(connection).get_current_revision()
@@ -57,6 +62,8 @@ def _upgrade(connection: Connection) -> list[str]:
 
 
 def _config() -> Config:
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
