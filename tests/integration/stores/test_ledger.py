@@ -17,7 +17,7 @@ from skyhold.stores.ledger import Ledger
 from skyhold.stores.payments import PaymentStore
 from skyhold.stores.postgres import Pool
 from support.bookings import until
-from support.desks import ANY_CODE, Desk, a_flight, change, fail, next_step, reserve
+from support.desks import ANY_CODE, Desk, StepAsk, a_flight, change, fail, next_step, reserve
 
 
 @pytest.fixture
@@ -129,25 +129,44 @@ async def test_the_changes_of_an_order_are_counted_and_end(desk: Desk) -> None:
     assert error_of(await desk.ask(change(order, ["1C"]))) == "TOO_MANY_CHANGES"
 
 
-@pytest.mark.parametrize("is_waiting_for", ["the order", "a seat"])
-async def test_time_is_told_after_a_wait_not_before_it(desk: Desk, is_waiting_for: str) -> None:
+async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_wait(desk: Desk) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
-    lock = {
-        "the order": "SELECT 1 FROM orders WHERE flight_id = $1 FOR UPDATE",
-        "a seat": "SELECT 1 FROM seats WHERE flight_id = $1 AND seat_id = '1A' FOR UPDATE",
-    }[is_waiting_for]
-    await desk.pool.execute(
-        "UPDATE orders SET expires_at = clock_timestamp() + interval '0.7 seconds' WHERE id = $1", order.id
+    soon = (
+        "UPDATE orders SET expires_at = clock_timestamp() + interval '0.5 seconds' WHERE id = $1 RETURNING expires_at"
     )
+    expires_at = await desk.pool.fetchval(soon, order.id)
+    answer = await _let_wait(
+        desk,
+        change(order, ["1B"]),
+        "SELECT 1 FROM seats WHERE order_id = $1 FOR UPDATE",
+        order.id,
+        until_after=expires_at,
+    )
+    assert error_of(answer) == "ORDER_EXPIRED"
 
+
+async def test_a_payment_that_waited_for_its_order_is_judged_by_the_time_after_the_wait(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    give_up_at = await now(desk) + timedelta(seconds=0.5)
+    ask = RefreshSeatLocks(next_step(order), give_up_at=give_up_at)
+    answer = await _let_wait(
+        desk, ask, "SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order.id, until_after=give_up_at
+    )
+    assert error_of(answer) == "GIVEN_UP"
+
+
+async def _let_wait(desk: Desk, ask: StepAsk, lock: str, order_id: str, *, until_after: datetime) -> Answer:
+    """Run the activity in time, and let it wait for a row lock until it is late."""
     async with desk.pool.acquire() as rival, rival.transaction():
-        await rival.execute(lock, flight)
-        changing = asyncio.create_task(desk.ask(change(order, ["1B"])))
-        lapsed = "SELECT expires_at < clock_timestamp() FROM orders WHERE id = $1"
-        await until(lambda: desk.pool.fetchval(lapsed, order.id), what="the hold to lapse")
-        assert not changing.done(), "it must have begun in time and be judged too late"
-    assert error_of(await changing) == "ORDER_EXPIRED"
+        await rival.execute(lock, order_id)
+        waiting = asyncio.create_task(desk.ask(ask))
+        await until(
+            lambda: desk.pool.fetchval("SELECT clock_timestamp() > $1", until_after), what="the instant to pass"
+        )
+        assert not waiting.done()
+    async with asyncio.timeout(10):
+        return await waiting
 
 
 # -- Commands that were given up -----------------------------------------------------------------------------------------
