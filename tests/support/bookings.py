@@ -18,7 +18,7 @@ from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
-from skyhold.bootstrap import make_activities
+from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, workflow_id_of
 from skyhold.stores.postgres import Pool

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from skyhold import bootstrap
+from skyhold.bootstrap.api import open_api
+from skyhold.bootstrap.workers import open_worker
 from skyhold.settings import Settings
 from support.web import client_of
 
@@ -72,14 +73,14 @@ class Service:
 @contextlib.asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[Service]:
     """Run a worker and give the API."""
-    async with bootstrap.open_worker(settings) as running, running.worker, running_api(settings) as service:
+    async with open_worker(settings) as running, running.worker, running_api(settings) as service:
         yield service
 
 
 @contextlib.asynccontextmanager
 async def running_api(settings: Settings) -> AsyncIterator[Service]:
     """Give the API, with no worker behind it."""
-    async with bootstrap.open_api(settings) as app, client_of(app) as client:
+    async with open_api(settings) as app, client_of(app) as client:
         yield Service(client)
 
 

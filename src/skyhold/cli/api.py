@@ -44,11 +44,12 @@ def api(*, data_dir: DataDir = None) -> None:
 
 
 async def _serve(settings: Settings) -> ExitCode:
-    from skyhold import bootstrap  # noqa: PLC0415
+    from skyhold.bootstrap.api import open_api  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
 
-    bootstrap.forward_temporal_logs(settings.log_level)
+    forward_temporal_logs(settings.log_level)
     stop = StopSignals()
-    async with bootstrap.open_api(settings) as app:
+    async with open_api(settings) as app:
         with _listening(settings.server_host, settings.server_port) as listener:
             server = _server(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))

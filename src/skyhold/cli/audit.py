@@ -22,13 +22,13 @@ def audit(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: skyhold audit --json
     """
-    from skyhold import bootstrap  # noqa: PLC0415 - drivers and servers' clients load only where they are used
-    from skyhold.audit.findings import Invariant  # noqa: PLC0415
+    from skyhold.audit.findings import Invariant  # noqa: PLC0415 - drivers load only where they are used
+    from skyhold.bootstrap import ledger  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
     with explained(settings):
-        findings = asyncio.run(bootstrap.audit(settings))
+        findings = asyncio.run(ledger.audit(settings))
     if as_json:
         checked = {invariant.value: invariant.rule for invariant in Invariant}
         print_json({"checked": checked, "findings": [asdict(finding) for finding in findings]})

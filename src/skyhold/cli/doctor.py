@@ -123,13 +123,14 @@ def _servers(data_dir: Path | None) -> Iterator[Finding]:
 
 
 async def _probe(settings: Settings) -> list[Finding]:
-    from skyhold import bootstrap  # noqa: PLC0415
+    from skyhold.bootstrap.api import open_probes  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.settings import BadSettingError  # noqa: PLC0415
     from skyhold.web.readiness import ask_all  # noqa: PLC0415
 
-    bootstrap.forward_temporal_logs("error")
+    forward_temporal_logs("error")
     try:
-        async with bootstrap.open_probes(settings) as probes:
+        async with open_probes(settings) as probes:
             checks = await ask_all(probes)
     except BadSettingError as error:
         return [Finding("servers", "settings", Health.BAD, str(error))]

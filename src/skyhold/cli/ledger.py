@@ -15,12 +15,12 @@ def migrate(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: DATABASE_URL=postgresql://me@db/skyhold skyhold migrate
     """
-    from skyhold import bootstrap  # noqa: PLC0415 - drivers and servers' clients load only where they are used
+    from skyhold.bootstrap import ledger  # noqa: PLC0415 - drivers and servers' clients load only where they are used
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
     with explained(settings):
-        applied = asyncio.run(bootstrap.migrate(settings))
+        applied = asyncio.run(ledger.migrate(settings))
     if as_json:
         print_json({"applied": applied})
     else:
@@ -33,12 +33,12 @@ def seed(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: DATABASE_URL=postgresql://me@db/skyhold skyhold seed
     """
-    from skyhold import bootstrap  # noqa: PLC0415 - drivers and servers' clients load only where they are used
+    from skyhold.bootstrap import ledger  # noqa: PLC0415 - drivers and servers' clients load only where they are used
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
     with explained(settings):
-        sown, moved = asyncio.run(bootstrap.seed(settings))
+        sown, moved = asyncio.run(ledger.seed(settings))
     if as_json:
         print_json({"added": sown, "moved": moved})
     else:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from skyhold.bootstrap import MissingSettingError, SchemaOutdatedError, bare_address
+from skyhold.bootstrap.addresses import MissingSettingError, bare_address
+from skyhold.bootstrap.ledger import SchemaOutdatedError
 from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.logs import configure_logging

@@ -14,7 +14,7 @@ from skyhold.cli.output import print_facts, say, stdout
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
-    from skyhold.bootstrap import RunningWorker
+    from skyhold.bootstrap.workers import RunningWorker
     from skyhold.settings import Settings
 
 STOP_SECONDS = 12.0
@@ -37,11 +37,12 @@ def worker(*, data_dir: DataDir = None) -> None:
 
 
 async def _work(settings: Settings) -> ExitCode:
-    from skyhold import bootstrap  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
+    from skyhold.bootstrap.workers import open_worker  # noqa: PLC0415
 
-    bootstrap.forward_temporal_logs(settings.log_level)
+    forward_temporal_logs(settings.log_level)
     stop = StopSignals()
-    async with bootstrap.open_worker(settings) as running:
+    async with open_worker(settings) as running:
         _announce(running)
         work = asyncio.create_task(running.worker.run())
         told = asyncio.create_task(stop.wait())

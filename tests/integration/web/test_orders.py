@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from skyhold.bootstrap import connect_temporal
+from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import BOOKING_STATUS
 from skyhold.settings import Settings
 from support.services import FL101, Service, eventually, running_service

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from skyhold import bootstrap
+from skyhold.bootstrap import ledger
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
@@ -36,8 +36,8 @@ async def own_settings(own_servers: Servers, monkeypatch: pytest.MonkeyPatch) ->
         payment_simulated_latency="0s",  # type: ignore[arg-type]
         payment_failure_rate=0,
     )
-    await bootstrap.migrate(settings)
-    await bootstrap.seed(settings)
+    await ledger.migrate(settings)
+    await ledger.seed(settings)
     return settings
 
 

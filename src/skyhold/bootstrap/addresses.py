@@ -1,0 +1,46 @@
+"""The addresses of servers, as settings give them: there, of a kind that can be meant, and told without passwords."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from skyhold.settings import BadSettingError
+
+DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+
+
+class MissingSettingError(Exception):
+    """A setting that has no default is not set; the message names it."""
+
+
+def require(value: str | None, name: str) -> str:
+    """Return the value of a setting that has no default.
+
+    Raises:
+        MissingSettingError: it is not set.
+    """
+    if not value:
+        raise MissingSettingError(
+            f"{name} is not set: give the address of the server, or start everything with `skyhold up`"
+        )
+    return value
+
+
+def require_url(value: str | None, name: str, schemes: frozenset[str]) -> str:
+    """Return the address of a server, of one of these schemes.
+
+    Raises:
+        MissingSettingError: it is not set.
+        BadSettingError: it is no such URL. The value itself is not repeated: it may hold a password.
+    """
+    url = require(value, name)
+    if url.partition("://")[0] not in schemes:
+        raise BadSettingError(f"{name}: must be a URL that begins with {' or '.join(sorted(schemes))}://")
+    return url
+
+
+def bare_address(url: str) -> str:
+    """Return where a URL points to, without user, password and options."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"

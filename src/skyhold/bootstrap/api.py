@@ -1,0 +1,98 @@
+"""The HTTP API, put together from the settings, and the probes by which it knows whether its servers answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.client import Client
+
+from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.redis import open_redis_of
+from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.queries.database import Database
+from skyhold.queries.flights import FlightQueries
+from skyhold.queries.orders import OrderQueries
+from skyhold.queries.seat_map import SeatMapQueries
+from skyhold.queries.servers import ServerQueries
+from skyhold.settings import Settings
+from skyhold.web.app import create_app
+from skyhold.web.readiness import Probe
+from skyhold.web.services import Services
+from skyhold.workflows.booking_client import BookingClient
+
+PROBE_RPC_TIMEOUT = timedelta(seconds=1)
+
+POLLER_MEMORY = timedelta(seconds=75)
+"""A worker without work asks for some once a minute: one that has not for longer than this is gone."""
+
+
+@contextlib.asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
+    """Make the HTTP API over the servers of the settings, which may all be away: each is reached when it is needed.
+
+    Raises:
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+    """
+    async with open_database(settings, application="skyhold api") as pool, open_redis_of(settings) as redis:
+        database, client = Database(pool), await connect_temporal(is_lazy=True)
+        yield create_app(
+            Services(
+                bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
+                flights=FlightQueries(database),
+                seat_maps=SeatMapQueries(database),
+                orders=OrderQueries(database),
+                probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
+    """Make the probes of the API without the API, for a look from outside.
+
+    Raises:
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+    """
+    async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
+        servers, client = ServerQueries(Database(pool)), await connect_temporal(is_lazy=True)
+        yield _probes(servers, redis, client, settings.temporal_task_queue)
+
+
+def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: str) -> dict[str, Probe]:
+    """Return a question for each server and for what must be on it, in the order of product.md, section 8."""
+
+    async def ask_postgresql() -> None:
+        await servers.server_version()
+
+    async def ask_redis() -> None:
+        await cast("Any", redis.ping())
+
+    async def ask_temporal() -> None:
+        await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
+
+    async def ask_for_worker() -> str | None:
+        asked = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        queue = await client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
+        since = datetime.now(UTC) - POLLER_MEMORY
+        is_polled = any(poller.last_access_time.ToDatetime(UTC) > since for poller in queue.pollers)
+        return None if is_polled else f"no worker on task queue {task_queue}"
+
+    return {
+        "postgresql": ask_postgresql,
+        "redis": ask_redis,
+        "temporal": ask_temporal,
+        "worker": ask_for_worker,
+        "schema": schema_probe(servers),
+    }

@@ -1,0 +1,27 @@
+"""A client of Redis or Valkey, put together from the settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from redis.asyncio import Redis
+
+from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.settings import Settings
+from skyhold.stores.seat_locks import open_redis
+
+
+@contextlib.asynccontextmanager
+async def open_redis_of(settings: Settings) -> AsyncIterator[Redis]:
+    """Open a client of Redis, which may be away: it is reached when it is needed.
+
+    Raises:
+        MissingSettingError: REDIS_URL is not set.
+        BadSettingError: it is no address of Redis.
+    """
+    redis = open_redis(require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES))
+    try:
+        yield redis
+    finally:
+        await redis.aclose()

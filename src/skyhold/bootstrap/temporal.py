@@ -1,0 +1,64 @@
+"""The client of Temporal, by Temporal's own environment configuration, and what it says of the namespace."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError, RPCStatusCode
+
+from skyhold.domain.errors import WorkflowUnavailable
+from skyhold.messages import STATUS_ATTRIBUTE
+from skyhold.settings import BadSettingError
+
+CONNECT_TIMEOUT = timedelta(seconds=2)
+
+_CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ERROR"}
+"""How much of Temporal's core is of interest at each level of ours: it is talkative."""
+
+
+def forward_temporal_logs(level: str) -> None:
+    """Send the log lines of Temporal's core through Python's logging, whose form and place are set at the edge."""
+    core_level = _CORE_LEVELS[level]
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    logs = LoggingConfig(filter=TelemetryFilter(core_level=core_level, other_level="ERROR"), forwarding=forwarding)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logs)), error_if_already_set=False)
+
+
+async def connect_temporal(*, is_lazy: bool = False) -> Client:
+    """Return a client by Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
+
+    Raises:
+        WorkflowUnavailable: nobody answers there.
+    """
+    try:
+        return await Client.connect(
+            **ClientConfig.load_client_connect_config(), lazy=is_lazy, connect_timeout=CONNECT_TIMEOUT
+        )
+    except (RPCError, RuntimeError) as error:
+        raise WorkflowUnavailable from error
+
+
+async def describe_namespace(client: Client) -> tuple[str, bool]:
+    """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there."""
+    try:
+        described = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise BadSettingError(f"TEMPORAL_NAMESPACE: Temporal has no namespace {client.namespace!r}") from error
+        raise WorkflowUnavailable from error
+    try:
+        attributes = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+    except RPCError:
+        # Not every server lets a worker ask. Without the attribute bookings run all the same.
+        return described.namespace_info.id, False
+    return described.namespace_info.id, STATUS_ATTRIBUTE in attributes.custom_attributes

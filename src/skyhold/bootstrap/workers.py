@@ -1,0 +1,104 @@
+"""A worker, put together from the settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from temporalio.worker import Worker
+
+from skyhold.activities.orders import OrderActivities
+from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.seats import SeatActivities
+from skyhold.bootstrap.addresses import bare_address
+from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.redis import open_redis_of
+from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
+from skyhold.domain.orders import Policy
+from skyhold.payments.gateway import PaymentGateway
+from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.queries.database import Database
+from skyhold.queries.servers import ServerQueries
+from skyhold.settings import Settings
+from skyhold.stores.ledger import Ledger
+from skyhold.stores.orders import OrderStore
+from skyhold.stores.payments import PaymentStore
+from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_locks import SeatLocks
+from skyhold.stores.seats import SeatStore
+from skyhold.worker import WORKFLOWS, activities_of, build_worker
+
+
+@dataclass(frozen=True)
+class RunningWorker:
+    """A worker that is ready to run, and what it is connected to, for the lines that say so."""
+
+    worker: Worker
+    activities: Sequence[Callable[..., Any]]
+    temporal_address: str
+    namespace: str
+    task_queue: str
+    database: str
+    redis: str
+
+    @property
+    def workflow_names(self) -> list[str]:
+        """The workflows as Temporal knows them."""
+        return [getattr(workflow, "__temporal_workflow_definition").name for workflow in WORKFLOWS]
+
+    @property
+    def activity_names(self) -> list[str]:
+        """The activities as Temporal knows them."""
+        return [getattr(activity, "__temporal_activity_definition").name for activity in self.activities]
+
+
+def make_activities(
+    pool: Pool, locks: SeatLocks, gateway: PaymentGateway, *, policy: Policy, namespace_id: str
+) -> list[Callable[..., Any]]:
+    """Return the activities over these stores."""
+    ledger = Ledger(pool)
+    return activities_of(
+        SeatActivities(SeatStore(ledger), locks, policy=policy, namespace_id=namespace_id),
+        PaymentActivities(PaymentStore(ledger, pool), gateway),
+        OrderActivities(OrderStore(ledger), locks),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
+    """Connect a worker to the servers of the settings; what it opened is closed at the end.
+
+    Raises:
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+        DatabaseUnavailable: PostgreSQL does not answer. (Redis may be away: booking goes on without it.)
+        WorkflowUnavailable: Temporal does not answer.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_database(settings, application="skyhold worker"))
+        redis = await stack.enter_async_context(open_redis_of(settings))
+        await ServerQueries(Database(pool)).server_version()
+        client = await connect_temporal()
+        namespace_id, has_status_attribute = await describe_namespace(client)
+        gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
+        stack.push_async_callback(gateway.stop)
+        activities = make_activities(
+            pool,
+            SeatLocks(redis),
+            gateway,
+            policy=replace(settings.policy, has_status_attribute=has_status_attribute),
+            namespace_id=namespace_id,
+        )
+        worker = build_worker(
+            client, activities, task_queue=settings.temporal_task_queue, is_sandboxed=settings.workflow_sandbox
+        )
+        yield RunningWorker(
+            worker,
+            activities,
+            temporal_address=client.service_client.config.target_host,
+            namespace=client.namespace,
+            task_queue=settings.temporal_task_queue,
+            database=bare_address(settings.database_url or ""),
+            redis=bare_address(settings.redis_url or ""),
+        )
