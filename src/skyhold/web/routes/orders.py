@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Response
 
 from skyhold.domain.errors import FlightNotFound, OrderClosed, OrderNotFound, WorkflowUnavailable
 from skyhold.domain.flights import canonical_flight_id
-from skyhold.domain.orders import is_order_id
+from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderLook, OrderView
 from skyhold.web.bodies import JsonRoute
@@ -70,7 +70,7 @@ async def change_seats(
     """Give the order exactly these seats and its full time again, or change nothing."""
     look = await _look(services, order_id)
     clock = _LedgerClock(look.now)
-    with _unknown_without_reply(order_id):
+    async with _told_why(services, order_id):
         order = await services.bookings.update_seats(
             order_id, wish.seats, give_up_at=look.now + services.command_timeout
         )
@@ -83,7 +83,7 @@ async def pay_order(
 ) -> AcceptedPaymentBody:
     """Have a payment accepted; its outcome is seen by the order's status."""
     look = await _look(services, order_id)
-    with _unknown_without_reply(order_id):
+    async with _told_why(services, order_id):
         await services.bookings.pay(order_id, wish.payment_code.digits, give_up_at=look.now + services.command_timeout)
     return AcceptedPaymentBody(order_id=order_id)
 
@@ -95,7 +95,7 @@ async def cancel_order(order_id: Annotated[str, Path(alias="orderId")], services
     if look.is_cancelled:
         return
     try:
-        with _unknown_without_reply(order_id):
+        async with _told_why(services, order_id):
             await services.bookings.cancel(order_id, give_up_at=look.now + services.command_timeout)
     except OrderClosed:
         # Closed since we looked: by another cancel, perhaps.
@@ -145,3 +145,17 @@ def _unknown_without_reply(order_id: str) -> Iterator[None]:
         yield
     except WorkflowUnavailable as error:
         raise OutcomeUnknown(order_id) from error
+
+
+@contextlib.asynccontextmanager
+async def _told_why(services: Services, order_id: str) -> AsyncIterator[None]:
+    """Tell the client why a command comes too late: Temporal knows that a booking has ended, the ledger knows how."""
+    try:
+        with _unknown_without_reply(order_id):
+            yield
+    except OrderClosed as closed:
+        look = await _look(services, order_id)
+        if look.status.is_terminal:
+            raise refusal_when_closed(look.status) from closed
+        # A booking whose process is gone while its order is open: it is mended later, and until then nothing happens.
+        raise OutcomeUnknown(order_id) from closed
