@@ -107,7 +107,8 @@ def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, E
 
 
 def _of_refusal(request_id: str, error: SkyholdError) -> JSONResponse:
-    status, title = PROBLEMS[type(error)]
+    # A refusal of a narrower kind is told as the one that the domain knows.
+    status, title = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
     return _problem(request_id, status, error.code, title=title, detail=error.detail, fields=error.fields)
 
 

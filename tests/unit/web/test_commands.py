@@ -17,6 +17,7 @@ from support.web import FLIGHT, NOW, ScriptedServices, app_over, client_of
 
 CANCELLED = OrderLook(OrderStatus.FAILED, "CANCELLED", NOW)
 HELD = OrderLook(OrderStatus.SEATS_RESERVED, None, NOW)
+EXPIRED = OrderLook(OrderStatus.EXPIRED, None, NOW)
 DECLINED = OrderLook(OrderStatus.FAILED, "PAYMENT_DECLINED", NOW)
 
 
@@ -74,12 +75,25 @@ async def test_an_order_that_is_cancelled_is_cancelled_again_without_a_message(
     assert services.sent == []
 
 
-@pytest.mark.parametrize(("afterwards", "status"), [(CANCELLED, 204), (DECLINED, 409), (HELD, 409), (None, 404)])
+@pytest.mark.parametrize(("afterwards", "status"), [(CANCELLED, 204), (DECLINED, 409), (HELD, 503), (None, 404)])
 async def test_a_cancel_that_comes_too_late_is_judged_by_how_the_order_ended(
     afterwards: OrderLook | None, status: int, api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
     services.looks, services.error = [HELD, afterwards], OrderClosed()
     assert (await api.delete("/api/orders/an-order")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("afterwards", "error"), [(CANCELLED, "ORDER_CLOSED"), (DECLINED, "ORDER_CLOSED"), (EXPIRED, "ORDER_EXPIRED")]
+)
+async def test_a_change_and_a_payment_that_come_too_late_hear_how_the_order_ended(
+    afterwards: OrderLook, error: str, api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.error = OrderClosed()
+    for method, way, body in (("PUT", "seats", {"seats": ["12A"]}), ("POST", "pay", {"paymentCode": "99999"})):
+        services.looks = [HELD, afterwards]
+        reply = await api.request(method, f"/api/orders/an-order/{way}", json=body)
+        assert (reply.status_code, reply.json()["error"]) == (409, error)
 
 
 async def test_a_cancel_while_paying_is_refused(api: httpx.AsyncClient, services: ScriptedServices) -> None:

@@ -59,7 +59,7 @@ async def test_a_refusal_is_told_with_its_code_its_sentence_and_its_facts(
     error: type[SkyholdError], api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
     services.error = error("A sentence.", limit=5)
-    reply = await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]})
+    reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
     problem = _problem_of(reply)
     assert (problem["error"], problem["detail"], problem["limit"]) == (error.code, "A sentence.", 5)
     assert reply.status_code == PROBLEMS[error][0]
@@ -256,3 +256,14 @@ async def test_a_command_that_was_never_sent_is_not_unknown(api: httpx.AsyncClie
     assert "outcome" not in problem
     assert int(reply.headers["retry-after"]) > 0
     assert services.sent == []
+
+
+async def test_a_refusal_of_a_narrower_kind_is_told_as_the_one_that_the_domain_knows(
+    api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    class ClosedLongAgo(errors.OrderClosed):
+        pass
+
+    services.error = ClosedLongAgo()
+    problem = _problem_of(await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]}))
+    assert (problem["status"], problem["error"]) == (409, "ORDER_CLOSED")
