@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from skyhold.embedded.servers import Servers
 from skyhold.stores.postgres import Pool, open_pool
-from skyhold.stores.seat_locks import SeatLocks
+from skyhold.stores.seat_locks import SeatLocks, open_redis
 from support.desks import Desk
 from support.gateways import ScriptedGateway
 
@@ -25,9 +25,10 @@ async def shared_pool(servers: Servers, template_database: str) -> AsyncIterator
     pool.terminate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def shared_redis(servers: Servers) -> AsyncIterator[Redis]:
-    redis = Redis.from_url(servers.redis_url, decode_responses=True)
+    """A client as the product makes it, with whatever other tests left in Redis."""
+    redis = open_redis(servers.redis_url)
     yield redis
     await redis.aclose()
 

@@ -212,6 +212,19 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
         ]
 
 
+async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> None:
+    async with _redis(servers.redis_url) as redis:
+        locks = SeatLocks(redis)
+        # Several connections at once, each of which the restart breaks.
+        await asyncio.gather(*(locks.acquire(FLIGHT, [seat], "first", LONG) for seat in SEATS))
+        servers.redis.stop()
+        servers.redis.start()
+        await asyncio.gather(*(locks.assign(FLIGHT, [seat], "second", LONG) for seat in SEATS))
+        await asyncio.gather(*(locks.extend(FLIGHT, [seat], "second", LONG) for seat in SEATS))
+        assert not locks.is_away
+        assert {await redis.get(lock_name(FLIGHT, seat)) for seat in SEATS} == {"second"}
+
+
 @asynccontextmanager
 async def _redis(url: str) -> AsyncIterator[Redis]:
     redis = open_redis(url)
