@@ -231,5 +231,9 @@ async def test_an_unpaid_order_expires_and_refuses_what_comes_later(settings: Se
         status = await service.outcome(held["orderId"])
         assert (status["status"], status["timerRemaining"]) == ("EXPIRED", 0)
         assert (await service.seat("13A"))["status"] == "available"
-        reply = await other.cancel(held["orderId"])
-        assert (reply.status_code, reply.json()["error"]) == (409, "ORDER_CLOSED")
+        replies = [
+            await other.change(held["orderId"], "13B"),
+            await other.pay(held["orderId"]),
+            await other.cancel(held["orderId"]),
+        ]
+        assert [(reply.status_code, reply.json()["error"]) for reply in replies] == [(409, "ORDER_EXPIRED")] * 3
