@@ -14,6 +14,7 @@ from skyhold.embedded.servers import Servers, running_servers
 from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.schema import migrate
+from skyhold.workflows.payloads import DATA_CONVERTER
 
 _numbers = itertools.count(1)
 
@@ -74,7 +75,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture(scope="session")
 async def temporal_client(servers: Servers) -> Client:
-    return await Client.connect(servers.temporal_address)
+    return await Client.connect(servers.temporal_address, data_converter=DATA_CONVERTER)
 
 
 def database_address(url: str, name: str) -> str:

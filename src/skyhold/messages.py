@@ -54,8 +54,9 @@ class Step:
 class Outcome(StrEnum):
     """What a step came to.
 
-    done: applied, now or when it was first asked. refused: a rule said no. open: a payment step is under way and may
-    run again. stale: the ledger's order is elsewhere, nothing changed. taken: the order is another chain's.
+    done: applied, now or when it was first asked. refused: a rule said no. open: a payment step is between its two
+    transactions and may run again. stale: the ledger's order is elsewhere, nothing changed. taken: the order is another
+    chain's.
     """
 
     DONE = "done"
@@ -85,11 +86,16 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a step was answered, and the ledger's order as read in that transaction (none if it is not ours)."""
+    """What a step was answered, and the ledger's order as read in that transaction (none if it is not ours).
+
+    `has_status_attribute` says that the search attribute for the status was registered when the worker that answered
+    began: only then may the workflow write it, since one that is not registered fails its task for ever.
+    """
 
     outcome: Outcome
     refusal: Refusal | None = None
     order: Order | None = None
+    has_status_attribute: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,5 +188,5 @@ class ExpireOrder:
 
 
 def fingerprint(command: str, *arguments: Any) -> str:
-    """Return the mark by which a step is known again: its name and those arguments that make it what it is."""
+    """Return that by which a step is known again: its name and those arguments that make it what it is."""
     return hashlib.sha256(json.dumps([command, *arguments], default=str).encode()).hexdigest()[:32]

@@ -23,6 +23,7 @@ PASSED_THROUGH = (
     "skyhold.activities",
     "skyhold.payments",
     "skyhold.workflows.inbox",
+    "skyhold.workflows.payloads",
     "skyhold.workflows.policies",
     "skyhold.workflows.refusals",
     "skyhold.workflows.views",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -55,6 +56,7 @@ class Bookings:
     bookings: BookingClient
     task_queue: str
     policy: Policy = field(default_factory=Policy)
+    activities: list[Callable[..., Any]] = field(default_factory=list)
 
     async def start(self, seats: Sequence[str], *, order_id: str | None = None, **more: Any) -> Booking:
         """Start a booking as `temporal workflow start` does, by its input alone."""
@@ -196,16 +198,30 @@ async def running_bookings(
     gateway: ScriptedGateway | None = None,
     task_queue: str | None = None,
     max_cached_workflows: int = 1000,
+    has_status_attribute: bool = False,
 ) -> AsyncIterator[Bookings]:
     """Run a worker in this process, on a task queue of its own, in the sandbox."""
     policy = policy or Policy()
     gateway = gateway or ScriptedGateway(pool)
     task_queue = task_queue or f"queue-{uuid.uuid4()}"
     redis = open_redis(redis_url)
-    activities = make_activities(pool, SeatLocks(redis), gateway, policy=replace(policy), namespace_id=NAMESPACE_ID)
-    worker = build_worker(
-        client, activities, task_queue=task_queue, is_sandboxed=True, max_cached_workflows=max_cached_workflows
+    activities = make_activities(
+        pool,
+        SeatLocks(redis),
+        gateway,
+        policy=policy,
+        namespace_id=NAMESPACE_ID,
+        has_status_attribute=has_status_attribute,
     )
+    # The sandbox imports the workflow anew. On some versions of Python 3.11 a collection in the middle of an import can
+    # break it, and tests leave more to collect than a worker ever does.
+    gc.disable()
+    try:
+        worker = build_worker(
+            client, activities, task_queue=task_queue, is_sandboxed=True, max_cached_workflows=max_cached_workflows
+        )
+    finally:
+        gc.enable()
     world = Bookings(
         client=client,
         pool=pool,

@@ -135,9 +135,11 @@ class CutLocks(SeatLocks):
         whole = super().acquire
         return await self._wire.around("acquire locks", lambda: whole(flight_id, seats, order_id, ttl))
 
-    async def assign(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
+    async def assign(
+        self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta, *, others: Iterable[str]
+    ) -> None:
         whole = super().assign
-        await self._wire.around("assign locks", lambda: whole(flight_id, seats, order_id, ttl))
+        await self._wire.around("assign locks", lambda: whole(flight_id, seats, order_id, ttl, others=others))
 
     async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
         whole = super().extend

@@ -19,7 +19,7 @@ _LEFT = "ceil(extract(epoch FROM {} - clock_timestamp()) / 30)::int"
 
 _TABLES = {
     "orders": f"""
-        SELECT id, step, mark IS NOT NULL, status, guest_hash IS NOT NULL, total_price_cents, currency, version, changes,
+        SELECT id, step, fingerprint IS NOT NULL, status, guest_hash IS NOT NULL, total_price_cents, currency, version, changes,
                {_LEFT.format("expires_at")}, max_expires_at IS NOT NULL, payment_attempts, confirmed_at IS NOT NULL,
                failure_code, failure_reason, reference IS NOT NULL
         FROM orders WHERE flight_id = $1""",

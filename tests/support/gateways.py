@@ -42,6 +42,19 @@ class ScriptedGateway(SimulatedGateway):
         self.askings: list[Asking] = []
         self.go_on = asyncio.Event()
         self.is_asked = asyncio.Event()
+        self.may_settle = asyncio.Event()  # closing and refunding wait for it
+        self.may_settle.set()
+        self.is_settling = asyncio.Event()
+
+    async def close(self, key: uuid.UUID) -> bool:
+        self.is_settling.set()
+        await self.may_settle.wait()
+        return await super().close(key)
+
+    async def refund(self, key: uuid.UUID) -> None:
+        self.is_settling.set()
+        await self.may_settle.wait()
+        await super().refund(key)
 
     async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
         self.askings.append(Asking(key, asyncio.get_running_loop().time()))

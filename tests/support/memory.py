@@ -100,7 +100,7 @@ class MemoryActivities:
     async def expire_order(self, ask: ExpireOrder) -> Answer:
         now = await self.environment.get_current_time()
         if not has_lapsed(_hold_of(self.orders[ask.step.order_id]), now=now):
-            return replace(await self._change(ask.step), outcome=Outcome.OPEN)
+            return await self._change(ask.step)
         return await self._change(ask.step, status=OrderStatus.EXPIRED)
 
     @property

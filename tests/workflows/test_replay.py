@@ -10,6 +10,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from skyhold.worker import WORKFLOWS, workflow_runner
+from skyhold.workflows.payloads import DATA_CONVERTER
 
 HISTORIES = {path.stem: path.read_text() for path in (Path(__file__).parent / "histories").glob("*.json")}
 
@@ -21,15 +22,17 @@ def test_histories_of_every_path_are_saved() -> None:
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 async def test_a_saved_history_replays(history: str) -> None:
     started = json.loads(history)["events"][0]["workflowExecutionStartedEventAttributes"]
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True))
-
-    await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], history))
+    await _replayer().replay_workflow(WorkflowHistory.from_json(started["workflowId"], history))
 
 
 async def test_a_story_that_was_changed_is_noticed() -> None:
     history = HISTORIES["held-and-paid"].replace("ValidatePayment", "AnotherActivity")
     started = json.loads(history)["events"][0]["workflowExecutionStartedEventAttributes"]
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True))
-
     with pytest.raises(Exception, match="Nondeterminism"):
-        await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], history))
+        await _replayer().replay_workflow(WorkflowHistory.from_json(started["workflowId"], history))
+
+
+def _replayer() -> Replayer:
+    return Replayer(
+        workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True), data_converter=DATA_CONVERTER
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 class OrderActivities:
     """Confirms, fails and expires orders."""
 
-    def __init__(self, orders: OrderStore, locks: SeatLocks) -> None:
+    def __init__(self, orders: OrderStore, locks: SeatLocks, *, has_status_attribute: bool = False) -> None:
         self.orders = orders
         self.locks = locks
+        self.has_status_attribute = has_status_attribute
 
     @activity.defn(name="ConfirmOrder")
     async def confirm_order(self, ask: ConfirmOrder) -> Answer:
@@ -28,14 +30,17 @@ class OrderActivities:
         order = answer.order
         if order is not None and order.status is OrderStatus.CONFIRMED and order.flight_id is not None:
             await self.locks.release(order.flight_id, order.seats, order.id)
-        return answer
+        return self._with_attribute(answer)
 
     @activity.defn(name="FailOrder")
     async def fail_order(self, ask: FailOrder) -> Answer:
         """End the order as failed and give its seats back; money that was taken becomes a refund due."""
-        return await self.orders.fail(ask)
+        return self._with_attribute(await self.orders.fail(ask))
 
     @activity.defn(name="ExpireOrder")
     async def expire_order(self, ask: ExpireOrder) -> Answer:
-        """End the order if PostgreSQL's clock says that its time is up; else the answer is open."""
-        return await self.orders.expire(ask)
+        """End the order if PostgreSQL's clock says that its time is up; else tell how much is left."""
+        return self._with_attribute(await self.orders.expire(ask))
+
+    def _with_attribute(self, answer: Answer) -> Answer:
+        return replace(answer, has_status_attribute=self.has_status_attribute)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -18,12 +19,15 @@ from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, Ref
 from skyhold.payments.gateway import ChargeResult, GatewayError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from skyhold.payments.gateway import PaymentGateway
     from skyhold.stores.payments import Charge, PaymentStore
 
 HEARTBEAT_SECONDS = 1.0
+
+GATEWAY_LIMIT_SECONDS = 10.0
+"""How long the gateway may take to close a key or to give money back; it is asked again until it has."""
+
+SIGNAL_TIMEOUT = timedelta(seconds=1)
 
 
 class PaymentActivities:
@@ -64,24 +68,31 @@ class PaymentActivities:
     @activity.defn(name="ClosePayment")
     async def close_payment(self, ask: ClosePayment) -> Answer:
         """Make the gateway show the capture or refuse every later charge, and write down which it was."""
-        answer, charge = await self.payments.open_close(ask)
-        if charge is None:
-            return answer
-        return await self.payments.record_close(ask, is_captured=await self.gateway.close(charge.key))
+        async with _heartbeats():
+            answer, charge = await self.payments.open_close(ask)
+            if charge is None:
+                return answer
+            async with asyncio.timeout(GATEWAY_LIMIT_SECONDS):
+                is_captured = await self.gateway.close(charge.key)
+            return await self.payments.record_close(ask, is_captured=is_captured)
 
     @activity.defn(name="RefundPayment")
     async def refund_payment(self, ask: RefundPayment) -> None:
         """Give back what the ledger says is due; once, however often it is run."""
-        if charge := await self.payments.refund_due(ask.order_id):
-            await self.gateway.refund(charge.key)
-            await self.payments.record_refund(ask.order_id)
+        async with _heartbeats():
+            if charge := await self.payments.refund_due(ask.order_id):
+                async with asyncio.timeout(GATEWAY_LIMIT_SECONDS):
+                    await self.gateway.refund(charge.key)
+                await self.payments.record_refund(ask.order_id)
 
     async def _ask_gateway(self, ask: ValidatePayment, charge: Charge, limit: timedelta) -> PaymentVerdict | None:
         """Return the verdict, or None if a later step closed the key: this run is late, and that is no verdict."""
-        asked = self.gateway.charge(charge.key, charge.amount_cents, charge.currency, ask.code)
         try:
-            result = await asyncio.wait_for(asked, limit.total_seconds())
+            async with asyncio.timeout(limit.total_seconds()) as bound:
+                result = await self.gateway.charge(charge.key, charge.amount_cents, charge.currency, ask.code)
         except TimeoutError:
+            if not bound.expired():
+                raise  # Somebody else's time-out, PostgreSQL's perhaps: no verdict of the gateway.
             return PaymentVerdict.TIMEOUT
         except GatewayError:
             return PaymentVerdict.ERROR
@@ -112,4 +123,4 @@ async def _tell_own_workflow(attempt: int) -> None:
     # What the customer reads comes from the ledger: a signal that is lost costs nothing but the query's number.
     with contextlib.suppress(Exception):
         handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
-        await handle.signal(PAYMENT_ATTEMPT, attempt)
+        await handle.signal(PAYMENT_ATTEMPT, attempt, rpc_timeout=SIGNAL_TIMEOUT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 class SeatActivities:
     """Holds seats, changes them, holds them longer, and lets them go."""
 
-    def __init__(self, seats: SeatStore, locks: SeatLocks, *, policy: Policy, namespace_id: str) -> None:
+    def __init__(
+        self,
+        seats: SeatStore,
+        locks: SeatLocks,
+        *,
+        policy: Policy,
+        namespace_id: str,
+        has_status_attribute: bool = False,
+    ) -> None:
         self.seats = seats
         self.locks = locks
         self.policy = policy
         self.namespace_id = namespace_id
+        self.has_status_attribute = has_status_attribute
 
     @activity.defn(name="ReserveSeats")
     async def reserve_seats(self, ask: ReserveSeats) -> Answer:
@@ -42,7 +52,7 @@ class SeatActivities:
             is_contended=attempt.is_contended,
         )
         await self._settle(claim, attempt, answer)
-        return answer
+        return replace(answer, has_status_attribute=self.has_status_attribute)
 
     @activity.defn(name="UpdateSeatSelection")
     async def update_seat_selection(self, ask: UpdateSeatSelection) -> Answer:
@@ -81,12 +91,17 @@ class SeatActivities:
             return
         if answer.outcome is Outcome.DONE:
             if attempt.is_contended:
-                await self.locks.assign(claim.flight_id, claim.seats, claim.order_id, claim.ttl)
+                await self.locks.assign(claim.flight_id, claim.seats, claim.order_id, claim.ttl, others=attempt.others)
             return
-        held = answer.order.seats if answer.order and not answer.order.status.is_terminal else ()
         # A run that is late removes only what it added itself: a later step may have locked the rest by now.
         own = claim.seats if answer.outcome is Outcome.REFUSED else attempt.fresh
-        await self.locks.release(claim.flight_id, set(own).difference(held), claim.order_id)
+        await self.locks.release(claim.flight_id, set(own).difference(await self._held(claim, answer)), claim.order_id)
+
+    async def _held(self, claim: _LockedClaim, answer: Answer) -> Collection[str]:
+        if answer.outcome is Outcome.TAKEN:
+            # The lock of another booking with this order's id looks like ours: the ledger knows what that one holds.
+            return await self.seats.held_seats(claim.order_id)
+        return answer.order.seats if answer.order and not answer.order.status.is_terminal else ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from skyhold.queries.audit import PAGE, AuditQueries, EndedMoney
 
 
 async def find_money(queries: AuditQueries, gateway: PaymentGateway) -> list[Finding]:
-    """Return every ended order whose money is not where it should be, and every capture that no order knows."""
+    """Return every ended order whose money is not where it should be, and every capture that nobody asked for."""
     findings: list[Finding] = []
     last = ""
     while page := await queries.ended_money(after=last):
@@ -23,39 +23,38 @@ async def find_money(queries: AuditQueries, gateway: PaymentGateway) -> list[Fin
                 for subject, detail in _faults(money, lines.get(money.key))
             ]
         last = page[-1].order_id
-    return findings + await _find_unknown(queries, gateway)
+    return findings + await _find_unasked(queries, gateway)
 
 
 def _faults(money: EndedMoney, line: StatementLine | None) -> Iterator[tuple[str, str]]:
     kept = money.captured_cents - money.refunded_cents
     captures, refunds, amount = (line.captures, line.refunds, line.amount_cents) if line else (0, 0, 0)
+    shown = f"the gateway shows {captures} captures of {amount} and {refunds} refunds"
     if money.status is OrderStatus.CONFIRMED:
         if (money.state, kept) != (PaymentState.CAPTURED, money.total_cents):
             yield "ledger", f"confirmed for {money.total_cents} cents, but {money.state} with {kept} kept"
         if (captures, refunds, amount) != (1, 0, money.total_cents):
-            yield (
-                "statement",
-                (
-                    f"confirmed for {money.total_cents} cents, but the gateway shows {captures} captures of {amount} "
-                    f"and {refunds} refunds"
-                ),
-            )
-    elif money.state != PaymentState.REFUND_DUE:
+            yield "statement", f"confirmed for {money.total_cents} cents, but {shown}"
+    elif money.state == PaymentState.REFUND_DUE:
+        # The gateway may have paid back already, and the ledger not have heard of it yet.
+        if (captures, amount) != (1, money.captured_cents) or refunds > 1:
+            yield "statement", f"a refund of {money.captured_cents} cents is due, but {shown}"
+    else:
         if kept != 0:
             yield "ledger", f"{money.status}, but {kept} cents are kept and no refund is due"
-        if captures != refunds:
-            yield "statement", f"{money.status}, but the gateway shows {captures} captures and {refunds} refunds"
+        if captures != refunds or captures > 1:
+            yield "statement", f"{money.status}, but {shown}"
 
 
-async def _find_unknown(queries: AuditQueries, gateway: PaymentGateway) -> list[Finding]:
+async def _find_unasked(queries: AuditQueries, gateway: PaymentGateway) -> list[Finding]:
+    """Return captures for which the ledger never asked: the gateway's books, read from their own side."""
     findings: list[Finding] = []
     last = None
     while lines := await gateway.statement(after=last, limit=PAGE):
-        unknown = await queries.unknown_keys([line.key for line in lines])
-        findings += [
-            Finding(Invariant.I3, None, None, str(line.key), f"{line.amount_cents} cents captured for no order")
-            for line in lines
-            if line.key in unknown and line.captures != line.refunds
-        ]
+        unasked = await queries.unasked_keys([line.key for line in lines])
+        for line in lines:
+            if order := unasked.get(line.key):
+                detail = f"{line.amount_cents} cents were captured unasked under the key {line.key}: {order.detail}"
+                findings.append(Finding(Invariant.I3, order.order_id, order.step, str(line.key), detail))
         last = lines[-1].key
     return findings

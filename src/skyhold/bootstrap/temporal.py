@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.settings import BadSettingError
+from skyhold.workflows.payloads import DATA_CONVERTER
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 
@@ -38,7 +39,10 @@ async def connect_temporal(*, is_lazy: bool = False) -> Client:
     """
     try:
         return await Client.connect(
-            **ClientConfig.load_client_connect_config(), lazy=is_lazy, connect_timeout=CONNECT_TIMEOUT
+            **ClientConfig.load_client_connect_config(),
+            lazy=is_lazy,
+            connect_timeout=CONNECT_TIMEOUT,
+            data_converter=DATA_CONVERTER,
         )
     except (RPCError, RuntimeError) as error:
         raise WorkflowUnavailable from error

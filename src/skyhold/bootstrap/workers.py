@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio.worker import Worker
@@ -55,15 +55,25 @@ class RunningWorker:
 
 
 def make_activities(
-    pool: Pool, locks: SeatLocks, gateway: PaymentGateway, *, policy: Policy, namespace_id: str
+    pool: Pool,
+    locks: SeatLocks,
+    gateway: PaymentGateway,
+    *,
+    policy: Policy,
+    namespace_id: str,
+    has_status_attribute: bool = False,
 ) -> list[Callable[..., Any]]:
     """Return the activities over these stores."""
     ledger = Ledger(pool)
-    return activities_of(
-        SeatActivities(SeatStore(ledger), locks, policy=policy, namespace_id=namespace_id),
-        PaymentActivities(PaymentStore(ledger, pool), gateway),
-        OrderActivities(OrderStore(ledger), locks),
+    seats = SeatActivities(
+        SeatStore(ledger),
+        locks,
+        policy=policy,
+        namespace_id=namespace_id,
+        has_status_attribute=has_status_attribute,
     )
+    orders = OrderActivities(OrderStore(ledger), locks, has_status_attribute=has_status_attribute)
+    return activities_of(seats, PaymentActivities(PaymentStore(ledger, pool), gateway), orders)
 
 
 @contextlib.asynccontextmanager
@@ -87,8 +97,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
             pool,
             SeatLocks(redis),
             gateway,
-            policy=replace(settings.policy, has_status_attribute=has_status_attribute),
+            policy=settings.policy,
             namespace_id=namespace_id,
+            has_status_attribute=has_status_attribute,
         )
         worker = build_worker(
             client, activities, task_queue=settings.temporal_task_queue, is_sandboxed=settings.workflow_sandbox

@@ -167,7 +167,7 @@ class SeatsLost(SkyholdError):
     """The order no longer owns the seats it paid for."""
 
     code = "SEATS_LOST"
-    sentence = "The seats were lost. The payment is refunded."
+    sentence = "The seats were lost. What was charged is given back."
 
 
 class Unavailable(Exception):

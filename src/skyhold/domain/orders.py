@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from skyhold.domain.errors import HoldExpired, OrderChanged, OrderClosed, SkyholdError, TooManyChanges
 from skyhold.domain.holds import longest_payment
@@ -95,7 +97,12 @@ class Policy:
     max_changes: int = MAX_CHANGES
     payment_limit_seconds: float = 10.0
     payment_attempts: int = 3
-    has_status_attribute: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Policy:
+        """Return the policy that the ledger keeps; what another version of this class knew besides is left out."""
+        known = {known.name for known in fields(cls)}
+        return cls(**{name: setting for name, setting in value.items() if name in known})
 
     @property
     def hold_time(self) -> timedelta:

@@ -52,10 +52,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class LockAttempt:
-    """How an attempt to lock seats went: refused by another order's lock, or the seats whose locks are new."""
+    """How an attempt to lock seats went: refused by the locks of other orders, or the seats whose locks are new."""
 
-    is_contended: bool = False
+    others: frozenset[str] = frozenset()
     fresh: frozenset[str] = frozenset()
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether another order's lock was in the way."""
+        return bool(self.others)
 
 
 def seat_position(seat_id: str) -> tuple[int, str]:

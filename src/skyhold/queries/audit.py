@@ -79,6 +79,8 @@ judged AS (
             THEN format('event %s fails a confirmed order without a refund', w.seq)
         WHEN w.is_last AND w.status <> o.status
             THEN format('the log ends with %s, the order is %s', w.status, o.status)
+        WHEN w.is_last AND w.version <> o.version
+            THEN format('the log ends at version %s of the seats, the order is at %s', w.version, o.version)
         END AS detail
     FROM orders o LEFT JOIN walked w ON w.order_id = o.id)
 SELECT order_id, step, coalesce('event ' || seq, 'log') AS subject, detail FROM judged
@@ -94,9 +96,11 @@ WHERE o.id > $1 AND o.status IN ('CONFIRMED', 'FAILED', 'EXPIRED')
 ORDER BY o.id LIMIT $2
 """
 
-_UNKNOWN_KEYS = (
-    "SELECT key FROM unnest($1::uuid[]) AS key WHERE NOT EXISTS (SELECT FROM orders WHERE payment_key = key)"
-)
+# Keys of which the ledger knows no charge: of no order, or of one that was never asked to pay.
+_UNASKED_KEYS = """
+SELECT key, o.id AS order_id, o.step, o.status FROM unnest($1::uuid[]) AS key LEFT JOIN orders o ON o.payment_key = key
+WHERE NOT EXISTS (SELECT FROM payments p WHERE p.order_id = o.id)
+"""
 
 
 @dataclass(frozen=True)
@@ -167,9 +171,15 @@ class AuditQueries:
             for row in rows
         ]
 
-    async def unknown_keys(self, keys: list[uuid.UUID]) -> set[uuid.UUID]:
-        """Those of the keys that no order has."""
-        return {row["key"] for row in await self._database.rows(_UNKNOWN_KEYS, keys)}
+    async def unasked_keys(self, keys: list[uuid.UUID]) -> dict[uuid.UUID, Suspicion]:
+        """Those of the keys under which the ledger never asked for money, with the order that has the key if any."""
+        rows = await self._database.rows(_UNASKED_KEYS, keys)
+        return {
+            row["key"]: Suspicion(
+                row["order_id"], row["step"], "statement", f"the order is {row['status'] or 'missing'}"
+            )
+            for row in rows
+        }
 
     async def _suspicions(self, statement: str, *values: object) -> list[Suspicion]:
         return [Suspicion(**dict(row)) for row in await self._database.rows(statement, FINDINGS_LIMIT, *values)]

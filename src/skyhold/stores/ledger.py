@@ -42,7 +42,7 @@ _READ_ORDER = f"SELECT {_ORDER} FROM orders o LEFT JOIN payments p ON p.order_id
 _WRITE_ORDER = f"""
 WITH written AS (
     UPDATE orders SET
-        step = $2, mark = $3, answer = $4, updated_at = clock_timestamp(),
+        step = $2, fingerprint = $3, answer = $4, updated_at = clock_timestamp(),
         status = coalesce($5, status),
         expires_at = coalesce($6, expires_at),
         max_expires_at = coalesce($7, max_expires_at),
@@ -143,13 +143,13 @@ class Ledger:
             row = await connection.fetchrow(_LOCK_ORDER, step.order_id)
             if row is None or row["chain"] != step.chain:
                 return Answer(Outcome.TAKEN, Refusal.of(OrderIdTaken()))
-            if row["step"] == step.number and row["mark"] == mark:
+            if row["step"] == step.number and row["fingerprint"] == mark:
                 stored = _stored_answer(row["answer"])
                 if stored.outcome is not Outcome.OPEN:
                     return Answer(stored.outcome, stored.refusal, await _read(connection, step.order_id))
             elif command.amends or row["step"] != step.number - 1 or row["status"] not in command.legal:
                 return Answer(Outcome.STALE, order=await _read(connection, step.order_id))
-            locked = LockedOrder(row, Policy(**row["policy"]), row["now"])
+            locked = LockedOrder(row, Policy.from_json(row["policy"]), row["now"])
             try:
                 ruling = await rule(connection, locked)
             except SkyholdError as refusal:
@@ -192,7 +192,7 @@ async def _write(connection: Connection, step: Step, mark: str, ruling: Ruling) 
         step.order_id,
         step.number,
         mark,
-        asdict(Answer(ruling.outcome, refusal)),
+        {"outcome": ruling.outcome, "refusal": asdict(refusal) if refusal else None},
         ruling.status,
         ruling.expires_at,
         ruling.max_expires_at,
@@ -239,5 +239,5 @@ def order_of(row: asyncpg.Record | None) -> Order:
         failure_code=FailureCode(row["failure_code"]) if row["failure_code"] else None,
         failure_reason=row["failure_reason"],
         reference=row["reference"],
-        policy=Policy(**row["policy"]),
+        policy=Policy.from_json(row["policy"]),
     )

@@ -6,7 +6,7 @@ from skyhold.domain.errors import SeatsLost
 from skyhold.domain.holds import Hold, has_lapsed
 from skyhold.domain.orders import PAYING, OrderStatus, new_reference
 from skyhold.domain.payments import PaymentState
-from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder, Outcome
+from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
 from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
 from skyhold.stores.postgres import Connection
 
@@ -75,11 +75,14 @@ class OrderStore:
         return await self.ledger.change(ask.step, Command("FailOrder", legal, (ask.code,)), rule)
 
     async def expire(self, ask: ExpireOrder) -> Answer:
-        """End the order as EXPIRED if its time is up; the answer is open while time is left, and says how much."""
+        """End the order as EXPIRED if its time is up; else only tell, by the order, how much is left.
+
+        Either way the step is answered for good: a late twin of it must not expire what a payment was promised.
+        """
 
         async def rule(connection: Connection, order: LockedOrder) -> Ruling:
             if not has_lapsed(Hold(order.row["expires_at"], order.row["max_expires_at"]), now=order.now):
-                return Ruling(Outcome.OPEN)
+                return Ruling()
             await _give_seats_back(connection, order)
             return Ruling(status=OrderStatus.EXPIRED)
 

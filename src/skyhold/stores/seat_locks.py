@@ -48,9 +48,9 @@ class SeatLocks:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._acquire, self._extend, self._release = (
+        self._acquire, self._assign, self._extend, self._release = (
             redis.register_script(files("skyhold.stores").joinpath("lua", f"{name}.lua").read_text())
-            for name in ("acquire", "extend", "release")
+            for name in ("acquire", "assign", "extend", "release")
         )
         self._away_until = 0.0
         self.is_away = False
@@ -62,19 +62,14 @@ class SeatLocks:
         if reply is None:
             return LockAttempt()
         won, *names = reply
-        return LockAttempt(fresh=frozenset(_seat_of(name) for name in names)) if won else LockAttempt(is_contended=True)
+        return LockAttempt(fresh=frozenset(map(_seat_of, names))) if won else LockAttempt(others=frozenset(names))
 
-    async def assign(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
-        """Give the locks to the order, whoever has them: PostgreSQL gave it the seats, so another's lock was wrong."""
+    async def assign(
+        self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta, *, others: Iterable[str]
+    ) -> None:
+        """Give the order the locks of these others: PostgreSQL gave it the seats, so their locks were wrong."""
         keys = _keys(flight_id, seats)
-
-        async def set_all() -> None:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.set(key, order_id, px=_milliseconds(ttl))
-                await pipeline.execute()
-
-        await self._ask(set_all, empty=not keys)
+        await self._ask(lambda: self._assign(keys=keys, args=[order_id, _milliseconds(ttl), *others]), empty=not keys)
 
     async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
         """Let the order's locks live at least this long from now."""

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
+
 from skyhold.domain.errors import FlightNotFound, GivenUp, HoldLimit, SkyholdError
 from skyhold.domain.flights import Flight, require_not_departed
 from skyhold.domain.holds import Hold, renew_hold, require_not_given_up, require_not_lapsed, start_hold
@@ -41,24 +43,27 @@ SELECT l.seat_id, l.status, l.order_id, coalesce(k.price_cents, l.price_cents) A
 FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = l.seat_id
 """
 
+# Afterwards the order has chosen exactly what it owns, also if it had chosen a seat that it lost meanwhile.
 _SWAP = """
 WITH freed AS (
     UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
     WHERE flight_id = $2 AND seat_id = ANY($5)),
-forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id = ANY($5)),
+forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id <> ALL($3::text[] || $4::text[])),
 kept AS (UPDATE seats SET held_until = $6 WHERE flight_id = $2 AND seat_id = ANY($4)),
 claimed AS (
     UPDATE seats SET status = 'reserved', order_id = $1, held_until = $6, version = version + 1
     WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING seat_id, price_cents)
 INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
+ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents
 """
 
-# Locked by name first: an update alone would take the rows as they lie, and could wait for one who waits for it.
-_HOLD_LONGER = """
-WITH own AS MATERIALIZED (
-    SELECT flight_id, seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE)
-UPDATE seats s SET held_until = $2 FROM own WHERE (s.flight_id, s.seat_id) = (own.flight_id, own.seat_id)
+# The clock is read above the row locks, as in _LOCK.
+_LOCK_OWN = """
+WITH own AS MATERIALIZED (SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE)
+SELECT seat_id, clock_timestamp() AS now FROM own
 """
+
+_HOLD_LONGER = "UPDATE seats SET held_until = greatest(held_until, $2) WHERE order_id = $1"
 
 _OPEN_ORDERS_OF_GUEST = """
 SELECT count(*) FROM orders
@@ -118,14 +123,22 @@ class SeatStore:
         command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), (list(ask.seats),))
         return await self.ledger.change(ask.step, command, rule)
 
+    async def held_seats(self, order_id: str) -> set[str]:
+        """Return the seats that this order holds and has not bought, whoever asks: those that have a seat lock."""
+        rows = await self.ledger.pool.fetch(
+            "SELECT seat_id FROM seats WHERE order_id = $1 AND status = 'reserved'", order_id
+        )
+        return {row["seat_id"] for row in rows}
+
     async def begin_payment(self, ask: RefreshSeatLocks) -> Answer:
         """Stop the clock: PAYMENT_PENDING, and the seats held for as long as a payment can take."""
 
         async def rule(connection: Connection, order: LockedOrder) -> Ruling:
             require_not_given_up(ask.give_up_at, now=order.now)
             require_version(order.row["version"], wanted=ask.version)
-            held_until = order.now + order.policy.longest_payment
-            await connection.execute(_HOLD_LONGER, order.id, held_until)
+            now = _time_of_locks(await connection.fetch(_LOCK_OWN, order.id), order)
+            require_not_given_up(ask.give_up_at, now=now)
+            await connection.execute(_HOLD_LONGER, order.id, now + order.policy.longest_payment)
             return Ruling(status=OrderStatus.PAYMENT_PENDING)
 
         command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (ask.version,))
@@ -175,11 +188,16 @@ async def _plan(
         # A seat lock's refusal is a hint: PostgreSQL confirms it here, and its row locks stay free for the holder.
         _claim_of(await connection.fetch(_LOOK, *facts), order, wanted)
     rows = await connection.fetch(_LOCK, *facts)
-    return _claim_of(rows, order, wanted), max((row["now"] for row in rows), default=order.now)
+    return _claim_of(rows, order, wanted), _time_of_locks(rows, order)
 
 
-def _claim_of(rows: Sequence[object], order: LockedOrder, wanted: Sequence[str]) -> Claim:
-    seats = (Seat(r["seat_id"], SeatStatus(r["status"]), r["order_id"], r["price_cents"]) for r in rows)  # type: ignore[index]
+def _time_of_locks(rows: Sequence[asyncpg.Record], order: LockedOrder) -> datetime:
+    """Return the time since which all these rows, and the order's, have been locked: the latest that was read."""
+    return max((row["now"] for row in rows), default=order.now)
+
+
+def _claim_of(rows: Sequence[asyncpg.Record], order: LockedOrder, wanted: Sequence[str]) -> Claim:
+    seats = (Seat(row["seat_id"], SeatStatus(row["status"]), row["order_id"], row["price_cents"]) for row in rows)
     return plan_claim(order.id, wanted, seats, max_seats=order.policy.max_seats)
 
 

@@ -30,7 +30,7 @@ from skyhold.domain.errors import (
     SkyholdError,
 )
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, refusal_when_closed
-from skyhold.domain.payments import PaymentCode, PaymentState, PaymentVerdict
+from skyhold.domain.payments import PaymentCode, PaymentState
 from skyhold.domain.requests import BookingRequest, Cancellation, Payment, SeatChange
 from skyhold.messages import (
     AWAIT_HOLD,
@@ -59,7 +59,7 @@ from skyhold.messages import (
 )
 from skyhold.workflows.inbox import Command, Inbox, Wish
 from skyhold.workflows.policies import ALARM_MARGIN, GATEWAY_STEP, LEDGER_STEP, payment_step
-from skyhold.workflows.refusals import as_failure, or_failure, refusal_of_first_hold
+from skyhold.workflows.refusals import as_failure, failure_of_payment, or_failure, refusal_of_first_hold
 from skyhold.workflows.views import details_line, order_view, result_view, status_view
 
 A = TypeVar("A")
@@ -82,11 +82,12 @@ class BookingWorkflow:
         self.attempt = 0
         self.alarm_at = self.asked_at = workflow.now()
         self.is_cancelled = False  # by Temporal, not by the customer
+        self.has_status_attribute = False
         try:
             self.request = _understand(payloads)
             self.order = Order(id=self.request.order_id)
         except SkyholdError as refusal:
-            self._never_begin(Refusal.of(refusal), FailureCode.INVALID_REQUEST)
+            self._end_without_ledger(Refusal.of(refusal), FailureCode.INVALID_REQUEST)
 
     # -- The story ----------------------------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class BookingWorkflow:
 
     async def _hold_seats(self, request: BookingRequest) -> None:
         ask = ReserveSeats(self._next_step(), request.flight_id, request.seats, request.guest_hash, request.give_up_at)
-        self.first_answer = await self._decide(SeatActivities.reserve_seats, ask, "hold the seats")
+        self.first_answer = await self._ask_ledger(SeatActivities.reserve_seats, ask, "hold the seats")
 
     async def _serve_held(self) -> None:
         """One turn while the clock runs: a cancel of Temporal's goes first, then commands, then a rung alarm."""
@@ -118,7 +119,7 @@ class BookingWorkflow:
         elif self.alarm_at > workflow.now():
             await self._wait_for_command_or_alarm()
         else:
-            await self._decide(OrderActivities.expire_order, ExpireOrder(self._next_step()), "is the time up?")
+            await self._ask_ledger(OrderActivities.expire_order, ExpireOrder(self._next_step()), "is the time up?")
 
     async def _obey(self, command: Command) -> None:
         match command.wish:
@@ -126,7 +127,9 @@ class BookingWorkflow:
                 answer = await self._change_seats(seats, give_up_at)
             case Payment(code, version, give_up_at):
                 ask = RefreshSeatLocks(self._next_step(), version, give_up_at)
-                answer = await self._decide(SeatActivities.refresh_seat_locks, ask, "stop the clock, hold for payment")
+                answer = await self._ask_ledger(
+                    SeatActivities.refresh_seat_locks, ask, "stop the clock, hold for payment"
+                )
                 if answer.outcome is Outcome.DONE:
                     self.code = code
             case Cancellation():
@@ -142,23 +145,22 @@ class BookingWorkflow:
         ask = UpdateSeatSelection(
             self._next_step(), order.flight_id or "", order.seats, order.policy.hold_seconds, seats, give_up_at
         )
-        return await self._decide(SeatActivities.update_seat_selection, ask, "change the seats")
+        return await self._ask_ledger(SeatActivities.update_seat_selection, ask, "change the seats")
 
     async def _pay(self) -> None:
-        """Ask for the money, then confirm or fail. Without a code in hand the payment is closed: the gateway knows."""
+        """Ask for the money, then confirm or fail; a ledger that turns out to be elsewhere is left to the next turn."""
         self.inbox.refuse_all(PaymentInProgress())
         verdict = await self._validate(self.code) if self.code and not self.is_cancelled else None
         if verdict is None or verdict.outcome is Outcome.REFUSED:
-            ask = ClosePayment(self._next_step())
-            closed = await self._decide_with_gateway(PaymentActivities.close_payment, ask, "capture or close")
-            if closed.outcome is not Outcome.DONE:
-                return
-        elif verdict.outcome is not Outcome.DONE:
-            return
-        if self.order.payment is PaymentState.CAPTURED:
-            await self._confirm()
+            # No money, or nobody knows: the gateway shows its capture, or refuses every later charge.
+            closed = await self._close_payment()
+            is_settled = closed.outcome is Outcome.DONE
         else:
-            await self._fail_unpaid(verdict)
+            is_settled = verdict.outcome is Outcome.DONE
+        if is_settled and self.order.payment is PaymentState.CAPTURED:
+            await self._confirm()
+        elif is_settled:
+            await self._fail(*failure_of_payment(verdict, self.order, is_cancelled=self.is_cancelled))
 
     async def _validate(self, code: PaymentCode) -> Answer | None:
         """Ask the gateway until it has a verdict; None if the outcome is unknown, which closing then decides."""
@@ -171,44 +173,38 @@ class BookingWorkflow:
         try:
             return self._adopt(await asyncio.shield(handle))
         except asyncio.CancelledError:
-            # Left running: the next step closes the payment and shuts it out.
+            # Left running, and what it may have answered just now dropped: closing is shut out by an answer that
+            # stands in the ledger, adopts it, and shuts out one that does not.
             self.is_cancelled = True
         except FailureError as broken:
             workflow.logger.warning("the payment's outcome is unknown: %s", type(broken).__name__)
         return None
 
+    async def _close_payment(self) -> Answer:
+        return await self._decide(
+            workflow.start_activity_method(
+                PaymentActivities.close_payment,
+                ClosePayment(self._next_step()),
+                summary="capture or close",
+                **GATEWAY_STEP,
+            )
+        )
+
     async def _confirm(self) -> None:
         ask = ConfirmOrder(self._next_step())
-        answer = await self._decide(OrderActivities.confirm_order, ask, "book the seats")
+        answer = await self._ask_ledger(OrderActivities.confirm_order, ask, "book the seats")
         if answer.outcome is Outcome.REFUSED:
             await self._fail(FailureCode.SEATS_LOST, SeatsLost.sentence)
 
-    async def _fail_unpaid(self, verdict: Answer | None) -> None:
-        if verdict is not None and verdict.refusal is not None:
-            error = verdict.refusal.to_error()
-            await self._fail(FailureCode(error.code), error.detail)
-        elif self.is_cancelled:
-            await self._fail(FailureCode.CANCELLED, "The booking was cancelled by its operator. Nothing was charged.")
-        elif self.order.last_verdict is PaymentVerdict.DECLINED:
-            await self._fail(FailureCode.PAYMENT_DECLINED, "The payment was declined. Nothing was charged.")
-        else:
-            await self._fail(FailureCode.PAYMENT_FAILED, "The payment failed. Nothing was charged.")
-
     async def _fail(self, code: FailureCode, reason: str) -> Answer:
-        return await self._decide(OrderActivities.fail_order, FailOrder(self._next_step(), code, reason), "give back")
+        return await self._ask_ledger(
+            OrderActivities.fail_order, FailOrder(self._next_step(), code, reason), "give back"
+        )
 
     async def _clean_up(self) -> None:
-        """After the ledger has said the last word: refuse who still waits, pay back, drop the locks, tell the UI."""
+        """After the ledger has said the last word: refuse who still waits, drop the locks, pay back, tell the UI."""
         order = self.order
         self.inbox.refuse_all(refusal_when_closed(order.status))
-        if order.policy.has_status_attribute:
-            workflow.upsert_search_attributes([_STATUS.value_set(order.status.value)])
-        if order.payment is PaymentState.REFUND_DUE:
-            ask = RefundPayment(order.id)
-            refund = workflow.start_activity_method(
-                PaymentActivities.refund_payment, ask, summary="pay back", **GATEWAY_STEP
-            )
-            await self._to_the_end(refund)
         if order.status is not OrderStatus.CONFIRMED and order.flight_id is not None and order.seats:
             release = ReleaseSeats(order.id, order.flight_id, order.seats)
             await self._to_the_end(
@@ -216,7 +212,16 @@ class BookingWorkflow:
                     SeatActivities.release_seats, release, summary="drop the seat locks", **LEDGER_STEP
                 )
             )
+        if order.payment is PaymentState.REFUND_DUE:
+            ask = RefundPayment(order.id)
+            await self._to_the_end(
+                workflow.start_activity_method(
+                    PaymentActivities.refund_payment, ask, summary="pay back", **GATEWAY_STEP
+                )
+            )
         await self._to_the_end(workflow.wait_condition(workflow.all_handlers_finished))
+        if self.has_status_attribute:
+            workflow.upsert_search_attributes([_STATUS.value_set(order.status.value)])
 
     # -- One step -----------------------------------------------------------------------------------------------------
 
@@ -224,27 +229,23 @@ class BookingWorkflow:
         info = workflow.info()
         return Step(self.order.id, info.workflow_id, info.first_execution_run_id, self.order.step + 1)
 
-    async def _decide(self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str) -> Answer:
-        """Let the ledger decide one step, whatever cancel arrives meanwhile, and adopt the order it answers with."""
-        self.asked_at = workflow.now()
-        handle = workflow.start_local_activity_method(activity, ask, summary=summary, **LEDGER_STEP)
-        return self._adopt(await self._to_the_end(handle))
+    async def _ask_ledger(self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str) -> Answer:
+        """Let the ledger decide one step: short and close by, so a local activity, which costs one event."""
+        return await self._decide(workflow.start_local_activity_method(activity, ask, summary=summary, **LEDGER_STEP))
 
-    async def _decide_with_gateway(
-        self, activity: Callable[[Any, A], Awaitable[Answer]], ask: A, summary: str
-    ) -> Answer:
-        """Decide a step that reaches the gateway: no local activity, and tried until it has answered."""
+    async def _decide(self, step: Awaitable[Answer]) -> Answer:
+        """Await one step to its outcome, whatever cancel arrives meanwhile, and adopt the order it answers with."""
         self.asked_at = workflow.now()
-        handle = workflow.start_activity_method(activity, ask, summary=summary, **GATEWAY_STEP)
-        return self._adopt(await self._to_the_end(handle))
+        return self._adopt(await self._to_the_end(step))
 
     def _adopt(self, answer: Answer) -> Answer:
         """Take the ledger's order for ours, and set the alarm to what PostgreSQL said was left when we asked."""
         if answer.outcome is Outcome.TAKEN:
-            self._never_begin(answer.refusal or Refusal.of(OrderIdTaken()), FailureCode.ORDER_ID_TAKEN)
+            self._end_without_ledger(answer.refusal or Refusal.of(OrderIdTaken()), FailureCode.ORDER_ID_TAKEN)
         elif answer.order is not None:
             self.order = answer.order
             self.alarm_at = self.asked_at + timedelta(seconds=answer.order.left_seconds) + ALARM_MARGIN
+            self.has_status_attribute = answer.has_status_attribute
         if answer.outcome is Outcome.STALE:
             # We were behind, by a reset or a forgetful server: what waits may have been obeyed before.
             self.inbox.refuse_all(OrderChanged(), but_cancellations=True)
@@ -258,8 +259,9 @@ class BookingWorkflow:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
-                if task.done():
+                if task.cancelled():
                     raise
+                # Ours, even if the work is done by now: both may come in one workflow task.
                 self.is_cancelled = True
 
     async def _wait_for_command_or_alarm(self) -> None:
@@ -272,7 +274,7 @@ class BookingWorkflow:
         except asyncio.CancelledError:
             self.is_cancelled = True
 
-    def _never_begin(self, refusal: Refusal, code: FailureCode) -> None:
+    def _end_without_ledger(self, refusal: Refusal, code: FailureCode) -> None:
         """End as FAILED without compensation: nothing in the ledger is ours."""
         self.first_answer = Answer(Outcome.REFUSED, refusal)
         order_id = self.request.order_id if self.request else ""
@@ -350,8 +352,9 @@ class BookingWorkflow:
         with workflow.unsafe.sandbox_unrestricted():
             # A query is not recorded, so it may read the clock; workflow.now() is that of the last workflow task.
             now = datetime.now(UTC)
-        attempt = self.attempt if self.order.status.is_paying else self.order.payment_attempts
-        return status_view(self.order, attempt=attempt, last_error=self.inbox.last_error, now=now)
+        order = self.order
+        attempt = max(self.attempt, order.payment_attempts) if order.status.is_paying else order.payment_attempts
+        return status_view(order, attempt=attempt, last_error=self.inbox.last_error, now=now)
 
     def _take_signal(self, parse: Parse, payloads: Sequence[Any]) -> None:
         try:

@@ -7,16 +7,18 @@ from typing import Any
 
 from temporalio.common import RetryPolicy
 
-from skyhold.domain.holds import PAYMENT_ATTEMPT_MARGIN
+HEARTBEAT = timedelta(seconds=5)
+"""A worker that died while it asked the gateway is found within this time."""
 
 LEDGER_STEP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=1)),
 }
-"""Short local steps of the ledger, tried until PostgreSQL answers: a try ends by itself within 6 s."""
+"""Short local steps of the ledger, tried until PostgreSQL answers; each statement ends by itself within 6 s."""
 
 GATEWAY_STEP: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(seconds=15),
+    "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": HEARTBEAT,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5)),
 }
 """Steps that must reach the gateway, tried until they have: money depends on them."""
@@ -26,9 +28,6 @@ PAYMENT_WAITS = RetryPolicy(
 )
 """The waits between payment attempts. How many there are is decided by the ledger, which counts verdicts."""
 
-PAYMENT_HEARTBEAT = timedelta(seconds=5)
-"""A worker that died while it asked the gateway is found within this time."""
-
 ALARM_MARGIN = timedelta(milliseconds=20)
 """The alarm rings this much after the time PostgreSQL gave, so that it seldom has to be told that some is left."""
 
@@ -37,9 +36,12 @@ COMMANDS_LIMIT = 1000
 
 
 def payment_step(limit: timedelta) -> dict[str, Any]:
-    """Return how one payment attempt is run: bounded inside, so that Temporal's own bound is never what ends it."""
+    """Return how one payment attempt is run: the gateway is bounded inside, by the order's own limit.
+
+    Temporal's bound is only for a run that hangs and yet lives, so it leaves room for the slowest transactions.
+    """
     return {
-        "start_to_close_timeout": limit + PAYMENT_ATTEMPT_MARGIN,
-        "heartbeat_timeout": PAYMENT_HEARTBEAT,
+        "start_to_close_timeout": limit + timedelta(seconds=30),
+        "heartbeat_timeout": HEARTBEAT,
         "retry_policy": PAYMENT_WAITS,
     }

@@ -1,4 +1,4 @@
-"""Domain errors on their way out of a workflow, as failures that the caller can turn back into the same errors."""
+"""What a booking says no with: errors on their way out, as failures that the caller can turn back, and its own ends."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from skyhold.domain.errors import ERRORS_BY_CODE, OrderClosed, SkyholdError
-from skyhold.domain.orders import Order, OrderStatus
+from skyhold.domain.errors import ERRORS_BY_CODE, OrderClosed, PaymentDeclined, PaymentFailed, SkyholdError
+from skyhold.domain.orders import FailureCode, Order, OrderStatus
+from skyhold.domain.payments import PaymentVerdict
 from skyhold.messages import Answer, Refusal
 
 R = TypeVar("R")
@@ -46,3 +47,14 @@ def refusal_of_first_hold(answer: Answer | None, order: Order) -> Refusal | None
         error = ERRORS_BY_CODE.get(order.failure_code.value, OrderClosed)
         return Refusal.of(error(order.failure_reason or ""))
     return None
+
+
+def failure_of_payment(verdict: Answer | None, order: Order, *, is_cancelled: bool) -> tuple[FailureCode, str]:
+    """Return why an order ends unpaid, in a sentence too: its payment is closed, so nothing will ever be charged."""
+    if verdict is not None and verdict.refusal is not None:
+        return FailureCode(verdict.refusal.to_error().code), verdict.refusal.detail
+    if is_cancelled:
+        return FailureCode.CANCELLED, "The booking was cancelled by its operator. Nothing was charged."
+    if order.last_verdict is PaymentVerdict.DECLINED:
+        return FailureCode.PAYMENT_DECLINED, PaymentDeclined.sentence
+    return FailureCode.PAYMENT_FAILED, PaymentFailed.sentence

@@ -27,7 +27,9 @@ def order_view(order: Order) -> dict[str, Any]:
 def status_view(order: Order, *, attempt: int, last_error: str | None, now: datetime) -> dict[str, Any]:
     """Return the answer to the status query; `timerRemaining` is whole seconds, rounded up, 0 while no clock runs."""
     is_running = order.status is OrderStatus.SEATS_RESERVED and order.expires_at is not None
-    left = (order.expires_at - now).total_seconds() if is_running and order.expires_at else 0.0
+    # Never more than the full time: the clock of who asks may be behind PostgreSQL's, which set the instant.
+    full = order.policy.hold_seconds
+    left = min(full, (order.expires_at - now).total_seconds()) if is_running and order.expires_at else 0.0
     return {
         "orderId": order.id,
         "flightId": order.flight_id,

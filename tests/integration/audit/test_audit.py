@@ -89,6 +89,22 @@ PLANTED: dict[str, tuple[str, str]] = {
         "I3",
         f"INSERT INTO gateway_statement (key, state, amount_cents, captures) VALUES ('{uuid.uuid4()}', 'captured', 5, 1)",
     ),
+    "money captured under the key of an order that never paid": (
+        "I3",
+        f"INSERT INTO gateway_statement (key, state, amount_cents, captures) VALUES ({KEY_OF.format(CANCELLED)}, 'captured', 5, 1)",
+    ),
+    "money captured under the key of an order that is held": (
+        "I3",
+        f"INSERT INTO gateway_statement (key, state, amount_cents, captures) VALUES ({KEY_OF.format(HELD)}, 'captured', 5, 1)",
+    ),
+    "a refund due for a capture that the gateway does not show": (
+        "I3",
+        f"UPDATE payments SET state = 'refund_due', captured_cents = 5 WHERE order_id = {DECLINED}",
+    ),
+    "a declined order charged twice and paid back twice": (
+        "I3",
+        f"UPDATE gateway_statement SET captures = 2, refunds = 2 WHERE key = {KEY_OF.format(DECLINED)}",
+    ),
     "a total that is not the sum": ("I4", f"UPDATE orders SET total_price_cents = 1 WHERE id = {HELD}"),
     "a price that was changed later": (
         "I4",
@@ -98,6 +114,10 @@ PLANTED: dict[str, tuple[str, str]] = {
     "a log without its beginning": ("I7", f"DELETE FROM order_events WHERE order_id = {CANCELLED} AND seq = 1"),
     "no log at all": ("I7", f"DELETE FROM order_events WHERE order_id = {CANCELLED}"),
     "a log that ends too early": ("I7", f"DELETE FROM order_events WHERE order_id = {EXPIRED} AND status = 'EXPIRED'"),
+    "a log without the last change of seats": (
+        "I7",
+        f"DELETE FROM order_events WHERE order_id = {HELD} AND seq = 4",
+    ),
     "an illegal way": (
         "I7",
         f"UPDATE order_events SET status = 'PAYMENT_PROCESSING' WHERE order_id = {CANCELLED} AND seq = 2",

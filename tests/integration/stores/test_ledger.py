@@ -226,10 +226,66 @@ async def test_an_order_that_is_being_paid_listens_to_no_command_of_a_held_one(d
 async def test_an_order_with_time_left_stays_and_says_how_much(desk: Desk) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     answer = await desk.ask(ExpireOrder(next_step(order)))
-    assert answer.outcome is Outcome.OPEN
+    assert answer.outcome is Outcome.DONE
     assert answer.order is not None
     assert answer.order.status is OrderStatus.SEATS_RESERVED
     assert 890 < answer.order.left_seconds < order.left_seconds
+
+
+async def test_a_late_twin_of_an_expiry_that_found_time_left_expires_nothing(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    ask = ExpireOrder(next_step(order))
+    told = await desk.do(ask)
+    await desk.pool.execute("UPDATE orders SET expires_at = clock_timestamp() WHERE id = $1", order.id)
+
+    assert (await desk.do(ask)).status is OrderStatus.SEATS_RESERVED
+    assert (await desk.do(RefreshSeatLocks(next_step(told)))).status.is_paying, "a payment in time is taken"
+
+
+async def test_a_payment_that_waits_beyond_its_callers_patience_is_given_up(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await desk.hold(flight, ["1A"])
+    give_up_at = await desk.pool.fetchval("SELECT clock_timestamp() + interval '0.5 s'")
+    async with desk.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM seats WHERE flight_id = $1 FOR UPDATE", flight)
+        paying = asyncio.create_task(desk.ask(RefreshSeatLocks(next_step(order), give_up_at=give_up_at)))
+        await connection.execute("SELECT pg_sleep(1)")
+
+    assert error_of(await paying) == "GIVEN_UP"
+
+
+async def test_a_seat_that_was_lost_can_be_chosen_again_and_leaves_no_trace_in_the_total(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    for wanted in (["1A", "1B"], ["1C"]):
+        order = await desk.hold(flight, ["1A", "1B"])
+        await desk.pool.execute(
+            """UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
+               WHERE order_id = $1 AND seat_id = '1B'""",
+            order.id,
+        )
+        changed = await desk.do(change(order, wanted))
+        chosen = await desk.pool.fetch(
+            "SELECT seat_id, price_cents FROM order_seats WHERE order_id = $1 ORDER BY 1", order.id
+        )
+        assert list(changed.seats) == wanted == [row["seat_id"] for row in chosen]
+        assert changed.total_cents == sum(row["price_cents"] for row in chosen)
+        await desk.do(fail(changed))
+
+
+async def test_the_hold_of_an_order_that_pays_is_never_shortened(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    until = "SELECT max(held_until) FROM seats WHERE order_id = $1"
+    before = await desk.pool.fetchval(until, order.id)
+    await desk.begin_payment(order)
+
+    assert await desk.pool.fetchval(until, order.id) >= before
+
+
+async def test_a_policy_of_a_newer_version_is_read(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    await desk.pool.execute("""UPDATE orders SET policy = policy || '{"not_known_yet": 1}' WHERE id = $1""", order.id)
+
+    assert (await desk.do(change(order, ["1B"]))).policy == order.policy
 
 
 async def test_a_payment_for_other_seats_is_refused(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from skyhold.domain.orders import Policy
 from skyhold.embedded.servers import Servers
 from skyhold.stores.postgres import Pool
 from skyhold.worker import WORKFLOWS, workflow_runner
+from skyhold.workflows.payloads import DATA_CONVERTER
 from support.bookings import FL101, Booking, Bookings, running_bookings
 from support.gateways import Act, ScriptedGateway
 
@@ -55,11 +56,11 @@ PATHS = (
 @pytest.fixture
 async def world(servers: Servers, pool: Pool, redis_url: str, path: str) -> AsyncIterator[Bookings]:
     # An identity of its own: histories tell who worked on them, and this machine is nobody's business.
-    client = await Client.connect(servers.temporal_address, identity="skyhold-tests")
-    policy = Policy(hold_seconds=1 if path == "expired" else 30, has_status_attribute=True)
+    client = await Client.connect(servers.temporal_address, identity="skyhold-tests", data_converter=DATA_CONVERTER)
+    policy = Policy(hold_seconds=1 if path == "expired" else 30)
     gateway = ScriptedGateway(pool, SCRIPTS.get(path, (Act.APPROVE,)))
     async with running_bookings(
-        client, pool, redis_url, policy=policy, gateway=gateway, task_queue="histories"
+        client, pool, redis_url, policy=policy, gateway=gateway, task_queue="histories", has_status_attribute=True
     ) as world:
         yield world
 
@@ -69,7 +70,10 @@ async def test_the_history_of_every_path_replays(world: Bookings, path: str, req
     booking = await _go(world, path)
     history = await booking.handle.fetch_history()
 
-    await Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True)).replay_workflow(history)
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=workflow_runner(is_sandboxed=True), data_converter=DATA_CONVERTER
+    )
+    await replayer.replay_workflow(history)
 
     if request.config.getoption("--record"):
         _save(path, history)

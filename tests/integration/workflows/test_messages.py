@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from support.bookings import FL101, Bookings, new_order_id, until
@@ -157,6 +159,31 @@ async def test_an_attempt_signal_of_a_stranger_says_nothing_false_for_long(world
     assert (await booking.status())["paymentAttempts"] == 0
     await world.bookings.pay(booking.order_id, "99999")
     assert (await booking.result())["paymentAttempts"] == 1
+
+
+UNREADABLE = {
+    "a number of 5,000 digits": b'{"seats": ["1B"], "paymentCode": "99999", "x": ' + b"9" * 5000 + b"}",
+    "20,000 brackets": b'{"seats": ["1B"], "x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    "no UTF-8": b'{"seats": ["\xff"]}',
+    "no JSON": b"{",
+}
+
+
+@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
+async def test_what_cannot_even_be_decoded_is_refused_like_anything_else(world: Bookings, data: bytes) -> None:
+    payload = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data))
+    started = await world.start_raw(new_order_id(), payload)
+    booking = await world.hold(["1A"])
+
+    await booking.handle.signal("update-seats", payload)
+    error = await until(lambda: _last_error(booking.status), what="the reason to be told")
+    with pytest.raises(WorkflowUpdateFailedError):
+        await booking.handle.execute_update("proceed-to-payment", payload)
+    await booking.handle.query("booking-status", payload)
+
+    assert (await started.result())["failureCode"] == "INVALID_REQUEST"
+    assert error.startswith("INVALID_REQUEST: ")
+    assert (await booking.row())["status"] == "SEATS_RESERVED"
 
 
 async def _last_error(status: Any) -> str | None:

@@ -1,15 +1,18 @@
 -- Lock all the seats for one order, or none of them.
 -- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds.
--- Returns {1, the locks that were not there before...} or {0, a lock that another order has}.
+-- Returns {1, the locks that were not there before...} or {0, the other orders that have one of them...}.
 -- A lock that the order has already is never shortened: its order may be paying by now.
-local fresh = {1}
+local fresh, others = {1}, {0}
 for _, lock in ipairs(KEYS) do
     local owner = redis.call('GET', lock)
     if not owner then
         fresh[#fresh + 1] = lock
     elseif owner ~= ARGV[1] then
-        return {0, lock}
+        others[#others + 1] = owner
     end
+end
+if #others > 1 then
+    return others
 end
 for _, lock in ipairs(KEYS) do
     if not redis.call('SET', lock, ARGV[1], 'PX', ARGV[2], 'NX') then

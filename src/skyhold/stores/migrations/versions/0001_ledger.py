@@ -22,7 +22,7 @@ CREATE TABLE flights (
     departure_zone text        NOT NULL,
     arrives_at     timestamptz NOT NULL,
     arrival_zone   text        NOT NULL,
-    price_cents    integer     NOT NULL CONSTRAINT flights_price_positive CHECK (price_cents > 0),
+    price_cents    integer     NOT NULL CONSTRAINT flights_price_in_range CHECK (price_cents BETWEEN 1 AND 10000000),
     currency       text        NOT NULL CONSTRAINT flights_currency_format CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT flights_arrival_after_departure CHECK (arrives_at > departs_at)
 )
@@ -54,7 +54,7 @@ CREATE TABLE orders (
     chain             text        NOT NULL, -- first run id of the execution chain that owns the row
     namespace_id      text        NOT NULL, -- of the Temporal namespace that this chain runs in
     step              integer     NOT NULL DEFAULT 0, -- the last command that was judged,
-    mark              text,                           -- its fingerprint,
+    fingerprint       text,                           -- its fingerprint,
     answer            jsonb,                          -- and what it was answered
     status            text        NOT NULL CONSTRAINT orders_status_known CHECK (status IN ('CREATED', 'SEATS_RESERVED',
                                   'PAYMENT_PENDING', 'PAYMENT_PROCESSING', 'CONFIRMED', 'FAILED', 'EXPIRED')),
@@ -100,7 +100,7 @@ CREATE TABLE seats (
     letter      text        NOT NULL,
     cabin       text        NOT NULL,
     features    text[]      NOT NULL DEFAULT '{}',
-    price_cents integer     NOT NULL CONSTRAINT seats_price_positive CHECK (price_cents > 0),
+    price_cents integer     NOT NULL CONSTRAINT seats_price_in_range CHECK (price_cents BETWEEN 1 AND 10000000),
     status      text        NOT NULL DEFAULT 'available'
                             CONSTRAINT seats_status_known CHECK (status IN ('available', 'reserved', 'booked', 'blocked')),
     order_id    text        CONSTRAINT seats_order_fkey REFERENCES orders,
@@ -139,7 +139,7 @@ CREATE TABLE order_seats ( -- what an order chose last, at the prices of the mom
     order_id    text    NOT NULL CONSTRAINT order_seats_order_fkey REFERENCES orders,
     flight_id   uuid    NOT NULL,
     seat_id     text    NOT NULL,
-    price_cents integer NOT NULL CONSTRAINT order_seats_price_positive CHECK (price_cents > 0),
+    price_cents integer NOT NULL CONSTRAINT order_seats_price_in_range CHECK (price_cents BETWEEN 1 AND 10000000),
     CONSTRAINT order_seats_pkey PRIMARY KEY (order_id, seat_id),
     CONSTRAINT order_seats_seat_fkey FOREIGN KEY (flight_id, seat_id) REFERENCES seats
 )

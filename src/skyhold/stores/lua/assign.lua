@@ -1,0 +1,16 @@
+-- Give the locks to the order to which PostgreSQL gave the seats, from those whose locks PostgreSQL contradicted.
+-- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds, the orders that had the locks before.
+-- A lock that has come to yet another order meanwhile stays: who asks here may be late. Returns how many were given.
+local given = 0
+for _, lock in ipairs(KEYS) do
+    local owner = redis.call('GET', lock)
+    local is_free = not owner or owner == ARGV[1]
+    for other = 3, #ARGV do
+        is_free = is_free or owner == ARGV[other]
+    end
+    if is_free then
+        redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
+        given = given + 1
+    end
+end
+return given
