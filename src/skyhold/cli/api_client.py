@@ -5,11 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from skyhold.cli.failures import ExitCode, Failure
+from skyhold.domain.errors import OrderNotFound
+from skyhold.domain.orders import is_order_id
 
 TIMEOUT_SECONDS = 10.0
 
@@ -70,8 +72,14 @@ class ApiClient:
 
 
 def order_path(order_id: str, *more: str) -> str:
-    """Return the path of an order, whatever was typed as its id."""
-    return "/".join(["/api/orders", quote(order_id, safe=""), *more])
+    """Return the path of an order.
+
+    Raises:
+        Failure: no order can have the id that was typed.
+    """
+    if not is_order_id(order_id):
+        raise Failure(f"{OrderNotFound.sentence} ({OrderNotFound.code})", ExitCode.NOT_FOUND)
+    return "/".join(["/api/orders", order_id, *more])
 
 
 def _json_of(reply: httpx.Response) -> dict[str, Any]:
