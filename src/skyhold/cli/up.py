@@ -28,7 +28,7 @@ def up(
         typer.Option(help="Where bookings, secrets and logs are kept.", show_default=str(_DEFAULT_DATA_DIR)),
     ] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, envvar="SERVER_PORT", help="Port of API and pages; 0: any free one.")
+        int, typer.Option(min=0, max=65535, envvar="SERVER_PORT", help="Port of the API; 0: any free one.")
     ] = 8080,
     temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0: any free one.")] = 7233,
     temporal_ui_port: Annotated[
@@ -37,7 +37,7 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 1,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: delete all data at the end.")] = False,
 ) -> None:
-    """Start everything on this machine: PostgreSQL, Valkey, Temporal, workers, API and pages.
+    """Start everything on this machine: PostgreSQL, Valkey, Temporal, workers and the API.
 
     A server whose variable is set (DATABASE_URL, REDIS_URL, TEMPORAL_ADDRESS) is used instead of one of our own.
     Stops all of it on Ctrl-C (exit code 130, as of any command that is interrupted) and on SIGTERM (exit code 0);
@@ -90,7 +90,7 @@ def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
     stdout().print("Skyhold is ready", style="bold green")
     print_facts(
         {
-            "Pages and API": endpoints.api,
+            "API": endpoints.api,
             "API docs": f"{endpoints.api}/docs",
             "Temporal UI": endpoints.temporal_ui,
             "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",

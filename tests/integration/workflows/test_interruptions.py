@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
+from skyhold.domain.errors import OrderClosed
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 
@@ -73,6 +74,21 @@ async def test_after_a_reset_the_ledger_leads(
     if before["status"] in {"CONFIRMED", "FAILED", "EXPIRED"}:
         assert after["status"] == before["status"], "what has ended stays ended"
         assert after["step"] == before["step"]
+
+
+@pytest.mark.parametrize("stage", ["held", "paying"])
+async def test_a_terminated_booking_goes_on_after_a_reset(open_world: OpenWorld, stage: str) -> None:
+    world = await open_world(Act.WAIT, hold_seconds=3)
+    booking = await _arrive(world, stage)
+    await booking.handle.terminate("a test")
+    with pytest.raises(OrderClosed):
+        await world.bookings.cancel(booking.order_id)
+
+    booking = await booking.reset(to_first=True, forget_messages=False)
+    world.gateway.go_on.set()
+    await booking.result()
+
+    await _require_all_or_nothing(booking)
 
 
 async def test_a_waiting_cancel_is_obeyed_after_a_reset(world: Bookings) -> None:
