@@ -12,7 +12,7 @@ from datetime import datetime
 import asyncpg
 
 from skyhold.domain.errors import FlightNotFound, GivenUp, HoldLimit, SkyholdError
-from skyhold.domain.flights import Flight, require_not_departed
+from skyhold.domain.flights import require_not_departed
 from skyhold.domain.holds import Hold, renew_hold, require_not_given_up, require_not_lapsed, start_hold
 from skyhold.domain.orders import (
     FailureCode,
@@ -26,7 +26,7 @@ from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, Up
 from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling
 from skyhold.stores.postgres import Connection
 
-_FLIGHT = "SELECT id, departs_at, currency FROM flights WHERE id = $1"
+_DEPARTURE = "SELECT departs_at FROM flights WHERE id = $1"
 
 _LOOK = """
 SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
@@ -148,20 +148,17 @@ class SeatStore:
         self, connection: Connection, order: LockedOrder, ask: ReserveSeats, *, is_contended: bool
     ) -> Ruling:
         require_not_given_up(ask.give_up_at, now=order.now)
-        row = await connection.fetchrow(_FLIGHT, order.row["flight_id"])
-        if row is None:
+        departs_at = await connection.fetchval(_DEPARTURE, order.row["flight_id"])
+        if departs_at is None:
             raise FlightNotFound
-        flight = Flight(str(row["id"]), row["departs_at"], row["currency"])
-        require_not_departed(flight, now=order.now)
+        require_not_departed(departs_at, now=order.now)
         if ask.guest_hash is not None:
             await _require_hold_left(connection, order, ask.guest_hash)
         claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
         require_not_given_up(ask.give_up_at, now=now)
-        require_not_departed(flight, now=now)
+        require_not_departed(departs_at, now=now)
         policy = order.policy
-        hold = start_hold(
-            now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=flight.departs_at
-        )
+        hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=departs_at)
         await _swap(connection, order, claim, hold.expires_at)
         return Ruling(
             status=OrderStatus.SEATS_RESERVED,

@@ -77,7 +77,7 @@ class BookingWorkflow:
         self.order = Order(id="")
         self.inbox = Inbox()
         self.request: BookingRequest | None = None
-        self.first_answer: Answer | None = None  # to the first hold
+        self.hold_answer: Answer | None = None  # how the first hold went
         self.code: PaymentCode | None = None  # in hand from the moment a payment is accepted until the gateway has it
         self.attempt = 0
         self.alarm_at = self.asked_at = workflow.now()
@@ -108,7 +108,7 @@ class BookingWorkflow:
 
     async def _hold_seats(self, request: BookingRequest) -> None:
         ask = ReserveSeats(self._next_step(), request.flight_id, request.seats, request.guest_hash, request.give_up_at)
-        self.first_answer = await self._ask_ledger(SeatActivities.reserve_seats, ask, "hold the seats")
+        self.hold_answer = await self._ask_ledger(SeatActivities.reserve_seats, ask, "hold the seats")
 
     async def _serve_held(self) -> None:
         """One turn while the clock runs: a cancel of Temporal's goes first, then commands, then a rung alarm."""
@@ -276,7 +276,7 @@ class BookingWorkflow:
 
     def _end_without_ledger(self, refusal: Refusal, code: FailureCode) -> None:
         """End as FAILED without compensation: nothing in the ledger is ours."""
-        self.first_answer = Answer(Outcome.REFUSED, refusal)
+        self.hold_answer = Answer(Outcome.REFUSED, refusal)
         order_id = self.request.order_id if self.request else ""
         self.order = Order(id=order_id, status=OrderStatus.FAILED, failure_code=code, failure_reason=refusal.detail)
 
@@ -306,8 +306,8 @@ class BookingWorkflow:
     @workflow.update(name=AWAIT_HOLD)
     async def await_hold(self, *_payloads: Any) -> dict[str, Any]:
         """Reply how the first hold went: the order, or why not."""
-        await workflow.wait_condition(lambda: self.first_answer is not None)
-        if refusal := refusal_of_first_hold(self.first_answer, self.order):
+        await workflow.wait_condition(lambda: self.hold_answer is not None)
+        if refusal := refusal_of_first_hold(self.hold_answer, self.order):
             raise as_failure(refusal)
         return order_view(self.order)
 

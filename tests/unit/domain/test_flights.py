@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhold.domain.errors import FlightDeparted
-from skyhold.domain.flights import Flight, canonical_flight_id, require_not_departed
+from skyhold.domain.flights import canonical_flight_id, require_not_departed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -38,7 +38,6 @@ def test_what_no_flight_can_have_is_no_flight_id(text: str) -> None:
 
 
 def test_a_flight_is_sold_until_it_leaves() -> None:
-    flight = Flight("f", NOON, "USD")
-    require_not_departed(flight, now=NOON - timedelta(microseconds=1))
+    require_not_departed(NOON, now=NOON - timedelta(microseconds=1))
     with pytest.raises(FlightDeparted):
-        require_not_departed(flight, now=NOON)
+        require_not_departed(NOON, now=NOON)
