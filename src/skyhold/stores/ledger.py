@@ -34,7 +34,7 @@ _ORDER = """
 # The clock is read above the row lock, so it tells the time after the wait for it, not before.
 _LOCK_ORDER = """
 WITH locked AS MATERIALIZED (SELECT * FROM orders WHERE id = $1 FOR UPDATE)
-SELECT *, clock_timestamp() AS now FROM locked
+SELECT locked.*, departs_at, clock_timestamp() AS now FROM locked LEFT JOIN flights ON flights.id = flight_id
 """
 
 _READ_ORDER = f"SELECT {_ORDER} FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE o.id = $1"  # noqa: S608

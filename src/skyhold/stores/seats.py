@@ -26,8 +26,6 @@ from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, Up
 from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling
 from skyhold.stores.postgres import Connection
 
-_DEPARTURE = "SELECT departs_at FROM flights WHERE id = $1"
-
 _LOOK = """
 SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
 FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = s.seat_id
@@ -148,7 +146,7 @@ class SeatStore:
         self, connection: Connection, order: LockedOrder, ask: ReserveSeats, *, is_contended: bool
     ) -> Ruling:
         require_not_given_up(ask.give_up_at, now=order.now)
-        departs_at = await connection.fetchval(_DEPARTURE, order.row["flight_id"])
+        departs_at = order.row["departs_at"]
         if departs_at is None:
             raise FlightNotFound
         require_not_departed(departs_at, now=order.now)
