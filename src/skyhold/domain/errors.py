@@ -150,17 +150,17 @@ class GivenUp(SkyholdError):
 
 
 class PaymentDeclined(SkyholdError):
-    """The gateway declined the payment for good."""
+    """The gateway declined the payment for good; that nothing was charged is said only after its key is closed."""
 
     code = "PAYMENT_DECLINED"
-    sentence = "The payment was declined. Nothing was charged."
+    sentence = "The payment was declined."
 
 
 class PaymentFailed(SkyholdError):
-    """The payment attempts are used up."""
+    """The payment attempts are used up; what came of them is said only after the gateway's key is closed."""
 
     code = "PAYMENT_FAILED"
-    sentence = "The payment failed. Nothing was charged."
+    sentence = "The payment failed."
 
 
 class SeatsLost(SkyholdError):

@@ -50,11 +50,13 @@ def refusal_of_first_hold(answer: Answer | None, order: Order) -> Refusal | None
 
 
 def failure_of_payment(verdict: Answer | None, order: Order, *, is_cancelled: bool) -> tuple[FailureCode, str]:
-    """Return why an order ends unpaid, in a sentence too: its payment is closed, so nothing will ever be charged."""
+    """Return why an order ends unpaid, in a sentence too: its payment is closed, so nothing was charged."""
     if verdict is not None and verdict.refusal is not None:
-        return FailureCode(verdict.refusal.to_error().code), verdict.refusal.detail
-    if is_cancelled:
-        return FailureCode.CANCELLED, "The booking was cancelled by its operator. Nothing was charged."
-    if order.last_verdict is PaymentVerdict.DECLINED:
-        return FailureCode.PAYMENT_DECLINED, PaymentDeclined.sentence
-    return FailureCode.PAYMENT_FAILED, PaymentFailed.sentence
+        code, why = FailureCode(verdict.refusal.to_error().code), verdict.refusal.detail
+    elif is_cancelled:
+        code, why = FailureCode.CANCELLED, "The booking was cancelled by its operator."
+    elif order.last_verdict is PaymentVerdict.DECLINED:
+        code, why = FailureCode.PAYMENT_DECLINED, PaymentDeclined.sentence
+    else:
+        code, why = FailureCode.PAYMENT_FAILED, PaymentFailed.sentence
+    return code, f"{why} Nothing was charged."

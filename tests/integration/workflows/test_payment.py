@@ -99,6 +99,21 @@ async def test_a_late_capture_is_shut_out_once_nothing_was_charged_was_said(open
     assert await world.pool.fetchval("SELECT state FROM gateway_statement") == "closed"
 
 
+async def test_nobody_is_told_that_nothing_was_charged_before_the_key_is_closed(world: Bookings) -> None:
+    world.gateway.may_settle.clear()
+    booking = await world.hold(["6B"])
+    await world.bookings.pay(booking.order_id, "00000")
+    await world.gateway.is_settling.wait()
+
+    refusal = (await booking.row())["answer"]["refusal"]
+    told = [await booking.status(), refusal]
+    world.gateway.may_settle.set()
+    result = await booking.result()
+
+    assert not any("charged" in str(words) for words in told), told
+    assert result["error"] == "The payment was declined. Nothing was charged."
+
+
 async def test_a_capture_whose_answer_was_lost_is_found_and_confirmed(open_world: OpenWorld) -> None:
     world = await open_world(Act.FAIL_AFTER_CAPTURE)
     booking = await world.hold(["7A"])
