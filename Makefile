@@ -18,7 +18,7 @@ help: ## List the targets
 install: $(DEV_READY) ## Make the virtual environment with everything for work on Skyhold
 
 run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
-	@$(BIN)/skyhold up $(UP) || [ $$? -eq 130 ] # Ctrl-C is how one ends it, no error
+	@$(BIN)/skyhold up $(UP)
 
 test: $(DEV_READY) ## Run the tests on real servers of their own
 	@$(BIN)/pytest -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile

@@ -42,7 +42,7 @@ def book(
         print_json(order)
         return
     _print_order(order)
-    say(f"Pay with: skyhold pay -- {order['orderId']}")
+    say(f"Pay with: skyhold pay {order['orderId']}")
 
 
 @guarded

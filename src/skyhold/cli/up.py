@@ -48,8 +48,15 @@ def up(
         from skyhold.embedded.errors import EmbeddedError, StackNotReady  # noqa: PLC0415
         from skyhold.embedded.stack import StackOptions  # noqa: PLC0415
         from skyhold.embedded.supervisor import supervise  # noqa: PLC0415
+        from skyhold.settings import BadSettingError, read_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise Failure(f"{error}. `skyhold up` needs its servers' extra: pip install 'skyhold[embedded]'") from error
+
+    # Before anything is started: a bad value would stop each of its parts, one after the other.
+    try:
+        read_settings()
+    except BadSettingError as error:
+        raise Failure(f"{error}.", ExitCode.USAGE) from error
 
     options = StackOptions(
         data_dir=data_dir if data_dir or ephemeral else _DEFAULT_DATA_DIR,

@@ -20,7 +20,12 @@ _R = TypeVar("_R")
 
 _log = structlog.get_logger(__name__)
 
-_BROKEN_CONNECTION = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError)
+_BROKEN_CONNECTION = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server died in the middle of the protocol
+    asyncpg.PostgresConnectionError,
+    ConnectionError,
+)
 """A connection that the pool kept over a restart of the server; the next one may well work."""
 
 _AWAY = (
