@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import pytest
@@ -20,7 +20,7 @@ class BrokenPool:
     def acquire(self, **_: Any) -> BrokenPool:
         return self
 
-    async def __aenter__(self) -> BrokenPool:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None: ...
