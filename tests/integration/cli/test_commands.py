@@ -30,7 +30,7 @@ def test_seats_are_booked_and_paid_with_a_code_from_standard_input(customer: Sky
     assert "Total       700.00 USD\n" in booked.stdout
     assert "skyhold pay" not in booked.stdout
     order_id = booked.stdout.split()[1]
-    assert f"skyhold pay -- {order_id}" in booked.stderr
+    assert f"skyhold pay {order_id}" in booked.stderr
     paid = customer.run("pay", order_id, typed=f"{CODE}\n")
     assert paid.returncode == 0, paid.stderr
     assert "CONFIRMED" in paid.stdout
