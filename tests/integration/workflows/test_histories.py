@@ -20,7 +20,7 @@ from skyhold.embedded.servers import Servers
 from skyhold.stores.postgres import Pool
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.payloads import DATA_CONVERTER
-from support.bookings import FL101, Booking, Bookings, running_bookings
+from support.bookings import FL101, Booking, Bookings, running_bookings, until
 from support.gateways import Act, ScriptedGateway
 
 HISTORIES = Path(__file__).parents[2] / "workflows" / "histories"
@@ -124,6 +124,8 @@ async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - o
         case "adopted":
             await world.bookings.update_seats(order_id, ["1B"])
             booking = await booking.reset(to_first=True, forget_messages=True)
+            # What comes before the ledger was heard is refused ORDER_CHANGED: it may have been obeyed already.
+            await until(lambda: _has_adopted(booking), what="the ledger's order to be adopted")
             await booking.handle.execute_update("update-seats", {"seats": ["1C"]})
             await booking.handle.execute_update("proceed-to-payment", {"paymentCode": "99999"})
     return await _ended(booking)
@@ -136,6 +138,10 @@ async def _by_signals(world: Bookings) -> Booking:
     await booking.handle.signal("update-seats", {"seats": ["1B"]})
     await booking.handle.signal("proceed-to-payment", {"paymentCode": "99999"})
     return await _ended(booking)
+
+
+async def _has_adopted(booking: Booking) -> bool:
+    return bool((await booking.status())["seats"] == ["1B"])
 
 
 async def _ended(booking: Booking) -> Booking:
