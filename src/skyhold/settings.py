@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +19,12 @@ _DURATION = re.compile(
 
 _DURATION_LIMIT = timedelta(days=366)
 """Longer than any of them can be meant; it keeps every deadline within what PostgreSQL and Python can count."""
+
+
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")
+
+SECRET_KEY_LENGTH = 32
+"""Fewer characters than this could be guessed."""
 
 
 class BadSettingError(Exception):
@@ -65,8 +73,55 @@ def _positive_duration(text: Any) -> timedelta:
     return _positive(parse_duration(text))
 
 
+def parse_rate(text: Any) -> str | None:
+    """Return a rate such as `120/minute` as it is, and None for `off`.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    rate = str(text).strip().lower()
+    if rate == "off" or text is None:
+        return None
+    if not _RATE.fullmatch(rate):
+        raise ValueError("must be a number and second, minute, hour or day, such as 120/minute, or off")
+    return rate
+
+
+def parse_origins(text: Any) -> tuple[str, ...]:
+    """Return the origins of a list such as `https://a.example, https://b.example`.
+
+    Raises:
+        ValueError: one of them is no origin: a scheme and a host, with a port if it is not the usual one.
+    """
+    origins = _listed(text)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be origins joined by commas, such as https://app.example, each without a path")
+    return origins
+
+
+def parse_networks(text: Any) -> tuple[str, ...]:
+    """Return the networks of a list such as `10.0.0.0/8, 127.0.0.1`.
+
+    Raises:
+        ValueError: one of them is no address and no network.
+    """
+    try:
+        return tuple(str(ip_network(network)) for network in _listed(text))
+    except ValueError as bad:
+        raise ValueError("must be addresses or networks joined by commas, such as 10.0.0.0/8") from bad
+
+
+def _listed(text: Any) -> tuple[str, ...]:
+    return text if isinstance(text, tuple) else tuple(part for part in re.split(r"[,\s]+", str(text)) if part)
+
+
 Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
 Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is no JSON
+Rate = Annotated[str | None, BeforeValidator(parse_rate)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_networks)]
 
 
 class Settings(BaseSettings):
@@ -78,6 +133,7 @@ class Settings(BaseSettings):
     server_port: int = Field(default=8080, ge=0, le=65535)
     database_url: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
+    secret_key: str | None = Field(default=None, repr=False, min_length=SECRET_KEY_LENGTH)
     temporal_task_queue: str = Field(default="booking-queue", min_length=1)
     seat_reservation_timeout: Duration = timedelta(minutes=15)
     hold_max_lifetime: Duration = timedelta(hours=2)
@@ -88,6 +144,9 @@ class Settings(BaseSettings):
     payment_failure_rate: float = Field(default=0.15, ge=0.0, le=1.0)
     payment_simulated_latency: Latency = (timedelta(seconds=1), timedelta(seconds=8))
     workflow_sandbox: bool = False
+    rate_limit: Rate = "120/minute"
+    cors_origins: Origins = ()
+    trusted_proxies: Networks = ()
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

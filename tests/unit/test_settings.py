@@ -154,3 +154,39 @@ def test_addresses_with_their_passwords_are_not_shown(monkeypatch: pytest.Monkey
     monkeypatch.setenv("REDIS_URL", f"redis://:{CANARY}@localhost")
     settings = read_settings()
     assert CANARY not in f"{settings} {settings!r}"
+
+
+@pytest.mark.parametrize(("text", "rate"), [("120/minute", "120/minute"), (" 5/Second ", "5/second"), ("OFF", None)])
+def test_a_rate_is_a_number_for_a_time_or_off(monkeypatch: pytest.MonkeyPatch, text: str, rate: str | None) -> None:
+    monkeypatch.setenv("RATE_LIMIT", text)
+    assert read_settings().rate_limit == rate
+
+
+def test_origins_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, http://localhost:5173")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1 ::1")
+    settings = read_settings()
+    assert settings.cors_origins == ("https://a.example", "http://localhost:5173")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1/32", "::1/128")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("RATE_LIMIT", "0/minute"),
+        ("RATE_LIMIT", "120"),
+        ("RATE_LIMIT", f"{CANARY}/fortnight"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "ftp://a.example"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("SECRET_KEY", f"{CANARY}-too-short"),
+    ],
+)
+def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(BadSettingError, match=f"^{name}: ") as bad:
+        read_settings()
+    assert CANARY not in str(bad.value)

@@ -98,7 +98,8 @@ class Stack:
 
     def variables(self) -> dict[str, str]:
         """Return the variables that Skyhold's own processes see, once the servers have their addresses."""
-        variables = {"SECRET_KEY": self._directory.secrets.secret_key, **_filled(self._environment)}
+        own = {"SECRET_KEY": self._directory.secrets.secret_key, "RATE_LIMIT": "off"}
+        variables = own | _filled(self._environment)
         if self.postgres:
             variables["DATABASE_URL"] = self.postgres.url
         if self.redis:
