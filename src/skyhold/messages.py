@@ -121,6 +121,7 @@ class UpdateSeatSelection:
     held: tuple[str, ...]
     hold_seconds: float
     seats: tuple[str, ...]
+    version: int | None = None
     give_up_at: datetime | None = None
 
 

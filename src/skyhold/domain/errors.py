@@ -11,7 +11,7 @@
     ├── HoldLimit                   HOLD_LIMIT            limit
     ├── HoldExpired                 ORDER_EXPIRED
     ├── OrderClosed                 ORDER_CLOSED
-    ├── OrderChanged                ORDER_CHANGED
+    ├── OrderChanged                ORDER_CHANGED         version, if the command was meant for another
     ├── OrderIdTaken                ORDER_ID_TAKEN
     ├── PaymentInProgress           PAYMENT_IN_PROGRESS
     ├── TooManyChanges              TOO_MANY_CHANGES      limit

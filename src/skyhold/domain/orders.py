@@ -163,10 +163,10 @@ def require_version(version: int, *, wanted: int | None) -> None:
     """Refuse a command that was meant for other seats than the order has.
 
     Raises:
-        OrderChanged: a version was wanted and the order has another.
+        OrderChanged: a version was wanted and the order has another, which is told.
     """
     if wanted is not None and wanted != version:
-        raise OrderChanged
+        raise OrderChanged(version=version)
 
 
 def require_changes_left(changes: int, policy: Policy) -> None:

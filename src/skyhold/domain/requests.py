@@ -31,9 +31,10 @@ class BookingRequest:
 
 @dataclass(frozen=True)
 class SeatChange:
-    """The wish to have exactly these seats."""
+    """The wish to have exactly these seats; with a version, only in place of the seats of that version."""
 
     seats: tuple[str, ...]
+    version: int | None = None
     give_up_at: datetime | None = None
 
 
@@ -82,11 +83,11 @@ def parse_seat_change(payloads: Sequence[Any]) -> SeatChange:
     """Return the seats that an order is to have.
 
     Raises:
-        InvalidRequest: it is not one object, or `seats` is no list.
+        InvalidRequest: it is not one object, `seats` is no list, or `version` is no whole number.
         InvalidSeats: the seats are empty, doubled, malformed or far too many.
     """
     body = _one_object(payloads)
-    return SeatChange(parse_seats(body.get("seats")), _give_up_at(body))
+    return SeatChange(parse_seats(body.get("seats")), _version(body), _give_up_at(body))
 
 
 def parse_payment(payloads: Sequence[Any]) -> Payment:
@@ -97,10 +98,7 @@ def parse_payment(payloads: Sequence[Any]) -> Payment:
         InvalidPaymentCode: `paymentCode` is not a text of 5 digits.
     """
     body = _one_object(payloads)
-    version = body.get("version")
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
-        _refuse("/version", "must be a whole number")
-    return Payment(parse_payment_code(body.get("paymentCode")), version, _give_up_at(body))
+    return Payment(parse_payment_code(body.get("paymentCode")), _version(body), _give_up_at(body))
 
 
 def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
@@ -129,6 +127,13 @@ def _one_object(payloads: Sequence[Any]) -> Mapping[str, Any]:
     if len(payloads) != 1 or not isinstance(payloads[0], dict):
         _refuse("", "must be one JSON object")
     return payloads[0]
+
+
+def _version(body: Mapping[str, Any]) -> int | None:
+    version = body.get("version")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        _refuse("/version", "must be a whole number")
+    return version
 
 
 def _give_up_at(body: Mapping[str, Any]) -> datetime | None:

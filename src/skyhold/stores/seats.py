@@ -106,6 +106,7 @@ class SeatStore:
             hold = Hold(order.row["expires_at"], order.row["max_expires_at"])
             require_not_given_up(ask.give_up_at, now=order.now)
             require_not_lapsed(hold, now=order.now)
+            require_version(order.row["version"], wanted=ask.version)
             claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
             require_not_given_up(ask.give_up_at, now=now)
             require_not_lapsed(hold, now=now)
@@ -118,7 +119,8 @@ class SeatStore:
                 expires_at=renewed.expires_at, total_cents=claim.total_cents, has_new_seats=True, is_change=True
             )
 
-        command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), (list(ask.seats),))
+        arguments = (list(ask.seats), ask.version)
+        command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), arguments)
         return await self.ledger.change(ask.step, command, rule)
 
     async def held_seats(self, order_id: str) -> set[str]:

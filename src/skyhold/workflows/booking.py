@@ -123,8 +123,8 @@ class BookingWorkflow:
 
     async def _obey(self, command: Command) -> None:
         match command.wish:
-            case SeatChange(seats, give_up_at):
-                answer = await self._change_seats(seats, give_up_at)
+            case SeatChange() as wish:
+                answer = await self._change_seats(wish)
             case Payment(code, version, give_up_at):
                 ask = RefreshSeatLocks(self._next_step(), version, give_up_at)
                 answer = await self._ask_ledger(
@@ -140,10 +140,11 @@ class BookingWorkflow:
                     return
         self.inbox.reply(command, answer)
 
-    async def _change_seats(self, seats: tuple[str, ...], give_up_at: datetime | None) -> Answer:
-        order = self.order
+    async def _change_seats(self, wish: SeatChange) -> Answer:
+        order, flight_id = self.order, self.order.flight_id or ""
+        held, hold_seconds = order.seats, order.policy.hold_seconds
         ask = UpdateSeatSelection(
-            self._next_step(), order.flight_id or "", order.seats, order.policy.hold_seconds, seats, give_up_at
+            self._next_step(), flight_id, held, hold_seconds, wish.seats, wish.version, wish.give_up_at
         )
         return await self._ask_ledger(SeatActivities.update_seat_selection, ask, "change the seats")
 

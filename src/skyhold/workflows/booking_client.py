@@ -97,7 +97,13 @@ class BookingClient:
         return order
 
     async def update_seats(
-        self, order_id: str, seats: Sequence[str], *, give_up_at: datetime | None = None, update_id: str | None = None
+        self,
+        order_id: str,
+        seats: Sequence[str],
+        *,
+        version: int | None = None,
+        give_up_at: datetime | None = None,
+        update_id: str | None = None,
     ) -> dict[str, Any]:
         """Give the order exactly these seats and its full time again.
 
@@ -105,7 +111,7 @@ class BookingClient:
             SkyholdError: the change was refused, and nothing changed.
             WorkflowUnavailable: nobody answered in time; the change may have been made or not.
         """
-        body = {"seats": list(seats)} | _optional(giveUpAt=rfc3339(give_up_at))
+        body = {"seats": list(seats)} | _optional(version=version, giveUpAt=rfc3339(give_up_at))
         return await self._update(order_id, UPDATE_SEATS, body, update_id)
 
     async def pay(
