@@ -36,6 +36,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable], tuple[int, str]] = {
     errors.OrderIdTaken: (409, "The order id is taken"),
     errors.PaymentInProgress: (409, "A payment is in progress"),
     errors.TooManyChanges: (409, "Too many changes"),
+    errors.IdempotencyKeyReused: (422, "The idempotency key was used before"),
     errors.GivenUp: (409, "The request was given up"),
     errors.PaymentDeclined: (409, "The payment was declined"),
     errors.PaymentFailed: (409, "The payment failed"),
