@@ -16,7 +16,6 @@
     ├── PaymentInProgress           PAYMENT_IN_PROGRESS
     ├── TooManyChanges              TOO_MANY_CHANGES      limit
     ├── GivenUp                     GIVEN_UP
-    ├── IdempotencyKeyReused        IDEMPOTENCY_KEY_REUSED
     ├── PaymentDeclined             PAYMENT_DECLINED
     ├── PaymentFailed               PAYMENT_FAILED
     └── SeatsLost                   SEATS_LOST
@@ -148,13 +147,6 @@ class GivenUp(SkyholdError):
 
     code = "GIVEN_UP"
     sentence = "The request came after it had been given up."
-
-
-class IdempotencyKeyReused(SkyholdError):
-    """The name of this request stands for another one."""
-
-    code = "IDEMPOTENCY_KEY_REUSED"
-    sentence = "This Idempotency-Key was used for another request; make a new one for each."
 
 
 class PaymentDeclined(SkyholdError):

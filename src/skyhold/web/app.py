@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import skyhold
+from skyhold.web.contract import install_contract
 from skyhold.web.problems import install_problem_handlers
 from skyhold.web.request_ids import RequestIds
 from skyhold.web.routes import flights, health, orders
@@ -23,5 +24,6 @@ def create_app(services: Services) -> FastAPI:
     install_problem_handlers(app)
     for router in (flights.router, orders.router, health.router):
         app.include_router(router)
+    install_contract(app)
     app.add_middleware(RequestIds)
     return app

@@ -16,17 +16,31 @@ from starlette.exceptions import HTTPException
 
 from skyhold.domain import errors
 from skyhold.domain.errors import DatabaseUnavailable, SkyholdError, Unavailable, WorkflowUnavailable
-from skyhold.web.schemas import ProblemBody
+from skyhold.web.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    IdempotencyKeyReused,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RateLimited,
+    UnsupportedMediaType,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 
-PROBLEMS: dict[type[SkyholdError | Unavailable], tuple[int, str]] = {
+PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not well-formed"),
     errors.InvalidPaymentCode: (400, "The payment code is not well-formed"),
     errors.InvalidSeats: (400, "These seats cannot be asked for"),
     errors.FlightNotFound: (404, "No such flight"),
     errors.OrderNotFound: (404, "No such order"),
+    NotFound: (404, "Not found"),
+    MethodNotAllowed: (405, "Method not allowed"),
+    BodyTooSlow: (408, "The body came too slowly"),
     errors.SeatsUnavailable: (409, "Seats not available"),
     errors.FlightDeparted: (409, "The flight has departed"),
     errors.HoldLimit: (409, "Too many orders hold seats"),
@@ -36,26 +50,29 @@ PROBLEMS: dict[type[SkyholdError | Unavailable], tuple[int, str]] = {
     errors.OrderIdTaken: (409, "The order id is taken"),
     errors.PaymentInProgress: (409, "A payment is in progress"),
     errors.TooManyChanges: (409, "Too many changes"),
-    errors.IdempotencyKeyReused: (422, "The idempotency key was used before"),
     errors.GivenUp: (409, "The request was given up"),
     errors.PaymentDeclined: (409, "The payment was declined"),
     errors.PaymentFailed: (409, "The payment failed"),
     errors.SeatsLost: (409, "The seats were lost"),
+    PreconditionFailed: (412, "The order has changed"),
+    BodyTooLarge: (413, "The body is too large"),
+    UnsupportedMediaType: (415, "Unsupported media type"),
+    IdempotencyKeyReused: (422, "The idempotency key was used before"),
+    RateLimited: (429, "Too many requests"),
+    Internal: (500, "Something broke"),
     DatabaseUnavailable: (503, "The ledger cannot be reached"),
     WorkflowUnavailable: (503, "The outcome is not known"),
 }
-"""The status and the title of every error of the domain; a test compares it with the tree."""
+"""The status and the title of every error; a test compares it with the trees of the domain and of HTTP."""
 
-_OF_HTTP = {
-    400: ("INVALID_REQUEST", "The request is not well-formed", "The body cannot be read."),
-    404: ("NOT_FOUND", "Not found", "There is nothing at this address."),
-    405: ("METHOD_NOT_ALLOWED", "Method not allowed", "This address does not know this method."),
-    413: ("BODY_TOO_LARGE", "The body is too large", "The body is larger than this API accepts."),
-    415: ("UNSUPPORTED_MEDIA_TYPE", "Unsupported media type", "Send JSON, as Content-Type: application/json."),
+_OF_HTTP: dict[int, type[SkyholdError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    408: BodyTooSlow,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
 }
-"""Code, title and detail of what the framework refuses before any route of ours has a say."""
-
-_INTERNAL = ("INTERNAL", "Something broke", "Something broke on our side. The request id helps to find out what.")
+"""What the framework refuses before any route of ours has a say; the rest of it is a body that cannot be read."""
 
 _FAULTS = {
     "missing": "is required",
@@ -65,29 +82,23 @@ _FAULTS = {
     "dict_type": "must be a JSON object",
     "string_type": "must be a text",
     "string_too_long": "is too long",
+    "string_too_short": "is too short",
+    "string_pattern_mismatch": "is not of the form that is asked for",
+    "int_parsing": "must be a whole number",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
 }
 
-
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem; `error` says which.",
-        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
-    }
-}
-"""How routes document what they refuse."""
+_UNREADABLE = "The body cannot be read."
 
 
-class OutcomeUnknown(Exception):
-    """A command was sent for this order and nobody answered in time: it may have been obeyed or not."""
-
-    def __init__(self, order_id: str) -> None:
-        self.order_id = order_id
-        super().__init__("the outcome of a command is not known")
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {}
+"""Routes name their refusals by `contract.problems` instead."""
 
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Let the app answer every error with a problem. Faults are the outermost middleware's: it knows the request id."""
-    app.add_exception_handler(SkyholdError, _handler(_of_refusal))
+    app.add_exception_handler(SkyholdError, _handler(problem_of_refusal))
     app.add_exception_handler(Unavailable, _handler(_of_unavailable))
     app.add_exception_handler(OutcomeUnknown, _handler(_of_unknown_outcome))
     app.add_exception_handler(RequestValidationError, _handler(_of_validation))
@@ -96,8 +107,14 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def internal_problem(request_id: str) -> JSONResponse:
     """Return the problem that says nothing but the request id."""
-    code, title, detail = _INTERNAL
-    return _problem(request_id, 500, code, title=title, detail=detail)
+    return _problem(request_id, Internal, detail=Internal.sentence)
+
+
+def problem_of_refusal(request_id: str, error: SkyholdError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the problem that tells of a refusal; one of a narrower kind is told as the nearest in the table."""
+    kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
+    more = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
+    return _problem(request_id, kind, detail=error.detail, fields=error.fields, headers={**more, **(headers or {})})
 
 
 def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, Exception], Any]:
@@ -107,61 +124,61 @@ def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, E
     return handle
 
 
-def _of_refusal(request_id: str, error: SkyholdError) -> JSONResponse:
-    # A refusal of a narrower kind is told as the one that the domain knows.
-    status, title = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
-    return _problem(request_id, status, error.code, title=title, detail=error.detail, fields=error.fields)
-
-
 def _of_unavailable(request_id: str, error: Unavailable) -> JSONResponse:
-    status, title = PROBLEMS[type(error)]
-    return _problem(request_id, status, error.code, title=title, detail=error.sentence, headers=_retry_later())
+    return _problem(request_id, type(error), detail=error.sentence, headers=_retry_later())
 
 
 def _of_unknown_outcome(request_id: str, error: OutcomeUnknown) -> JSONResponse:
-    status, title = PROBLEMS[WorkflowUnavailable]
     fields = {"outcome": "unknown", "orderId": error.order_id}
-    unknown = WorkflowUnavailable
-    return _problem(
-        request_id, status, unknown.code, title=title, detail=unknown.sentence, fields=fields, headers=_retry_later()
-    )
+    kind = WorkflowUnavailable
+    return _problem(request_id, kind, detail=kind.sentence, fields=fields, headers=_retry_later())
 
 
 def _of_validation(request_id: str, error: RequestValidationError) -> JSONResponse:
-    faults = [
-        {"pointer": _pointer(fault), "detail": _FAULTS.get(fault["type"], "is not valid")} for fault in error.errors()
-    ]
-    status, title = PROBLEMS[errors.InvalidRequest]
+    faults = [_fault(fault) for fault in error.errors()]
     first = faults[0]
     detail = f"{first['pointer'].removeprefix('/') or 'The body'} {first['detail']}."
-    return _problem(
-        request_id, status, errors.InvalidRequest.code, title=title, detail=detail, fields={"errors": faults}
-    )
+    return _problem(request_id, errors.InvalidRequest, detail=detail, fields={"errors": faults})
 
 
 def _of_http(request_id: str, error: HTTPException) -> JSONResponse:
-    code, title, detail = _OF_HTTP.get(error.status_code, _OF_HTTP[400])
-    return _problem(request_id, error.status_code, code, title=title, detail=detail, headers=error.headers)
+    if kind := _OF_HTTP.get(error.status_code):
+        return problem_of_refusal(request_id, kind(), error.headers)
+    faults = [{"pointer": "", "detail": "cannot be read"}]
+    return problem_of_refusal(request_id, errors.InvalidRequest(_UNREADABLE, errors=faults), error.headers)
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong and where: in the body, or `in` the query, the path, a header or a cookie."""
+    place = str(fault["loc"][0])
+    told = {"pointer": _pointer(fault), "detail": _FAULTS.get(fault["type"], "is not valid")}
+    return told if place == "body" else {**told, "in": place}
 
 
 def _pointer(fault: Mapping[str, Any]) -> str:
     """Return where the fault is; of JSON that cannot be read the place is a number of characters, and left out."""
     if fault["type"] == "json_invalid":
         return ""
-    return "".join(f"/{part}" for part in fault["loc"][1:])
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"][1:])
 
 
 def _problem(
     request_id: str,
-    status: int,
-    code: str,
+    kind: type[SkyholdError | Unavailable | Internal],
     *,
-    title: str,
     detail: str,
     fields: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    body = {
+    status, title = PROBLEMS[kind]
+    body = {**(fields or {}), **problem_members(kind.code, status, title, detail=detail, request_id=request_id)}
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_members(code: str, status: int, title: str, *, detail: str, request_id: str) -> dict[str, Any]:
+    """Return the members that every problem has."""
+    return {
         "type": f"urn:skyhold:problem:{code.lower().replace('_', '-')}",
         "title": title,
         "status": status,
@@ -171,7 +188,6 @@ def _problem(
         "message": detail,
         "requestId": request_id,
     }
-    return JSONResponse({**(fields or {}), **body}, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _retry_later() -> dict[str, str]:

@@ -301,21 +301,6 @@ class LivenessBody(Body):
     status: Literal["alive"] = "alive"
 
 
-class ProblemBody(Body):
-    """RFC 9457, with the code, the request's id, and whatever else the code needs."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    error: str
-    message: str
-    request_id: str
-
-
 def _flight_members(flight: FlightView) -> dict[str, Any]:
     members = {name: getattr(flight, name) for name in FlightBody.model_fields if hasattr(flight, name)}
     return members | {"departure_time": flight.departs_at, "arrival_time": flight.arrives_at}

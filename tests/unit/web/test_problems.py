@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from skyhold.domain import errors
 from skyhold.domain.errors import ERRORS, DatabaseUnavailable, SkyholdError, Unavailable, WorkflowUnavailable
+from skyhold.web import errors as web_errors
 from skyhold.web.bodies import BODY_LIMIT_BYTES
 from skyhold.web.problems import PROBLEMS
 from support.web import FLIGHT, ScriptedServices, app_over, client_of
@@ -48,10 +50,22 @@ def _problem_of(reply: httpx.Response) -> dict[str, Any]:
     return problem
 
 
-def test_every_error_of_the_domain_has_a_status_and_a_title() -> None:
-    unavailable = set(Unavailable.__subclasses__())
-    assert set(PROBLEMS) == set(ERRORS.values()) | unavailable
-    assert len({error.code for error in PROBLEMS}) == len(PROBLEMS)
+def test_every_error_of_the_domain_and_of_http_has_a_status_and_a_title() -> None:
+    of_http = {
+        kind for kind in vars(web_errors).values() if isinstance(kind, type) and kind.__module__ == web_errors.__name__
+    } - {web_errors.OutcomeUnknown}
+    assert len(of_http) > 5
+    assert set(PROBLEMS) == set(ERRORS.values()) | set(Unavailable.__subclasses__()) | of_http
+    assert len({(error.code, PROBLEMS[error][0]) for error in PROBLEMS}) == len(PROBLEMS)
+    assert [code for code, count in Counter(error.code for error in PROBLEMS).items() if count > 1] == ["ORDER_CHANGED"]
+
+
+async def test_a_failed_precondition_is_told_by_its_own_status(
+    api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.error = web_errors.PreconditionFailed()
+    reply = await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]})
+    assert (reply.status_code, _problem_of(reply)["error"]) == (412, "ORDER_CHANGED")
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)

@@ -1,0 +1,93 @@
+"""What HTTP itself says no to, beside the rules of the domain.
+
+    SkyholdError
+    ├── NotFound                NOT_FOUND               nothing at this address
+    ├── MethodNotAllowed        METHOD_NOT_ALLOWED
+    ├── BodyTooSlow             REQUEST_TIMEOUT
+    ├── BodyTooLarge            BODY_TOO_LARGE
+    ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE
+    ├── IdempotencyKeyReused    IDEMPOTENCY_KEY_REUSED
+    ├── RateLimited             RATE_LIMITED            retry_after, in whole seconds
+    └── OrderChanged
+        └── PreconditionFailed  ORDER_CHANGED           a failed If-Match
+    Internal                    INTERNAL                a fault of ours, told by its request id alone
+    OutcomeUnknown              WORKFLOW_UNAVAILABLE    a command was sent and nobody answered
+
+None of them crosses Temporal. As in the domain, none carries an input value.
+"""
+
+from __future__ import annotations
+
+from skyhold.domain.errors import OrderChanged, SkyholdError
+
+
+class NotFound(SkyholdError):
+    """There is nothing at this address."""
+
+    code = "NOT_FOUND"
+    sentence = "There is nothing at this address."
+
+
+class MethodNotAllowed(SkyholdError):
+    """There is something at this address, but not for this method."""
+
+    code = "METHOD_NOT_ALLOWED"
+    sentence = "This address does not know this method."
+
+
+class BodyTooSlow(SkyholdError):
+    """The body did not come in time; the connection is closed, since the rest of it may still be under way."""
+
+    code = "REQUEST_TIMEOUT"
+    sentence = "The body did not arrive in time."
+
+
+class BodyTooLarge(SkyholdError):
+    """The body is larger than anyone needs."""
+
+    code = "BODY_TOO_LARGE"
+    sentence = "The body is larger than this API accepts."
+
+
+class UnsupportedMediaType(SkyholdError):
+    """The body is no JSON, does not say that it is, or is compressed."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    sentence = "Send JSON, uncompressed, as Content-Type: application/json."
+
+
+class IdempotencyKeyReused(SkyholdError):
+    """The name of this request stands for another one."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    sentence = "This Idempotency-Key was used for another request; make a new one for each."
+
+
+class RateLimited(SkyholdError):
+    """The guest or the address has asked as often as it may for now."""
+
+    code = "RATE_LIMITED"
+    sentence = "Too many requests. Try again later."
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__()
+
+
+class PreconditionFailed(OrderChanged):
+    """The order is not at the version that If-Match names; nothing was done."""
+
+
+class Internal(Exception):
+    """Something broke on our side."""
+
+    code = "INTERNAL"
+    sentence = "Something broke on our side. The request id helps to find out what."
+
+
+class OutcomeUnknown(Exception):
+    """A command was sent for this order and nobody answered in time: it may have been obeyed or not."""
+
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        super().__init__("the outcome of a command is not known")
