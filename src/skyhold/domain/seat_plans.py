@@ -1,0 +1,175 @@
+"""The geometry of a flight's seats: where each is, which are side by side, and what is free.
+
+Made once from a seat map and asked many times. A set of seats is a number with one bit a seat, so that whether all of
+a set is free is one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from skyhold.domain.seats import SeatStatus
+
+SEAT_STEP = 2
+ROW_STEP = 3 * SEAT_STEP
+"""One row away is as far as three seats away in the same row, an aisle counting as a seat."""
+
+
+class PlacedSeat(NamedTuple):
+    """A seat and where it is."""
+
+    id: str
+    row: int
+    letter: str
+    cabin: str
+    status: SeatStatus
+    price_cents: int
+
+
+class CabinLayout(NamedTuple):
+    """A cabin's rows and its letters from left to right, with a gap for each aisle."""
+
+    name: str
+    first_row: int
+    last_row: int
+    layout: str
+
+
+class Place(NamedTuple):
+    """Where a seat is: `x` from the middle of the aircraft, `y` from the nose, `order` among the letters of its row."""
+
+    seat: PlacedSeat
+    section: int
+    order: int
+    x: int
+    y: int
+    kind: str
+
+
+class Block(NamedTuple):
+    """Neighbours in one row; `x` and `y` are sums over the seats; of two that are alike the lower `rank` is chosen."""
+
+    mask: int
+    has_aisle: bool
+    x: int
+    y: int
+    price_cents: int
+    kinds: str
+    rank: int
+
+
+class SeatPlan:
+    """The seats of one flight as of one moment; a section is a cabin's rows."""
+
+    def __init__(self, seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> None:
+        self.places = _places_of(seats, cabins)
+        self.numbers = {place.seat.id: number for number, place in enumerate(self.places)}
+        self.cabin_of = {place.section: place.seat.cabin for place in self.places}
+        self.free = mask_of(
+            number for number, place in enumerate(self.places) if place.seat.status == SeatStatus.AVAILABLE
+        )
+        self.beside, self.around = _links_of(self.places)
+        self._blocks: dict[tuple[int, int], list[Block]] = {}
+
+    def mask_named(self, names: Iterable[str]) -> int:
+        """Return the set of the seats with these names, as far as there are such."""
+        return mask_of(self.numbers[name] for name in names if name in self.numbers)
+
+    def numbers_in(self, section: int) -> Iterator[int]:
+        """Yield the seats of a section."""
+        return (number for number, place in enumerate(self.places) if place.section == section)
+
+    def blocks(self, section: int, count: int) -> list[Block]:
+        """Return every run of `count` neighbours in one row, whoever sits there."""
+        if (section, count) not in self._blocks:
+            self._blocks[section, count] = list(self._find_blocks(section, count))
+        return self._blocks[section, count]
+
+    def are_together(self, numbers: Sequence[int]) -> bool:
+        """Say whether one can pass from each to each by seats beside, before or behind each other."""
+        rest, reached = set(numbers[1:]), [numbers[0]]
+        while reached and rest:
+            near = rest.intersection(self.around[reached.pop()])
+            rest -= near
+            reached.extend(near)
+        return not rest
+
+    def _find_blocks(self, section: int, count: int) -> Iterator[Block]:
+        # From tail to nose and right to left: of two that are equally near, the one further along comes first.
+        starts = reversed(list(self.numbers_in(section)))
+        for rank, start in enumerate(starts):
+            run = range(start, start + count)
+            if all(number + 1 in self.beside[number] for number in run[:-1]):
+                places = [self.places[number] for number in run]
+                x = [place.x for place in places]
+                yield Block(
+                    mask_of(run),
+                    has_aisle=x[-1] - x[0] > (count - 1) * SEAT_STEP,
+                    x=sum(x),
+                    y=places[0].y * count,
+                    price_cents=sum(place.seat.price_cents for place in places),
+                    kinds=kinds_of(places),
+                    rank=rank,
+                )
+
+
+def mask_of(numbers: Iterable[int]) -> int:
+    """Return the set of these seats."""
+    mask = 0
+    for number in numbers:
+        mask |= 1 << number
+    return mask
+
+
+def members_of(mask: int) -> list[int]:
+    """Return the seats of a set, from nose to tail and left to right."""
+    members = []
+    while mask:
+        lowest = mask & -mask
+        members.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return members
+
+
+def kinds_of(places: Iterable[Place]) -> str:
+    """Return what kinds of seats these are, in a form that can be compared."""
+    return "".join(sorted(place.kind for place in places))
+
+
+def _places_of(seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> list[Place]:
+    """Return where the seats are, from nose to tail and left to right; a seat that no layout knows is left out."""
+    spots = {
+        (row, letter): (section, order, x, kind)
+        for section, cabin in enumerate(cabins)
+        for letter, (order, x, kind) in _columns_of(cabin.layout).items()
+        for row in range(cabin.first_row, cabin.last_row + 1)
+    }
+    known = [(seat, *spots[seat.row, seat.letter]) for seat in seats if (seat.row, seat.letter) in spots]
+    depth = {row: y * ROW_STEP for y, row in enumerate(sorted({seat.row for seat, *_ in known}))}
+    places = [Place(seat, section, order, x, depth[seat.row], kind) for seat, section, order, x, kind in known]
+    return sorted(places, key=lambda place: (place.y, place.order))
+
+
+def _columns_of(layout: str) -> dict[str, tuple[int, int, str]]:
+    """Return for each letter its order, how far from the middle it is, and its kind: window, aisle or middle."""
+    last = len(layout) - 1
+    columns: dict[str, tuple[int, int, str]] = {}
+    for index, letter in enumerate(layout):
+        if letter != " ":
+            is_at_aisle = " " in layout[max(0, index - 1) : index + 2]
+            kind = "w" if index in {0, last} else "a" if is_at_aisle else "m"
+            columns[letter] = (len(columns), SEAT_STEP * index - last, kind)
+    return columns
+
+
+def _links_of(places: Sequence[Place]) -> tuple[list[list[int]], list[list[int]]]:
+    """Return for each seat those beside it, over an aisle too, and those beside, before and behind it."""
+    spots = {(place.section, place.y, place.order): number for number, place in enumerate(places)}
+    beside, around = [], []
+    for section, y, order in spots:
+        sides = [spots.get((section, y, order + step)) for step in (-1, 1)]
+        ends = [spots.get((section, y + step, order)) for step in (-ROW_STEP, ROW_STEP)]
+        beside.append([number for number in sides if number is not None])
+        around.append([number for number in (*sides, *ends) if number is not None])
+    return beside, around
