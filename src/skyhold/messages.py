@@ -16,6 +16,7 @@ from typing import Any
 from skyhold.domain.errors import ERRORS, SkyholdError
 from skyhold.domain.orders import FailureCode, Order
 from skyhold.domain.payments import PaymentCode
+from skyhold.domain.seats import SeatState
 
 TASK_QUEUE = "booking-queue"
 BOOKING_WORKFLOW = "BookingWorkflow"
@@ -90,12 +91,16 @@ class Answer:
 
     `has_status_attribute` says that the search attribute for the status was registered when the worker that answered
     began: only then may the workflow write it, since one that is not registered fails its task for ever.
+
+    `changed_seats` are those whose owner or status the step changed, None if it was answered before and nobody knows
+    any more. They are for the activity, which publishes them and keeps them out of Temporal's history.
     """
 
     outcome: Outcome
     refusal: Refusal | None = None
     order: Order | None = None
     has_status_attribute: bool = False
+    changed_seats: tuple[SeatState, ...] | None = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ PASSED_THROUGH = (
     "skyhold.domain",
     "skyhold.messages",
     "skyhold.activities",
+    "skyhold.events",
     "skyhold.payments",
     "skyhold.workflows.inbox",
     "skyhold.workflows.payloads",

@@ -21,6 +21,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
+from skyhold.events.feed import Publisher
 from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, workflow_id_of
 from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLocks, open_redis
@@ -205,10 +206,12 @@ async def running_bookings(
     gateway = gateway or ScriptedGateway(pool)
     task_queue = task_queue or f"queue-{uuid.uuid4()}"
     redis = open_redis(redis_url)
+    publisher = Publisher(redis)
     activities = make_activities(
         pool,
         SeatLocks(redis),
         gateway,
+        publisher.publish,
         policy=policy,
         namespace_id=NAMESPACE_ID,
         has_status_attribute=has_status_attribute,
@@ -236,4 +239,5 @@ async def running_bookings(
             yield world
     finally:
         await gateway.stop()
+        await publisher.aclose()
         await redis.aclose()

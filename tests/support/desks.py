@@ -16,6 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.domain.orders import FailureCode, Order, Policy
 from skyhold.domain.payments import PaymentCode
+from skyhold.events.changes import Change
 from skyhold.messages import (
     Answer,
     ClosePayment,
@@ -122,12 +123,14 @@ class Desk:
     locks: SeatLocks
     gateway: PaymentGateway
     policy: Policy = field(default_factory=Policy)
+    published: list[Change] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ledger = Ledger(self.pool)
-        seats = SeatActivities(SeatStore(ledger), self.locks, policy=self.policy, namespace_id=NAMESPACE_ID)
-        payments = PaymentActivities(PaymentStore(ledger, self.pool), self.gateway)
-        orders = OrderActivities(OrderStore(ledger), self.locks)
+        publish = self.published.append
+        seats = SeatActivities(SeatStore(ledger), self.locks, publish, policy=self.policy, namespace_id=NAMESPACE_ID)
+        payments = PaymentActivities(PaymentStore(ledger, self.pool), self.gateway, publish)
+        orders = OrderActivities(OrderStore(ledger), self.locks, publish)
         self.activities: Mapping[type, Any] = {
             ReserveSeats: seats.reserve_seats,
             UpdateSeatSelection: seats.update_seat_selection,

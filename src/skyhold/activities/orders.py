@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from skyhold.activities.publishing import told
 from skyhold.domain.orders import OrderStatus
+from skyhold.events.changes import Publish
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
 
 if TYPE_CHECKING:
@@ -18,29 +20,32 @@ if TYPE_CHECKING:
 class OrderActivities:
     """Confirms, fails and expires orders."""
 
-    def __init__(self, orders: OrderStore, locks: SeatLocks, *, has_status_attribute: bool = False) -> None:
+    def __init__(
+        self, orders: OrderStore, locks: SeatLocks, publish: Publish, *, has_status_attribute: bool = False
+    ) -> None:
         self.orders = orders
         self.locks = locks
+        self.publish = publish
         self.has_status_attribute = has_status_attribute
 
     @activity.defn(name="ConfirmOrder")
     async def confirm_order(self, ask: ConfirmOrder) -> Answer:
         """Book the seats of a paid order, then remove their locks: a booked seat needs none."""
-        answer = await self.orders.confirm(ask)
+        answer = self._told(await self.orders.confirm(ask))
         order = answer.order
         if order is not None and order.status is OrderStatus.CONFIRMED and order.flight_id is not None:
             await self.locks.release(order.flight_id, order.seats, order.id)
-        return self._with_attribute(answer)
+        return answer
 
     @activity.defn(name="FailOrder")
     async def fail_order(self, ask: FailOrder) -> Answer:
         """End the order as failed and give its seats back; money that was taken becomes a refund due."""
-        return self._with_attribute(await self.orders.fail(ask))
+        return self._told(await self.orders.fail(ask))
 
     @activity.defn(name="ExpireOrder")
     async def expire_order(self, ask: ExpireOrder) -> Answer:
         """End the order if PostgreSQL's clock says that its time is up; else tell how much is left."""
-        return self._with_attribute(await self.orders.expire(ask))
+        return self._told(await self.orders.expire(ask))
 
-    def _with_attribute(self, answer: Answer) -> Answer:
-        return replace(answer, has_status_attribute=self.has_status_attribute)
+    def _told(self, answer: Answer) -> Answer:
+        return replace(told(answer, self.publish), has_status_attribute=self.has_status_attribute)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from skyhold.activities.publishing import told
 from skyhold.domain.payments import PaymentVerdict
+from skyhold.events.changes import Publish
 from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, RefundPayment, ValidatePayment
 from skyhold.payments.gateway import ChargeResult, GatewayError
 
@@ -33,9 +35,10 @@ SIGNAL_TIMEOUT = timedelta(seconds=1)
 class PaymentActivities:
     """Asks the gateway, shuts it out, pays back."""
 
-    def __init__(self, payments: PaymentStore, gateway: PaymentGateway) -> None:
+    def __init__(self, payments: PaymentStore, gateway: PaymentGateway, publish: Publish) -> None:
         self.payments = payments
         self.gateway = gateway
+        self.publish = publish
 
     @activity.defn(name="ValidatePayment")
     async def validate_payment(self, ask: ValidatePayment) -> Answer:
@@ -48,6 +51,7 @@ class PaymentActivities:
         """
         async with _heartbeats():
             answer, charge = await self.payments.open_attempt(ask)
+            answer = told(answer, self.publish)
             if charge is None or answer.order is None:
                 return answer
             if charge.attempt > 1:
@@ -55,7 +59,7 @@ class PaymentActivities:
             verdict = await self._ask_gateway(ask, charge, answer.order.policy.payment_limit)
             if verdict is None:
                 return Answer(Outcome.STALE, order=answer.order)
-            answer = await self.payments.record_verdict(ask, charge.attempt, verdict)
+            answer = told(await self.payments.record_verdict(ask, charge.attempt, verdict), self.publish)
         if answer.outcome is Outcome.OPEN:
             raise ApplicationError(
                 f"payment attempt {charge.attempt}: {verdict.value}",
@@ -70,11 +74,12 @@ class PaymentActivities:
         """Make the gateway show the capture or refuse every later charge, and write down which it was."""
         async with _heartbeats():
             answer, charge = await self.payments.open_close(ask)
+            answer = told(answer, self.publish)
             if charge is None:
                 return answer
             async with asyncio.timeout(GATEWAY_LIMIT_SECONDS):
                 is_captured = await self.gateway.close(charge.key)
-            return await self.payments.record_close(ask, is_captured=is_captured)
+            return told(await self.payments.record_close(ask, is_captured=is_captured), self.publish)
 
     @activity.defn(name="RefundPayment")
     async def refund_payment(self, ask: RefundPayment) -> None:

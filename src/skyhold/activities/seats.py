@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from skyhold.activities.publishing import told
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.holds import LOCK_MARGIN
 from skyhold.domain.orders import Policy
 from skyhold.domain.seats import LockAttempt
+from skyhold.events.changes import Publish
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReleaseSeats, ReserveSeats, UpdateSeatSelection
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class SeatActivities:
         self,
         seats: SeatStore,
         locks: SeatLocks,
+        publish: Publish,
         *,
         policy: Policy,
         namespace_id: str,
@@ -34,6 +37,7 @@ class SeatActivities:
     ) -> None:
         self.seats = seats
         self.locks = locks
+        self.publish = publish
         self.policy = policy
         self.namespace_id = namespace_id
         self.has_status_attribute = has_status_attribute
@@ -51,6 +55,7 @@ class SeatActivities:
             namespace_id=self.namespace_id,
             is_contended=attempt.is_contended,
         )
+        answer = told(answer, self.publish)
         await self._settle(claim, attempt, answer)
         return replace(answer, has_status_attribute=self.has_status_attribute)
 
@@ -60,7 +65,7 @@ class SeatActivities:
         ttl = timedelta(seconds=ask.hold_seconds) + LOCK_MARGIN
         claim = _LockedClaim(ask.flight_id, ask.seats, ask.step.order_id, ttl)
         attempt = await self._lock(claim)
-        answer = await self.seats.update_selection(ask, is_contended=attempt.is_contended)
+        answer = told(await self.seats.update_selection(ask, is_contended=attempt.is_contended), self.publish)
         await self._settle(claim, attempt, answer)
         if answer.outcome is Outcome.DONE:
             await self.locks.release(ask.flight_id, set(ask.held).difference(ask.seats), ask.step.order_id)
@@ -69,7 +74,7 @@ class SeatActivities:
     @activity.defn(name="RefreshSeatLocks")
     async def refresh_seat_locks(self, ask: RefreshSeatLocks) -> Answer:
         """Accept a payment: the clock stands still, hold and locks outlast the longest payment."""
-        answer = await self.seats.begin_payment(ask)
+        answer = told(await self.seats.begin_payment(ask), self.publish)
         order = answer.order
         if answer.outcome is Outcome.DONE and order is not None and order.flight_id is not None:
             await self.locks.extend(order.flight_id, order.seats, order.id, order.policy.longest_payment + LOCK_MARGIN)

@@ -17,6 +17,8 @@ from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
 from skyhold.domain.orders import Policy
+from skyhold.events.changes import Publish
+from skyhold.events.feed import Publisher
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.queries.database import Database
@@ -58,6 +60,7 @@ def make_activities(
     pool: Pool,
     locks: SeatLocks,
     gateway: PaymentGateway,
+    publish: Publish,
     *,
     policy: Policy,
     namespace_id: str,
@@ -68,12 +71,13 @@ def make_activities(
     seats = SeatActivities(
         SeatStore(ledger),
         locks,
+        publish,
         policy=policy,
         namespace_id=namespace_id,
         has_status_attribute=has_status_attribute,
     )
-    orders = OrderActivities(OrderStore(ledger), locks, has_status_attribute=has_status_attribute)
-    return activities_of(seats, PaymentActivities(PaymentStore(ledger, pool), gateway), orders)
+    orders = OrderActivities(OrderStore(ledger), locks, publish, has_status_attribute=has_status_attribute)
+    return activities_of(seats, PaymentActivities(PaymentStore(ledger, pool), gateway, publish), orders)
 
 
 @contextlib.asynccontextmanager
@@ -93,10 +97,13 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         namespace_id, has_status_attribute = await describe_namespace(client)
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
         stack.push_async_callback(gateway.stop)
+        publisher = Publisher(redis)
+        stack.push_async_callback(publisher.aclose)
         activities = make_activities(
             pool,
             SeatLocks(redis),
             gateway,
+            publisher.publish,
             policy=settings.policy,
             namespace_id=namespace_id,
             has_status_attribute=has_status_attribute,

@@ -36,6 +36,15 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class SeatState:
+    """What everybody may know of a seat; of two states of one seat that with the higher version is true."""
+
+    id: str
+    status: SeatStatus
+    version: int
+
+
+@dataclass(frozen=True)
 class Claim:
     """What giving an order exactly the seats it wants means, seat by seat."""
 

@@ -8,7 +8,7 @@ What a command means for seats and payments stands in the stores beside it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ import asyncpg
 from skyhold.domain.errors import OrderIdTaken, SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
 from skyhold.domain.payments import PaymentState, PaymentVerdict
-from skyhold.domain.seats import sort_seats
+from skyhold.domain.seats import SeatState, SeatStatus, sort_seats
 from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
 from skyhold.stores.constraints import meaning_of
 from skyhold.stores.postgres import Connection, Pool
@@ -88,6 +88,7 @@ class Ruling:
     failure_code: FailureCode | None = None
     failure_reason: str | None = None
     reference: str | None = None
+    changed_seats: tuple[SeatState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class Ledger:
             if row["step"] == step.number and row["fingerprint"] == mark:
                 stored = _stored_answer(row["answer"])
                 if stored.outcome is not Outcome.OPEN:
-                    return Answer(stored.outcome, stored.refusal, await _read(connection, step.order_id))
+                    order = await _read(connection, step.order_id)
+                    return Answer(stored.outcome, stored.refusal, order, changed_seats=None)
             elif command.amends or row["step"] != step.number - 1 or row["status"] not in command.legal:
                 return Answer(Outcome.STALE, order=await _read(connection, step.order_id))
             locked = LockedOrder(row, Policy.from_json(row["policy"]), row["now"])
@@ -204,7 +206,7 @@ async def _write(connection: Connection, step: Step, mark: str, ruling: Ruling) 
         ruling.failure_reason,
         ruling.reference,
     )
-    return Answer(ruling.outcome, refusal, order_of(row))
+    return Answer(ruling.outcome, refusal, order_of(row), changed_seats=ruling.changed_seats)
 
 
 async def _read(connection: Connection, order_id: str) -> Order:
@@ -214,6 +216,11 @@ async def _read(connection: Connection, order_id: str) -> Order:
 def _stored_answer(answer: dict[str, Any]) -> Answer:
     refusal = answer["refusal"]
     return Answer(Outcome(answer["outcome"]), Refusal(**refusal) if refusal else None)
+
+
+def seat_states_of(rows: Sequence[asyncpg.Record]) -> tuple[SeatState, ...]:
+    """Return the states of seats that a statement changed and returned."""
+    return tuple(SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"]) for row in rows)
 
 
 def order_of(row: asyncpg.Record | None) -> Order:

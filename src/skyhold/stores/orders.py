@@ -6,8 +6,9 @@ from skyhold.domain.errors import SeatsLost
 from skyhold.domain.holds import Hold, has_lapsed
 from skyhold.domain.orders import PAYING, OrderStatus, new_reference
 from skyhold.domain.payments import PaymentState
+from skyhold.domain.seats import SeatState
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
+from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling, seat_states_of
 from skyhold.stores.postgres import Connection
 
 _LOCK_OWN_SEATS = "SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
@@ -16,11 +17,13 @@ _CHOSEN_SEATS = "SELECT seat_id FROM order_seats WHERE order_id = $1"
 
 _BOOK = """
 UPDATE seats SET status = 'booked', held_until = NULL, version = version + 1 WHERE order_id = $1 AND status = 'reserved'
+RETURNING seat_id, status, version
 """
 
 _GIVE_BACK = """
 UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
 WHERE order_id = $1 AND status = 'reserved'
+RETURNING seat_id, status, version
 """
 
 _PAYMENT_STATE = "SELECT state FROM payments WHERE order_id = $1"
@@ -50,8 +53,8 @@ class OrderStore:
             chosen = {row["seat_id"] for row in await connection.fetch(_CHOSEN_SEATS, order.id)}
             if owned != chosen:
                 raise SeatsLost
-            await connection.execute(_BOOK, order.id)
-            return Ruling(status=OrderStatus.CONFIRMED, reference=new_reference())
+            booked = seat_states_of(await connection.fetch(_BOOK, order.id))
+            return Ruling(status=OrderStatus.CONFIRMED, reference=new_reference(), changed_seats=booked)
 
         return await self.ledger.change(
             ask.step, Command("ConfirmOrder", frozenset({OrderStatus.PAYMENT_PROCESSING})), rule
@@ -68,8 +71,10 @@ class OrderStore:
             if order.status.is_paying and state == PaymentState.OPEN:
                 raise RuntimeError("an order that is being paid can fail only after its payment was closed")
             await connection.execute(_OWE_REFUND, order.id)
-            await _give_seats_back(connection, order)
-            return Ruling(status=OrderStatus.FAILED, failure_code=ask.code, failure_reason=ask.reason)
+            freed = await _give_seats_back(connection, order)
+            return Ruling(
+                status=OrderStatus.FAILED, failure_code=ask.code, failure_reason=ask.reason, changed_seats=freed
+            )
 
         legal = frozenset({OrderStatus.SEATS_RESERVED}) | PAYING
         return await self.ledger.change(ask.step, Command("FailOrder", legal, (ask.code,)), rule)
@@ -83,12 +88,11 @@ class OrderStore:
         async def rule(connection: Connection, order: LockedOrder) -> Ruling:
             if not has_lapsed(Hold(order.row["expires_at"], order.row["max_expires_at"]), now=order.now):
                 return Ruling()
-            await _give_seats_back(connection, order)
-            return Ruling(status=OrderStatus.EXPIRED)
+            return Ruling(status=OrderStatus.EXPIRED, changed_seats=await _give_seats_back(connection, order))
 
         return await self.ledger.change(ask.step, Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED})), rule)
 
 
-async def _give_seats_back(connection: Connection, order: LockedOrder) -> None:
+async def _give_seats_back(connection: Connection, order: LockedOrder) -> tuple[SeatState, ...]:
     await connection.fetch(_LOCK_OWN_SEATS, order.id)
-    await connection.execute(_GIVE_BACK, order.id)
+    return seat_states_of(await connection.fetch(_GIVE_BACK, order.id))

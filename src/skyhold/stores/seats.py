@@ -21,9 +21,9 @@ from skyhold.domain.orders import (
     require_changes_left,
     require_version,
 )
-from skyhold.domain.seats import Claim, Seat, SeatStatus, plan_claim
+from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
-from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling
+from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling, seat_states_of
 from skyhold.stores.postgres import Connection
 
 _LOOK = """
@@ -45,14 +45,16 @@ FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = l.seat_
 _SWAP = """
 WITH freed AS (
     UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
-    WHERE flight_id = $2 AND seat_id = ANY($5)),
+    WHERE flight_id = $2 AND seat_id = ANY($5) RETURNING seat_id, status, version),
 forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id <> ALL($3::text[] || $4::text[])),
 kept AS (UPDATE seats SET held_until = $6 WHERE flight_id = $2 AND seat_id = ANY($4)),
 claimed AS (
     UPDATE seats SET status = 'reserved', order_id = $1, held_until = $6, version = version + 1
-    WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING seat_id, price_cents)
-INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
-ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents
+    WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING seat_id, status, version, price_cents),
+chosen AS (
+    INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
+    ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents)
+SELECT seat_id, status, version FROM freed UNION ALL SELECT seat_id, status, version FROM claimed
 """
 
 # The clock is read above the row locks, as in _LOCK.
@@ -114,9 +116,13 @@ class SeatStore:
                 return Ruling()
             require_changes_left(order.row["changes"], order.policy)
             renewed = renew_hold(hold, now=now, hold_time=order.policy.hold_time)
-            await _swap(connection, order, claim, renewed.expires_at)
+            changed = await _swap(connection, order, claim, renewed.expires_at)
             return Ruling(
-                expires_at=renewed.expires_at, total_cents=claim.total_cents, has_new_seats=True, is_change=True
+                expires_at=renewed.expires_at,
+                total_cents=claim.total_cents,
+                has_new_seats=True,
+                is_change=True,
+                changed_seats=changed,
             )
 
         arguments = (list(ask.seats), ask.version)
@@ -159,13 +165,14 @@ class SeatStore:
         require_not_departed(departs_at, now=now)
         policy = order.policy
         hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=departs_at)
-        await _swap(connection, order, claim, hold.expires_at)
+        changed = await _swap(connection, order, claim, hold.expires_at)
         return Ruling(
             status=OrderStatus.SEATS_RESERVED,
             expires_at=hold.expires_at,
             max_expires_at=hold.max_expires_at,
             total_cents=claim.total_cents,
             has_new_seats=True,
+            changed_seats=changed,
         )
 
 
@@ -198,9 +205,11 @@ def _claim_of(rows: Sequence[asyncpg.Record], order: LockedOrder, wanted: Sequen
     return plan_claim(order.id, wanted, seats, max_seats=order.policy.max_seats)
 
 
-async def _swap(connection: Connection, order: LockedOrder, claim: Claim, held_until: datetime) -> None:
+async def _swap(
+    connection: Connection, order: LockedOrder, claim: Claim, held_until: datetime
+) -> tuple[SeatState, ...]:
     seats = (list(claim.added), list(claim.kept), list(claim.dropped))
-    await connection.execute(_SWAP, order.id, order.row["flight_id"], *seats, held_until)
+    return seat_states_of(await connection.fetch(_SWAP, order.id, order.row["flight_id"], *seats, held_until))
 
 
 def _failure_code_of(refusal: SkyholdError) -> FailureCode:

@@ -52,7 +52,9 @@ async def _split_world(
         task_queue=task_queue,
     )
     policy = Policy(payment_attempts=1)
-    world.activities = make_activities(pool, SeatLocks(redis), gateway, policy=policy, namespace_id=NAMESPACE_ID)
+    world.activities = make_activities(
+        pool, SeatLocks(redis), gateway, lambda _: None, policy=policy, namespace_id=NAMESPACE_ID
+    )
     async with Worker(client, task_queue=task_queue, activities=world.activities):
         yield world
     await gateway.stop()

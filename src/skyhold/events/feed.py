@@ -1,0 +1,211 @@
+"""The stream of events in Redis: changes are published to it and read from it, by many processes each.
+
+One stream for everything: whoever reads, reads it once, however many people watch. It is a hint as the seat locks are:
+what is lost here (Redis is away, a process dies between commit and publishing, nobody reads fast enough) is found by
+comparing with PostgreSQL, and `Batch.has_gap` says when that is due at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from skyhold.events.changes import Change
+
+STREAM = "{skyhold}:events"
+EPOCH = "{skyhold}:events:epoch"
+
+STREAM_LENGTH = 5_000
+"""About how many entries are kept; a reader that is further behind compares with PostgreSQL instead."""
+
+BACKLOG_LIMIT = 1_000
+"""How many changes wait to be published at most, while Redis is slow or away; beyond it the oldest are dropped."""
+
+BATCH_LIMIT = 200
+"""How many changes are published, or read, at once."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two tries to publish while Redis is away, growing."""
+
+CLOSING_SECONDS = 1.0
+
+READ_SECONDS = 1.0
+"""How long Redis keeps a reader waiting for news; a Redis that hangs is found as much later as its time-out is."""
+
+SOCKET_TIMEOUT = 1.0
+
+_AWAY = (RedisError, OSError, TimeoutError)
+
+_log = structlog.get_logger(__name__)
+
+
+class FeedAway(Exception):
+    """Redis does not answer: nothing is heard until it does."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Changes in the order in which they were published; `has_gap` says that others may be missing before or among."""
+
+    changes: tuple[Change, ...] = ()
+    has_gap: bool = False
+
+
+class Publisher:
+    """Publishes changes in the background, in order, a bounded number under way; what Redis does not take is kept."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._append = redis.register_script(_append_script())
+        self._backlog: deque[Change] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._is_away = False
+
+    def publish(self, change: Change) -> None:
+        """Have the change published; returns at once and never fails, whatever Redis does."""
+        if self._is_closed:
+            return
+        self._backlog.append(change)
+        self._drop_oldest()
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def aclose(self) -> None:
+        """Publish what is left, if Redis takes it soon, and end."""
+        self._is_closed = True
+        if self._task is None:
+            return
+        if not self._is_away:
+            await asyncio.wait({self._task}, timeout=CLOSING_SECONDS)
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _drain(self) -> None:
+        """Publish until nothing is left. While Redis is away it is asked again and again, since it may come back."""
+        pause = FIRST_PAUSE
+        while self._backlog:
+            batch = [self._backlog.popleft() for _ in range(min(BATCH_LIMIT, len(self._backlog)))]
+            try:
+                await _end_of_stream(self._append, batch)
+            except _AWAY as error:
+                # Some may have been taken. Twice is harmless: versions tell what is news.
+                self._backlog.extendleft(reversed(batch))
+                self._drop_oldest()
+                self._note_away(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+                self._note_back()
+
+    def _drop_oldest(self) -> None:
+        while len(self._backlog) > BACKLOG_LIMIT:
+            self._backlog.popleft()
+
+    def _note_away(self, error: Exception) -> None:
+        if not self._is_away:
+            self._is_away = True
+            _log.warning("live events are not published, redis does not take them", error=type(error).__name__)
+
+    def _note_back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            _log.info("live events are published again")
+
+
+class Reader:
+    """Reads the stream from its end on; one a process is enough for any number of listeners."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._append = redis.register_script(_append_script())
+        self._epoch = ""
+        self._position: str | None = None
+
+    async def read(self) -> Batch:
+        """Wait for changes, for a second at most, and return those that came.
+
+        The first batch, and the first after Redis was away, is an empty one with a gap: from there on all is heard.
+
+        Raises:
+            FeedAway: Redis does not answer.
+        """
+        try:
+            if self._position is None:
+                return await self._open()
+            streams = await cast(
+                "Awaitable[Any]",
+                self._redis.xread({STREAM: self._position}, count=BATCH_LIMIT, block=int(READ_SECONDS * 1000)),
+            )
+            return self._take(_entries_of(streams)) if streams else await self._look()
+        except _AWAY as error:
+            self._position = None
+            raise FeedAway from error
+
+    async def _open(self) -> Batch:
+        self._epoch, self._position = await _end_of_stream(self._append)
+        return Batch(has_gap=True)
+
+    def _take(self, entries: list[tuple[str, dict[str, str]]]) -> Batch:
+        has_gap = any(fields.get("epoch") != self._epoch for _, fields in entries)
+        self._position, last = entries[-1]
+        self._epoch = last.get("epoch", "")
+        changes = [Change.from_json(fields["change"]) for _, fields in entries if "change" in fields]
+        return Batch(tuple(change for change in changes if change is not None), has_gap)
+
+    async def _look(self) -> Batch:
+        """Nothing came: either there is no news, or the stream was lost and its ids began anew, below ours."""
+        epoch, last = await _end_of_stream(self._append)
+        if (epoch, last) == (self._epoch, self._position):
+            return Batch()
+        if epoch == self._epoch and _number_of(last) > _number_of(self._position or "0-0"):
+            return Batch()  # It came just now: the next read gives it.
+        self._epoch, self._position = epoch, last
+        return Batch(has_gap=True)
+
+
+def open_reader_redis(url: str) -> Redis:
+    """Return a client for a `Reader`: it may wait for news, and a broken connection is the reader's to notice."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=READ_SECONDS + SOCKET_TIMEOUT,
+        socket_connect_timeout=SOCKET_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _end_of_stream(append: Any, changes: list[Change] | None = None) -> tuple[str, str]:
+    arguments = [secrets.token_hex(4), STREAM_LENGTH, *(change.to_json() for change in changes or ())]
+    epoch, last = await cast("Awaitable[Any]", append(keys=[STREAM, EPOCH], args=arguments))
+    return str(epoch), str(last)
+
+
+def _append_script() -> str:
+    return files("skyhold.events").joinpath("append.lua").read_text()
+
+
+def _entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
+    """Return the entries of the one stream that was asked for, whichever version of the protocol is spoken."""
+    named = streams.items() if isinstance(streams, dict) else streams
+    ((_, entries),) = named
+    # The third version of the protocol nests them once more.
+    return entries[0] if entries and isinstance(entries[0], list) else entries
+
+
+def _number_of(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number)
