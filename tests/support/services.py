@@ -18,6 +18,8 @@ from support.web import client_of
 FL101 = "550e8400-e29b-41d4-a716-446655440001"
 SK900 = "550e8400-e29b-41d4-a716-446655440005"
 
+SECRET_KEY = "a key that only tests have, of 32 characters and more"
+
 TERMINAL = {"CONFIRMED", "FAILED", "EXPIRED"}
 
 T = TypeVar("T")

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
 
+from skyhold.domain.idempotency import NamedCommand
 from skyhold.domain.orders import OrderStatus
-from skyhold.queries.orders import OrderLook
+from skyhold.domain.seats import Seat, SeatStatus
+from skyhold.queries.orders import Claimant, OrderLook
+from skyhold.queries.sales import SaleLook
 from skyhold.web.app import create_app
+from skyhold.web.idempotency import RequestNames
+from skyhold.web.identity import Identities
 from skyhold.web.readiness import Probe
+from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -32,14 +38,24 @@ HELD: dict[str, Any] = {
 }
 
 
+def a_look(
+    status: OrderStatus = OrderStatus.SEATS_RESERVED, failure_code: str | None = None, *, version: int = 1
+) -> OrderLook:
+    """Return what is seen of an order on the flight that has seat 12A."""
+    seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in ("12A", "12B"))
+    return OrderLook("a-guest", FLIGHT, status, failure_code, version, max_seats=9, seats=seats, now=NOW)
+
+
 @dataclass
 class ScriptedServices:
     """Every reader and the booking client in one: it finds everything, holds everything, or breaks as it is told to."""
 
     error: Exception | None = None
     look_error: Exception | None = None
-    looks: list[OrderLook | None] = field(default_factory=lambda: [OrderLook(OrderStatus.SEATS_RESERVED, None, NOW)])
+    looks: list[OrderLook | None] = field(default_factory=lambda: [a_look()])
+    claimants: list[Claimant] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
+    remembered: dict[tuple[str, bytes], NamedCommand] = field(default_factory=dict)
 
     async def hold(self, order_id: str, flight_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
         return self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
@@ -53,12 +69,19 @@ class ScriptedServices:
     async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
         return self._command(order_id=order_id, **more)
 
-    async def read_clock(self, _: str) -> datetime:
-        return NOW
+    async def remember(self, scope: str, key_hash: bytes, command: NamedCommand) -> NamedCommand:
+        return self.remembered.setdefault((scope, key_hash), command)
 
-    async def look(self, _: str) -> OrderLook | None:
+    async def alternatives_for(self, *_: Any) -> list[dict[str, Any]]:
+        return []
+
+    async def look(self, _: str, claimant: Claimant | str, wanted: Sequence[str] = ()) -> OrderLook | SaleLook | None:
         if self.look_error:
             raise self.look_error
+        if isinstance(claimant, str):
+            seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in wanted)
+            return SaleLook(NOW + timedelta(days=1), seats, NOW)
+        self.claimants.append(claimant)
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
@@ -71,7 +94,19 @@ class ScriptedServices:
 def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None) -> FastAPI:
     """Return the app over scripted services."""
     stand_in = cast("Any", scripted)
-    return create_app(Services(stand_in, stand_in, stand_in, stand_in, probes=probes or {}))
+    seals = Seals("a key that only tests have, of 32 characters and more")
+    services = Services(
+        bookings=stand_in,
+        flights=stand_in,
+        seat_maps=stand_in,
+        orders=stand_in,
+        sales=stand_in,
+        identities=Identities(seals),
+        names=RequestNames(seals, stand_in),
+        alternatives=stand_in,
+        probes=probes or {},
+    )
+    return create_app(services)
 
 
 def client_of(app: FastAPI) -> AbstractAsyncContextManager[httpx.AsyncClient]:

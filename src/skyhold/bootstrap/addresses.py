@@ -10,6 +10,9 @@ DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
+_WANTED = {"SECRET_KEY": "32 or more characters made by chance, the same to every API process"}
+
+
 class MissingSettingError(Exception):
     """A setting that has no default is not set; the message names it."""
 
@@ -22,7 +25,8 @@ def require(value: str | None, name: str) -> str:
     """
     if not value:
         raise MissingSettingError(
-            f"{name} is not set: give the address of the server, or start everything with `skyhold up`"
+            f"{name} is not set: give {_WANTED.get(name, 'the address of the server')}, "
+            "or start everything with `skyhold up`"
         )
     return value
 

@@ -14,17 +14,25 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
 from temporalio.client import Client
 
+from skyhold.bootstrap.addresses import require
 from skyhold.bootstrap.ledger import open_database, schema_probe
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
+from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
+from skyhold.queries.seat_plans import SeatPlanQueries
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
+from skyhold.stores.idempotency import IdempotencyStore
+from skyhold.web.alternatives import Alternatives
 from skyhold.web.app import create_app
+from skyhold.web.idempotency import RequestNames
+from skyhold.web.identity import Identities
 from skyhold.web.readiness import Probe
+from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
 
@@ -39,16 +47,23 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
     """Make the HTTP API over the servers of the settings, which may all be away: each is reached when it is needed.
 
     Raises:
-        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+        MissingSettingError: DATABASE_URL, REDIS_URL or SECRET_KEY is not set.
     """
     async with open_database(settings, application="skyhold api") as pool, open_redis_of(settings) as redis:
         database, client = Database(pool), await connect_temporal(is_lazy=True)
+        seals = Seals(require(settings.secret_key, "SECRET_KEY"))
         yield create_app(
             Services(
                 bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
                 flights=FlightQueries(database),
                 seat_maps=SeatMapQueries(database),
                 orders=OrderQueries(database),
+                sales=SaleQueries(database),
+                identities=Identities(seals),
+                names=RequestNames(seals, IdempotencyStore(database)),
+                alternatives=Alternatives(SeatPlanQueries(database)),
+                max_seats=settings.max_seats_per_order,
+                friendly_origins=frozenset(settings.cors_origins),
                 probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
             )
         )

@@ -9,13 +9,11 @@ import asyncpg
 
 from skyhold.queries.database import Database
 
-FLIGHTS_LIMIT = 500
-"""More departures than this are not listed at once."""
-
 # A flight that has left can be looked at by its id, but is not offered.
 _UPCOMING = """
 SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
-       f.arrival_zone, f.price_cents, f.currency, s.total_seats, s.available_seats
+       f.arrival_zone, f.price_cents, f.currency, s.total_seats, s.available_seats,
+       hash_record_extended(ROW(f.*, s.total_seats, s.available_seats), 0) AS digest
 FROM flights f CROSS JOIN LATERAL (
     SELECT count(*) AS total_seats, count(*) FILTER (WHERE status = 'available') AS available_seats
     FROM seats WHERE flight_id = f.id) s
@@ -23,10 +21,9 @@ WHERE f.departs_at > statement_timestamp()
   AND ($1::text IS NULL OR f.origin = $1)
   AND ($2::text IS NULL OR f.destination = $2)
   AND ($3::date IS NULL OR (f.departs_at AT TIME ZONE f.departure_zone)::date = $3)
-ORDER BY f.departs_at, f.id LIMIT $4
+  AND ($4::timestamptz IS NULL OR (f.departs_at, f.id) > ($4, $5::uuid))
+ORDER BY f.departs_at, f.id LIMIT $6
 """
-
-_CLOCK_OF = "SELECT statement_timestamp() AS now, EXISTS (SELECT 1 FROM flights WHERE id = $1::uuid) AS is_there"
 
 
 @dataclass(frozen=True)
@@ -56,32 +53,46 @@ class FlightFilter:
     departs_on: date | None = None
 
 
+@dataclass(frozen=True)
+class FlightPosition:
+    """A place in the list of departures: just after this flight."""
+
+    departs_at: datetime
+    id: str
+
+
+@dataclass(frozen=True)
+class FlightPage:
+    """Some flights by departure; `next` is where the rest begins, if there is more, and `digest` changes with all."""
+
+    flights: tuple[FlightView, ...]
+    next: FlightPosition | None
+    digest: int
+
+
 class FlightQueries:
     """Reads flights."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_upcoming(self, wanted: FlightFilter) -> list[FlightView]:
-        """Return the flights that have not left, by departure.
+    async def list_upcoming(self, wanted: FlightFilter, *, limit: int, after: FlightPosition | None) -> FlightPage:
+        """Return the flights that have not left, by departure, from a position on.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        values = (wanted.origin, wanted.destination, wanted.departs_on, FLIGHTS_LIMIT)
-        return [flight_of(row) for row in await self._database.rows(_UPCOMING, *values)]
-
-    async def read_clock(self, flight_id: str) -> datetime | None:
-        """Return PostgreSQL's time if there is such a flight, which is all that a booking needs before it begins.
-
-        Raises:
-            DatabaseUnavailable: PostgreSQL does not answer.
-        """
-        row = await self._database.row(_CLOCK_OF, flight_id)
-        now: datetime | None = row["now"] if row and row["is_there"] else None
-        return now
+        position = (after.departs_at, after.id) if after else (None, None)
+        # One more than is wanted tells whether there is more.
+        values = (wanted.origin, wanted.destination, wanted.departs_on, *position, limit + 1)
+        rows = await self._database.rows(_UPCOMING, *values)
+        flights = tuple(flight_of(row) for row in rows[:limit])
+        end = flights[-1] if len(rows) > limit else None
+        return FlightPage(
+            flights, FlightPosition(end.departs_at, end.id) if end else None, hash(tuple(row["digest"] for row in rows))
+        )
 
 
 def flight_of(row: asyncpg.Record) -> FlightView:
     """Return the flight that a row tells of."""
-    return FlightView(**dict(row))
+    return FlightView(**{name: value for name, value in row.items() if name != "digest"})

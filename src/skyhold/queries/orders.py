@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ import asyncpg
 
 from skyhold.domain.errors import ERRORS
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
-from skyhold.domain.seats import sort_seats
+from skyhold.domain.seats import Seat, SeatStatus, sort_seats
 from skyhold.queries.database import Database
 
 EVENTS_LIMIT = 1000
@@ -29,16 +30,32 @@ SELECT o.id, o.flight_id::text, o.workflow_id, o.status, o.version, o.total_pric
             ELSE o.payment_attempts
        END AS payment_attempts,
        ARRAY(SELECT (seat_id, price_cents) FROM order_seats WHERE order_id = o.id) AS seats
-FROM orders o WHERE o.id = $1
+FROM orders o
 """
 
-_LOOK = "SELECT status, failure_code, statement_timestamp() AS now FROM orders WHERE id = $1"
+# The same for all reads of one order: whose it is is asked in the look-up itself, never after it.
+_CLAIMED = "o.id = $1 AND o.guest_hash IS NOT NULL AND ($3 OR o.guest_hash = $2)"
 
-_EVENTS = """
+_ONE = f"{_ORDER} WHERE {_CLAIMED}"
+
+_OF_GUEST = f"""{_ORDER}
+WHERE o.guest_hash = $1 AND ($2::timestamptz IS NULL OR (o.created_at, o.id) < ($2, $3))
+ORDER BY o.created_at DESC, o.id DESC LIMIT $4
+"""
+
+_LOOK = f"""
+SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version,
+       (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now,
+       ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
+             WHERE flight_id = o.flight_id AND (seat_id = ANY($4) OR order_id = o.id)) AS seats
+FROM orders o WHERE {_CLAIMED}
+"""  # noqa: S608 - made of the statements above
+
+_EVENTS = f"""
 SELECT o.id, e.seq, e.status, e.version, e.seats, e.expires_at, e.failure_code, e.at
 FROM orders o LEFT JOIN order_events e ON e.order_id = o.id
-WHERE o.id = $1 ORDER BY e.seq LIMIT $2
-"""
+WHERE {_CLAIMED} ORDER BY e.seq LIMIT $4
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -78,11 +95,27 @@ class OrderView:
 
 
 @dataclass(frozen=True)
-class OrderLook:
-    """What is looked at before a command is sent, and PostgreSQL's time at that moment."""
+class Claimant:
+    """Who says that an order is theirs: as its guest, or by its token, which has been compared by then."""
 
+    guest_hash: str | None = None
+    has_token: bool = False
+
+
+@dataclass(frozen=True)
+class OrderLook:
+    """What is looked at before a command is sent, and PostgreSQL's time at that moment.
+
+    `seats` are those that the order owns and those that it is asked to have.
+    """
+
+    guest_hash: str
+    flight_id: str | None
     status: OrderStatus
     failure_code: str | None
+    version: int
+    max_seats: int
+    seats: tuple[Seat, ...]
     now: datetime
 
     @property
@@ -110,32 +143,51 @@ class OrderQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, order_id: str) -> OrderView | None:
-        """Return the order, or None.
+    async def find(self, order_id: str, claimant: Claimant) -> OrderView | None:
+        """Return the order, or None if there is none or it is not the claimant's.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        row = await self._database.row(_ORDER, order_id)
+        row = await self._database.row(_ONE, order_id, claimant.guest_hash, claimant.has_token)
         return _order_of(row) if row else None
 
-    async def look(self, order_id: str) -> OrderLook | None:
-        """Return what a command must know before it is sent, or None.
+    async def list_of_guest(
+        self, guest_hash: str, *, before: tuple[datetime, str] | None, limit: int
+    ) -> list[OrderView]:
+        """Return the guest's orders, newest first, from those made before this instant and id on.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        row = await self._database.row(_LOOK, order_id)
-        return OrderLook(OrderStatus(row["status"]), row["failure_code"], row["now"]) if row else None
+        rows = await self._database.rows(_OF_GUEST, guest_hash, *(before or (None, "")), limit)
+        return [_order_of(row) for row in rows]
 
-    async def list_events(self, order_id: str) -> list[OrderEventView] | None:
-        """Return the order's log, oldest first, or None.
+    async def look(self, order_id: str, claimant: Claimant, wanted: Sequence[str] = ()) -> OrderLook | None:
+        """Return what a command must know before it is sent, or None as `find` does.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        rows = await self._database.rows(_EVENTS, order_id, EVENTS_LIMIT)
+        row = await self._database.row(_LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted))
+        if row is None:
+            return None
+        facts = dict(row) | {"status": OrderStatus(row["status"]), "seats": seats_of(row["seats"])}
+        return OrderLook(**facts)
+
+    async def list_events(self, order_id: str, claimant: Claimant) -> list[OrderEventView] | None:
+        """Return the order's log, oldest first, or None as `find` does.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        rows = await self._database.rows(_EVENTS, order_id, claimant.guest_hash, claimant.has_token, EVENTS_LIMIT)
         return [_event_of(row) for row in rows if row["seq"] is not None] if rows else None
+
+
+def seats_of(rows: Iterable[Sequence[Any]]) -> tuple[Seat, ...]:
+    """Return the seats that rows of (id, status, order id, price) tell of."""
+    return tuple(Seat(seat_id, SeatStatus(status), order_id, price) for seat_id, status, order_id, price in rows)
 
 
 def _order_of(row: asyncpg.Record) -> OrderView:

@@ -27,6 +27,8 @@ CONSTRAINTS: dict[str, type[SkyholdError] | None] = {
     "flights_price_in_range": None,
     "gateway_statement_pkey": None,
     "gateway_statement_state_known": None,
+    "idempotency_keys_order_id_format": None,
+    "idempotency_keys_pkey": None,
     "order_events_append_only": None,
     "order_events_order_fkey": None,
     "order_events_pkey": None,

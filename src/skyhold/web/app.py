@@ -8,7 +8,7 @@ import skyhold
 from skyhold.web.contract import install_contract
 from skyhold.web.problems import install_problem_handlers
 from skyhold.web.request_ids import RequestIds
-from skyhold.web.routes import flights, health, orders
+from skyhold.web.routes import commands, flights, health, orders
 from skyhold.web.services import Services
 
 
@@ -22,7 +22,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     install_problem_handlers(app)
-    for router in (flights.router, orders.router, health.router):
+    for router in (flights.router, orders.router, commands.router, health.router):
         app.include_router(router)
     install_contract(app)
     app.add_middleware(RequestIds)

@@ -18,6 +18,8 @@ None of them crosses Temporal. As in the domain, none carries an input value.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from skyhold.domain.errors import OrderChanged, SkyholdError
 
 
@@ -86,8 +88,15 @@ class Internal(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """A command was sent for this order and nobody answered in time: it may have been obeyed or not."""
+    """A command was sent for this order and nobody answered in time: it may have been obeyed or not.
 
-    def __init__(self, order_id: str) -> None:
+    Of a new order the token and the headers come along by which its guest can look at it.
+    """
+
+    def __init__(
+        self, order_id: str, *, order_token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.order_id = order_id
+        self.order_token = order_token
+        self.headers = dict(headers or {})
         super().__init__("the outcome of a command is not known")

@@ -130,8 +130,9 @@ def _of_unavailable(request_id: str, error: Unavailable) -> JSONResponse:
 
 def _of_unknown_outcome(request_id: str, error: OutcomeUnknown) -> JSONResponse:
     fields = {"outcome": "unknown", "orderId": error.order_id}
+    fields |= {"orderToken": error.order_token} if error.order_token else {}
     kind = WorkflowUnavailable
-    return _problem(request_id, kind, detail=kind.sentence, fields=fields, headers=_retry_later())
+    return _problem(request_id, kind, detail=kind.sentence, fields=fields, headers=error.headers | _retry_later())
 
 
 def _of_validation(request_id: str, error: RequestValidationError) -> JSONResponse:

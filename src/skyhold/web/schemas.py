@@ -178,6 +178,7 @@ class HeldOrderBody(Body):
     expires_at: Instant
     max_expires_at: Instant
     server_time: Instant
+    order_token: str = Field(description="Opens the order to whoever has it, as Authorization: Bearer.")
 
 
 class ChangedOrderBody(Body):

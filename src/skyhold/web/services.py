@@ -9,9 +9,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from skyhold.domain.orders import Policy
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
+from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
+from skyhold.web.alternatives import Alternatives
+from skyhold.web.idempotency import RequestNames
+from skyhold.web.identity import Identities
 from skyhold.web.readiness import Probe
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 
@@ -24,6 +29,12 @@ class Services:
     flights: FlightQueries
     seat_maps: SeatMapQueries
     orders: OrderQueries
+    sales: SaleQueries
+    identities: Identities
+    names: RequestNames
+    alternatives: Alternatives
+    max_seats: int = Policy().max_seats
+    friendly_origins: frozenset[str] = frozenset()
     probes: Mapping[str, Probe] = field(default_factory=dict)
     command_timeout: timedelta = COMMAND_TIMEOUT
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
-from support.services import Service, running_service
+from support.services import SECRET_KEY, Service, running_service
 
 
 @pytest.fixture
@@ -17,6 +17,9 @@ def settings(database_url: str, redis_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
+        secret_key=SECRET_KEY,
+        rate_limit=None,
+        max_holds_per_guest=1000,
         temporal_task_queue=f"web-{secrets.token_hex(4)}",
         payment_simulated_latency="0s",  # type: ignore[arg-type]
         payment_failure_rate=0,

@@ -15,7 +15,7 @@ from skyhold.bootstrap import ledger
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
-from support.services import FL101, Service, eventually, running_api, running_service
+from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service
 
 COMMANDS_ANSWER_WITHIN = 3.0
 
@@ -32,6 +32,9 @@ async def own_settings(own_servers: Servers, monkeypatch: pytest.MonkeyPatch) ->
     settings = Settings(
         database_url=own_servers.database_url,
         redis_url=own_servers.redis_url,
+        secret_key=SECRET_KEY,
+        rate_limit=None,
+        max_holds_per_guest=1000,
         temporal_task_queue=f"outages-{secrets.token_hex(4)}",
         payment_simulated_latency="0s",  # type: ignore[arg-type]
         payment_failure_rate=0,

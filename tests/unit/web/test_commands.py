@@ -13,12 +13,12 @@ from skyhold.domain.errors import OrderClosed, PaymentInProgress
 from skyhold.domain.orders import OrderStatus
 from skyhold.queries.orders import OrderLook
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
-from support.web import FLIGHT, NOW, ScriptedServices, app_over, client_of
+from support.web import FLIGHT, NOW, ScriptedServices, a_look, app_over, client_of
 
-CANCELLED = OrderLook(OrderStatus.FAILED, "CANCELLED", NOW)
-HELD = OrderLook(OrderStatus.SEATS_RESERVED, None, NOW)
-EXPIRED = OrderLook(OrderStatus.EXPIRED, None, NOW)
-DECLINED = OrderLook(OrderStatus.FAILED, "PAYMENT_DECLINED", NOW)
+CANCELLED = a_look(OrderStatus.FAILED, "CANCELLED")
+HELD = a_look(OrderStatus.SEATS_RESERVED, None)
+EXPIRED = a_look(OrderStatus.EXPIRED, None)
+DECLINED = a_look(OrderStatus.FAILED, "PAYMENT_DECLINED")
 
 
 @pytest.fixture

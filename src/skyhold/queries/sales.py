@@ -1,0 +1,45 @@
+"""What can be seen of a sale before it is asked for: the flight, the seats wanted, PostgreSQL's time. May be stale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from skyhold.domain.seats import Seat
+from skyhold.queries.database import Database
+from skyhold.queries.orders import seats_of
+
+_SALE = """
+SELECT statement_timestamp() AS now, f.departs_at,
+       ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
+             WHERE flight_id = f.id AND (seat_id = ANY($2) OR order_id = $3)) AS seats
+FROM (VALUES ($1::uuid)) AS wanted (flight_id) LEFT JOIN flights f ON f.id = wanted.flight_id
+"""
+
+
+@dataclass(frozen=True)
+class SaleLook:
+    """A flight and the seats wanted on it; without a departure there is no such flight."""
+
+    departs_at: datetime | None
+    seats: tuple[Seat, ...]
+    now: datetime
+
+
+class SaleQueries:
+    """Reads what a booking looks at before it begins."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, order_id: str, flight_id: str, wanted: Sequence[str]) -> SaleLook:
+        """Return what the order would find.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        row = await self._database.row(_SALE, flight_id, list(wanted), order_id)
+        if row is None:
+            raise LookupError("one row in, no row out")
+        return SaleLook(row["departs_at"], seats_of(row["seats"]), row["now"])

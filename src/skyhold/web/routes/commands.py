@@ -1,0 +1,127 @@
+"""What a customer does with an order: changes its seats, pays, cancels. Sent through the booking client."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from skyhold.domain.errors import OrderClosed, PaymentInProgress
+from skyhold.domain.orders import refusal_when_closed, require_version
+from skyhold.queries.orders import OrderLook
+from skyhold.web.bodies import JsonRoute
+from skyhold.web.commands import LedgerClock, look_at, refuse_early, told_alternatives, told_why
+from skyhold.web.idempotency import IdempotencyKey, SettledCommand
+from skyhold.web.identity import UsedCaller
+from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
+from skyhold.web.problems import PROBLEM_RESPONSES
+from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest
+from skyhold.web.services import UsedServices
+
+router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], responses=PROBLEM_RESPONSES, route_class=JsonRoute)
+
+
+@router.put("/seats", operation_id="changeSeats")
+async def change_seats(
+    *,
+    order_id: Annotated[str, Path(alias="orderId")],
+    wish: ChangeSeatsRequest,
+    services: UsedServices,
+    caller: UsedCaller,
+    response: Response,
+    key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> ChangedOrderBody:
+    """Give the order exactly these seats and its full time again, or change nothing."""
+    look = await look_at(services, caller, order_id, wish.seats)
+    clock = LedgerClock(look.now)
+    address = f"/api/orders/{order_id}/seats"
+    named = await services.names.settle(
+        key, look.guest_hash, "PUT", address, body={"seats": wish.seats}, order_id=order_id
+    )
+    command = named or SettledCommand(order_id)
+    version = wanted_version(if_match, seen=look.version)
+    own = [seat.id for seat in look.seats if seat.order_id == order_id]
+    async with (
+        told_alternatives(services, look.flight_id or "", wish.seats, own=own),
+        told_why(services, caller, order_id),
+    ):
+        if not command.is_retry and version in {None, look.version}:
+            _refuse_out_of_place(look)
+            refuse_early(order_id, wish.seats, look.seats, max_seats=look.max_seats)
+        order = await services.bookings.update_seats(
+            order_id,
+            wish.seats,
+            version=version,
+            give_up_at=look.now + services.command_timeout,
+            update_id=command.update_id,
+        )
+    response.headers["ETag"] = tag_of(order["version"])
+    return ChangedOrderBody.model_validate(order | {"serverTime": clock.now()})
+
+
+@router.post("/pay", operation_id="payOrder", status_code=202)
+async def pay_order(
+    *,
+    order_id: Annotated[str, Path(alias="orderId")],
+    wish: PayRequest,
+    services: UsedServices,
+    caller: UsedCaller,
+    key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> AcceptedPaymentBody:
+    """Have a payment accepted; its outcome is seen by the order's status or its events."""
+    look = await look_at(services, caller, order_id)
+    code, address = wish.payment_code.digits, f"/api/orders/{order_id}/pay"
+    named = await services.names.settle(
+        key, look.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
+    )
+    command = named or SettledCommand(order_id)
+    version = wanted_version(if_match, seen=look.version)
+    async with told_why(services, caller, order_id):
+        if not command.is_retry:
+            _refuse_out_of_place(look)
+        await services.bookings.pay(
+            order_id,
+            code,
+            version=version,
+            give_up_at=look.now + services.command_timeout,
+            update_id=command.update_id,
+        )
+    return AcceptedPaymentBody(order_id=order_id)
+
+
+@router.delete("", operation_id="cancelOrder", status_code=204)
+async def cancel_order(
+    order_id: Annotated[str, Path(alias="orderId")],
+    services: UsedServices,
+    caller: UsedCaller,
+    if_match: IfMatch = None,
+) -> None:
+    """Give the seats back; an order that is cancelled already stays so."""
+    look = await look_at(services, caller, order_id)
+    if look.is_cancelled:
+        return
+    try:
+        async with told_why(services, caller, order_id):
+            require_version(look.version, wanted=wanted_version(if_match, seen=look.version))
+            _refuse_out_of_place(look)
+            await services.bookings.cancel(order_id, give_up_at=look.now + services.command_timeout)
+    except OrderClosed:
+        # Closed since we looked: by another cancel, perhaps.
+        if not (await look_at(services, caller, order_id)).is_cancelled:
+            raise
+
+
+def _refuse_out_of_place(look: OrderLook) -> None:
+    """Refuse a command for an order that has ended, or is being paid: a message to Temporal would come to the same.
+
+    Raises:
+        HoldExpired: its time was up.
+        OrderClosed: it has ended otherwise.
+        PaymentInProgress: a payment is under way.
+    """
+    if look.status.is_terminal:
+        raise refusal_when_closed(look.status)
+    if look.status.is_paying:
+        raise PaymentInProgress
