@@ -16,14 +16,7 @@ from skyhold.cli.output import stdout
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from skyhold.settings import Settings
-
-STOP_SECONDS = 5
-"""How long requests under way may take to end."""
-
-BACKLOG = 2048
 
 
 @guarded
@@ -46,12 +39,13 @@ def api(*, data_dir: DataDir = None) -> None:
 async def _serve(settings: Settings) -> ExitCode:
     from skyhold.bootstrap.api import open_api  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
+    from skyhold.web.server import BACKLOG, server_of  # noqa: PLC0415
 
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
     async with open_api(settings) as app:
-        with _listening(settings.server_host, settings.server_port) as listener:
-            server = _server(app)
+        with _listening(settings.server_host, settings.server_port, backlog=BACKLOG) as listener:
+            server = server_of(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             told = asyncio.create_task(stop.wait())
             stdout().print(f"API listening on {_url_of(listener)}", markup=False)
@@ -62,37 +56,11 @@ async def _serve(settings: Settings) -> ExitCode:
     return stop.exit_code
 
 
-def _server(app: object) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """A server that leaves signals to the command."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    # Our own log line for each request names the route; uvicorn's would repeat paths and queries.
-    return Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-    )
-
-
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int, *, backlog: int) -> Iterator[socket.socket]:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
         raise Failure(f"Cannot listen on {host} port {port} (SERVER_HOST, SERVER_PORT): {error.strerror}.") from error
     with listener:

@@ -1,4 +1,4 @@
-"""The FastAPI app: routes, problems, request ids and limits put together."""
+"""The FastAPI app: routes, problems, the contract and the edge put together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from fastapi import FastAPI
 
 import skyhold
 from skyhold.web.contract import install_contract
+from skyhold.web.edge import Edge, install_edge
 from skyhold.web.problems import install_problem_handlers
-from skyhold.web.request_ids import RequestIds
 from skyhold.web.routes import commands, flights, health, orders
 from skyhold.web.services import Services
 
 
-def create_app(services: Services) -> FastAPI:
+def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """Return the app over these services; it starts while all of them are away."""
     app = FastAPI(
         title="Skyhold",
@@ -25,5 +25,5 @@ def create_app(services: Services) -> FastAPI:
     for router in (flights.router, orders.router, commands.router, health.router):
         app.include_router(router)
     install_contract(app)
-    app.add_middleware(RequestIds)
+    install_edge(app, edge or Edge())
     return app

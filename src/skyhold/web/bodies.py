@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,9 @@ from starlette.types import Message, Receive
 
 BODY_LIMIT_BYTES = 64 * 1024
 """Sixty seats with their punctuation are less than a kilobyte."""
+
+BODY_SECONDS = 10.0
+"""How long a body may take to arrive, all of it; what comes later finds the connection closed."""
 
 
 class JsonRoute(APIRoute):
@@ -28,7 +32,8 @@ class JsonRoute(APIRoute):
 
         async def handle_json(request: Request) -> Response:
             media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json":
+            encoding = request.headers.get("content-encoding", "identity").strip().lower()
+            if media_type != "application/json" or encoding != "identity":
                 raise HTTPException(415)
             announced = request.headers.get("content-length", "0")
             if not announced.isdecimal() or int(announced) > BODY_LIMIT_BYTES:
@@ -39,15 +44,23 @@ class JsonRoute(APIRoute):
 
 
 def _limited(receive: Receive) -> Receive:
-    """Return the way in, closed when more came than was announced or is allowed."""
-    received = 0
+    """Return the way in, closed when more came than is allowed, or when it took too long."""
+    received, is_complete = 0, False
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def receive_limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, is_complete
+        if is_complete:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as late:
+            raise HTTPException(408, headers={"Connection": "close"}) from late
         received += len(message.get("body", b""))
         if received > BODY_LIMIT_BYTES:
             raise HTTPException(413)
+        is_complete = not message.get("more_body", False)
         return message
 
     return receive_limited

@@ -38,15 +38,33 @@ class RequestIds:
         reply = _Reply(send, request_id.encode())
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             started_at = time.perf_counter()
-            try:
-                await self.app(scope, receive, reply)
-            except Exception:
-                # The traceback shows source lines, never values: the logging set-up leaves locals out.
-                _log.exception("request failed")
-                if reply.status is not None:
-                    raise
-                await internal_problem(request_id)(scope, receive, reply)
+            await self.app(scope, receive, reply)
             _log_reply(scope, reply, time.perf_counter() - started_at)
+
+
+class Faults:
+    """Middleware that answers a fault with its request id alone; inside of all that adds headers to replies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        has_started = False
+
+        async def send_once(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_once)
+        except Exception:
+            # The traceback shows source lines, never values: the logging set-up leaves locals out.
+            _log.exception("request failed")
+            if has_started or scope["type"] != "http":
+                raise
+            await internal_problem(scope["state"]["request_id"])(scope, receive, send)
 
 
 class _Reply:

@@ -1,0 +1,71 @@
+"""Where the API meets the world: whom it believes about addresses, which pages may call it, how often it answers.
+
+Middleware from the outside in: proxies, request ids, security headers, CORS, faults, limits, methods. Whatever is
+answered further in passes all that is further out, so a refusal and a fault carry the same headers as any reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from skyhold.web.limits import LimitedRequests, RateLimits
+from skyhold.web.methods import Addresses, Methods
+from skyhold.web.request_ids import Faults, RequestIds
+from skyhold.web.security_headers import SecurityHeaders
+
+ALLOWED_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+ALLOWED_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key"),
+    *("If-Match", "If-None-Match", "Last-Event-ID"),
+)
+EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-Id")
+PREFLIGHT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What depends on where the API stands; by default it stands alone."""
+
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    limits: RateLimits | None = None
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with preflights answered as any OPTIONS: 204, and without permission if there is none."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the permission, or a reply without one, at which the browser gives up."""
+        answer = super().preflight_response(request_headers)
+        told = answer.headers if answer.status_code == 200 else {"Vary": answer.headers["Vary"]}  # noqa: PLR2004
+        kept = {name: value for name, value in told.items() if name not in {"content-length", "content-type"}}
+        return Response(status_code=204, headers=kept)
+
+
+def install_edge(app: FastAPI, edge: Edge) -> None:
+    """Put the middleware around the routes, which must all be there."""
+    app.add_middleware(Methods, addresses=Addresses(app.routes))
+    if edge.limits:
+        app.add_middleware(LimitedRequests, limits=edge.limits)
+    app.add_middleware(Faults)
+    if edge.cors_origins:
+        app.add_middleware(
+            Cors,
+            allow_origins=edge.cors_origins,
+            allow_methods=ALLOWED_METHODS,
+            allow_headers=ALLOWED_HEADERS,
+            allow_credentials=True,
+            expose_headers=EXPOSED_HEADERS,
+            max_age=PREFLIGHT_SECONDS,
+        )
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestIds)
+    if edge.trusted_proxies:
+        app.add_middleware(cast("Any", ProxyHeadersMiddleware), trusted_hosts=list(edge.trusted_proxies))

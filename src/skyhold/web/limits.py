@@ -1,0 +1,162 @@
+"""How often a guest and an address may ask: fixed windows, counted in Redis for all processes together.
+
+A window begins with the first request and ends as a whole, so what is told as `Retry-After` is true, and a counter is
+one small number whatever the limit; at the seam of two windows a caller may get twice the rate. Redis is told keyed
+hashes, and forgets them with the window. While it is away each process counts for itself, in bounded memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+
+import structlog
+from fastapi import Request
+from limits import RateLimitItem, parse
+from limits.aio.storage import Storage
+from limits.errors import StorageError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from skyhold.web.errors import RateLimited
+from skyhold.web.problems import problem_of_refusal
+
+GUESTS_AT_AN_ADDRESS = 100
+"""An address may ask as often as this many guests: offices and mobile networks share one."""
+
+WAIT_SECONDS = 0.2
+"""How long a request waits for Redis at most, and only one a second while it is away."""
+
+PAUSE_SECONDS = 1.0
+
+LOCAL_COUNTERS = 20_000
+"""How many counters a process keeps while Redis is away; beyond that the oldest are forgotten."""
+
+Seal = Callable[[str, str], str]
+"""Makes a keyed hash of a text, by kind, so that nothing of a guest stands in Redis."""
+
+GuestOf = Callable[[Request], str | None]
+"""Tells which guest a request comes from, if its cookie is one of ours."""
+
+_log = structlog.get_logger(__name__)
+
+
+class LocalCounters:
+    """Fixed windows counted in this process, for so many names and no more."""
+
+    def __init__(self, *, room: int = LOCAL_COUNTERS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._room = room
+        self._clock = clock
+        self._windows: dict[str, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def hit(self, name: str, limit: RateLimitItem) -> float:
+        """Count a request and return the seconds to wait: none, if it is within the limit."""
+        now = self._clock()
+        count, ends_at = self._windows.get(name, (0, now))
+        if ends_at <= now:
+            # Taken out and put in again: the windows stay in the order in which they began, and end.
+            self._windows.pop(name, None)
+            count, ends_at = 0, now + limit.get_expiry()
+        self._windows[name] = count + 1, ends_at
+        if len(self._windows) > self._room:
+            del self._windows[next(iter(self._windows))]
+        return ends_at - now if count >= limit.amount else 0.0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._windows.clear()
+
+
+class RateLimits:
+    """The limits of one rate: of a guest, and a hundred times that of an address."""
+
+    def __init__(self, rate: str, storage: Storage, *, seal: Seal, guest_of: GuestOf) -> None:
+        per_guest = parse(rate)
+        self._limits: Mapping[str, RateLimitItem] = {
+            "guest": per_guest,
+            "address": type(per_guest)(per_guest.amount * GUESTS_AT_AN_ADDRESS, per_guest.multiples),
+        }
+        self._storage = storage
+        self._seal = seal
+        self._guest_of = guest_of
+        self._local = LocalCounters()
+        self._away_until = 0.0
+        self.is_away = False
+
+    async def seconds_to_wait(self, request: Request) -> int:
+        """Count the request and return for how many whole seconds it is refused; 0 if it is not."""
+        callers = {"guest": self._guest_of(request), "address": address_of(request)}
+        names = {kind: f"{kind}:{self._seal(kind, caller)}" for kind, caller in callers.items() if caller is not None}
+        waits = await self._hit_shared(names)
+        if waits is None:
+            waits = [self._local.hit(name, self._limits[kind]) for kind, name in names.items()]
+        return math.ceil(max(waits))
+
+    async def _hit_shared(self, names: Mapping[str, str]) -> list[float] | None:
+        """Count in Redis, all counters at once, and return the seconds to wait for each; None while it is away."""
+        now = time.monotonic()
+        if now < self._away_until:
+            return None
+        if self.is_away:
+            # This request tries again; the others go on counting here meanwhile.
+            self._away_until = now + PAUSE_SECONDS
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                waits = await asyncio.gather(*(self._hit(name, self._limits[kind]) for kind, name in names.items()))
+        except (StorageError, OSError, TimeoutError) as error:
+            self._mark_away(error)
+            return None
+        if self.is_away:
+            self.is_away = False
+            self._local.clear()
+            _log.info("redis is back, requests are counted for all processes again")
+        return waits
+
+    async def _hit(self, name: str, limit: RateLimitItem) -> float:
+        key, seconds = limit.key_for(name), limit.get_expiry()
+        if await self._storage.incr(key, seconds) <= limit.amount:
+            return 0.0
+        # Redis rounds to the nearest second: one more is never too few, and no window is longer than it is.
+        left = round(await self._storage.get_expiry(key) - time.time())
+        return min(max(left, 0) + 1, seconds)
+
+    def _mark_away(self, error: Exception) -> None:
+        self._away_until = time.monotonic() + PAUSE_SECONDS
+        if not self.is_away:
+            self.is_away = True
+            _log.warning("redis is away, requests are counted by each process", error=type(error).__name__)
+
+
+class LimitedRequests:
+    """Middleware that refuses requests for `/api/` beyond the limits, before anything of them is read."""
+
+    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+        self.app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            seconds = await self._limits.seconds_to_wait(Request(scope))
+            if seconds:
+                refusal = problem_of_refusal(scope["state"]["request_id"], RateLimited(seconds))
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def address_of(request: Request) -> str:
+    """Return where the request comes from; of IPv6 the network of 64 bits, in which one client has every address."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))

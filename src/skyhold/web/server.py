@@ -1,0 +1,92 @@
+"""The server under the app: uvicorn, with a bound on how long and how much a connection may keep it waiting.
+
+A head must come whole within ten seconds and in 16 KB, a body is bounded by its route, idle connections are closed.
+Uvicorn itself waits without end for a head that comes byte by byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+BACKLOG = 2048
+HEAD_SECONDS = 10.0
+HEAD_LIMIT_BYTES = 16 * 1024
+KEEP_ALIVE_SECONDS = 5
+
+STOP_SECONDS = 5
+"""How long requests under way may take to end."""
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them as they are."""
+        yield
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection, closed when the head of its next request does not come whole and in time."""
+
+    head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; it may complete a head."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next head."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def _watch(self) -> None:
+        """Let the time run exactly while no request is being answered; more bytes do not make it longer."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self.head_timer is None and not self.transport.is_closing():
+            self.head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
+
+
+def server_of(app: FastAPI) -> Server:
+    """Return a server for the app; it is run with sockets of the caller's."""
+    # Our own log line for each request names the route; uvicorn's would repeat paths and queries. Proxies are the
+    # app's to trust, by its settings.
+    return Server(
+        uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
