@@ -1,0 +1,200 @@
+"""Requests with an Idempotency-Key: asked twice, at once, after a lost reply, after the end, they are one request."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from skyhold.bootstrap.api import open_api
+from skyhold.bootstrap.workers import open_worker
+from skyhold.embedded.servers import Servers
+from skyhold.settings import Settings
+from skyhold.stores.postgres import Pool
+from support.services import FL101, Service
+from support.web import client_of
+
+KEY = "Idempotency-Key"
+
+
+def a_key() -> dict[str, str]:
+    return {KEY: secrets.token_hex(16)}
+
+
+async def _create(service: Service, key: dict[str, str], *seats: str, **more: Any) -> httpx.Response:
+    body = {"flightId": FL101, "seats": list(seats)} | more
+    return await service.api.post("/api/orders", json=body, headers=key)
+
+
+def _said(reply: httpx.Response) -> tuple[int, dict[str, Any]]:
+    """Return what is the same at every time of asking."""
+    body = reply.json()
+    return reply.status_code, {name: value for name, value in body.items() if name != "serverTime"}
+
+
+@pytest.fixture
+async def app(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
+    async with open_worker(settings) as running, running.worker, open_api(settings) as app:
+        yield app
+
+
+async def test_an_order_asked_for_again_is_the_same_order(service: Service, pool: Pool) -> None:
+    key = a_key()
+    first, again = await _create(service, key, "1A", "1B"), await _create(service, key, "1B", "1A")
+    assert first.status_code == 201
+    assert uuid.UUID(first.json()["orderId"]).version == 8
+    assert uuid.UUID(first.json()["orderId"]).variant == uuid.RFC_4122
+    assert _said(again) == _said(first)
+    assert await pool.fetchval("SELECT count(*) FROM orders") == 1
+
+
+async def test_twenty_times_at_once_by_a_guest_without_a_cookie_is_one_order_of_one_guest(
+    app: FastAPI, pool: Pool
+) -> None:
+    key = a_key()
+
+    async def ask() -> tuple[int, str, str]:
+        async with client_of(app) as stranger:
+            reply = await _create(Service(stranger), key, "2A")
+            return reply.status_code, reply.json()["orderId"], stranger.cookies["skyhold-guest"]
+
+    replies = await asyncio.gather(*(ask() for _ in range(20)))
+    assert len(set(replies)) == 1
+    assert replies[0][0] == 201
+    assert await pool.fetchval("SELECT count(*) FROM orders") == 1
+    # Whoever has one of the replies is known again, and asks for the same with the cookie.
+    async with client_of(app) as guest:
+        guest.cookies["skyhold-guest"] = replies[0][2]
+        assert (await _create(Service(guest), key, "2A")).json()["orderId"] == replies[0][1]
+
+
+async def test_after_the_end_the_first_outcome_is_given_again(service: Service) -> None:
+    key = a_key()
+    first = await _create(service, key, "3A")
+    order_id = first.json()["orderId"]
+    await service.pay(order_id)
+    await service.outcome(order_id)
+    assert _said(await _create(service, key, "3A")) == _said(first)
+
+
+async def test_after_a_cancel_the_first_outcome_is_given_again_although_the_seat_is_anothers(service: Service) -> None:
+    key = a_key()
+    first = await _create(service, key, "3B")
+    await service.cancel(first.json()["orderId"])
+    await service.hold("3B")
+    assert _said(await _create(service, key, "3B")) == _said(first)
+
+
+async def test_another_request_under_the_same_key_is_refused(service: Service) -> None:
+    key = a_key()
+    held = (await _create(service, key, "4A")).json()
+    order = f"/api/orders/{held['orderId']}"
+    for reply in (
+        await _create(service, key, "4B"),
+        await _create(service, key, "4A", flightId="550e8400-e29b-41d4-a716-446655440002"),
+        await service.api.put(f"{order}/seats", json={"seats": ["4A"]}, headers=key),
+        await service.api.post(f"{order}/pay", json={"paymentCode": "99999"}, headers=key),
+    ):
+        assert (reply.status_code, reply.json()["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (await service.status(held["orderId"]))["status"] == "SEATS_RESERVED"
+    assert (await service.seat("4B"))["status"] == "available"
+
+
+async def test_the_same_key_of_two_guests_is_two_keys(app: FastAPI) -> None:
+    key = a_key()
+    async with client_of(app) as one, client_of(app) as other:
+        await Service(one).hold("5A")
+        await Service(other).hold("5B")
+        first, second = await _create(Service(one), key, "5C"), await _create(Service(other), key, "5D")
+    assert (first.status_code, second.status_code) == (201, 201)
+
+
+async def test_what_was_refused_before_a_workflow_began_is_judged_afresh(service: Service) -> None:
+    key, other = a_key(), await service.hold("6A")
+    assert (await _create(service, key, "6A")).status_code == 409
+    await service.cancel(other["orderId"])
+    assert (await _create(service, key, "6A")).status_code == 201
+
+
+async def test_a_change_asked_for_again_changes_nothing_more(service: Service) -> None:
+    held, key = await service.hold("7A"), a_key()
+    address = f"/api/orders/{held['orderId']}/seats"
+    headers = key | {"If-Match": '"1"'}
+    first = await service.api.put(address, json={"seats": ["7B"]}, headers=headers)
+    other = await service.change(held["orderId"], "7C")
+    again = await service.api.put(address, json={"seats": ["7B"]}, headers=headers)
+    assert (first.status_code, other.status_code) == (200, 200)
+    assert _said(again) == _said(first)
+    assert (await service.status(held["orderId"]))["seats"] == ["7C"]
+    await service.cancel(held["orderId"])
+    assert _said(await service.api.put(address, json={"seats": ["7B"]}, headers=headers)) == _said(first)
+
+
+async def test_a_payment_asked_for_again_is_charged_once_and_accepted_as_before(service: Service, pool: Pool) -> None:
+    held, key = await service.hold("8A"), a_key()
+    address, body = f"/api/orders/{held['orderId']}/pay", {"paymentCode": "99999"}
+    replies = await asyncio.gather(*(service.api.post(address, json=body, headers=key) for _ in range(5)))
+    assert [reply.status_code for reply in replies] == [202] * 5
+    assert (await service.outcome(held["orderId"]))["status"] == "CONFIRMED"
+    assert (await service.api.post(address, json=body, headers=key)).status_code == 202
+    other_code = await service.api.post(address, json={"paymentCode": "11111"}, headers=key)
+    assert other_code.status_code == 422
+    assert await pool.fetchval("SELECT sum(captures) FROM gateway_statement") == 1
+
+
+async def test_after_a_day_a_key_is_new_and_what_is_past_its_day_is_forgotten(service: Service, pool: Pool) -> None:
+    key = a_key()
+    first = await _create(service, key, "9A")
+    await _create(service, a_key(), "9B")
+    await pool.execute("UPDATE idempotency_keys SET remembered_at = remembered_at - interval '24 hours 1 second'")
+    second = await _create(service, key, "9C")
+    assert second.status_code == 201
+    assert second.json()["orderId"] != first.json()["orderId"]
+    assert await pool.fetchval("SELECT count(*) FROM idempotency_keys") == 1
+
+
+@pytest.mark.parametrize("key", ["", "fifteen-letters", "x" * 256, "sixteen letters and a space", "ключключключключ"])
+async def test_a_key_that_is_none_is_pointed_at_and_not_repeated(key: str, service: Service) -> None:
+    reply = await _create(service, {KEY: key.encode()}, "10A")  # type: ignore[dict-item]
+    problem = reply.json()
+    assert (reply.status_code, problem["error"]) == (400, "INVALID_REQUEST")
+    assert problem["errors"][0]["pointer"] == f"/{KEY}"
+    assert not key or key not in reply.text
+    assert (await service.seat("10A"))["status"] == "available"
+
+
+async def test_neither_key_nor_body_is_stored(service: Service, pool: Pool) -> None:
+    held, key = await service.hold("11A"), {KEY: "31337-31337-31337-31337"}
+    await service.api.post(f"/api/orders/{held['orderId']}/pay", json={"paymentCode": "31337"}, headers=key)
+    rows = await pool.fetch("SELECT * FROM idempotency_keys")
+    assert len(rows) == 1
+    assert "31337" not in repr([dict(row) for row in rows])
+
+
+async def test_a_retry_after_the_api_died_before_its_reply_finds_the_same_order(
+    settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch, pool: Pool
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
+    key = a_key()
+    async with open_worker(settings) as running, running.worker:
+        # The seat's row is locked, so that the hold waits while the API that asked for it goes.
+        async with pool.acquire() as holder, holder.transaction():
+            await holder.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = '12A' FOR UPDATE", FL101)
+            async with open_api(settings) as app, client_of(app) as client:
+                asking = asyncio.create_task(_create(Service(client), key, "12A"))
+                async with asyncio.timeout(5):
+                    while not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                asking.cancel()
+        async with open_api(settings) as app, client_of(app) as client:
+            retried = await _create(Service(client), key, "12A")
+    assert retried.status_code == 201
+    assert await pool.fetchval("SELECT count(*) FROM orders") == 1
+    assert await pool.fetchval("SELECT count(*) FROM seats WHERE status = 'reserved'") == 1
