@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from skyhold.bootstrap import ledger
+from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
@@ -203,13 +204,40 @@ async def test_without_a_worker_a_command_is_unknown_and_nothing_is_held_when_on
         reply = await lonely.order([seat])
         assert time.monotonic() - started_at < COMMANDS_ANSWER_WITHIN
         assert (reply.status_code, reply.json()["outcome"]) == (503, "unknown")
-        order_id = reply.json()["orderId"]
+        unknown = reply.json()
+        address, bearer = f"/api/orders/{unknown['orderId']}", {"Authorization": f"Bearer {unknown['orderToken']}"}
         async with running_service(own_settings) as service:
 
             async def is_judged() -> bool:
-                return (await service.api.get(f"/api/orders/{order_id}/status")).status_code == 200
+                return (await service.api.get(f"{address}/status", headers=bearer)).status_code == 200
 
             await eventually(is_judged)
-            status = await service.outcome(order_id)
+            # The cookie came with the reply that knew no outcome: its guest can look as well.
+            status = await lonely.outcome(unknown["orderId"])
             assert (status["status"], status["failureCode"]) == ("FAILED", "INTERNAL")
             assert (await service.seat(seat))["status"] == "available"
+
+
+async def test_a_payment_that_no_worker_saw_in_time_is_not_made_when_one_comes(
+    own_settings: Settings, free_seat: Callable[[], str]
+) -> None:
+    async with running_api(own_settings) as lonely:
+        async with open_worker(own_settings) as running, running.worker:
+            held = await lonely.hold(free_seat())
+        key = {"Idempotency-Key": secrets.token_hex(16)}
+        address, body = f"/api/orders/{held['orderId']}/pay", {"paymentCode": "99999"}
+        started_at = time.monotonic()
+        reply = await lonely.api.post(address, json=body, headers=key)
+        assert time.monotonic() - started_at < COMMANDS_ANSWER_WITHIN
+        assert (reply.status_code, reply.json()["outcome"]) == (503, "unknown")
+        async with open_worker(own_settings) as running, running.worker:
+            # Asked again under the same name, the outcome is known: it came too late, and was not obeyed.
+            async def is_known() -> dict[str, Any] | None:
+                again = await lonely.api.post(address, json=body, headers=key)
+                return None if again.status_code == 503 else again.json()
+
+            assert (await eventually(is_known))["error"] == "GIVEN_UP"
+            status = await lonely.status(held["orderId"])
+            assert (status["status"], status["paymentAttempts"]) == ("SEATS_RESERVED", 0)
+            assert (await lonely.pay(held["orderId"])).status_code == 202
+            assert (await lonely.outcome(held["orderId"]))["status"] == "CONFIRMED"
