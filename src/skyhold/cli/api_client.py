@@ -42,13 +42,13 @@ class ApiClient:
     ) -> None:
         self._client.close()
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
         """Return what the API shows there.
 
         Raises:
             Failure: it refused, or nobody answered.
         """
-        return self._ask("GET", path)
+        return self._ask("GET", path, parameters=parameters)
 
     def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a command and return the reply; empty if there is none to give.
@@ -58,9 +58,11 @@ class ApiClient:
         """
         return self._ask(method, path, body)
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, parameters: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         try:
-            reply = self._client.request(method, path, json=body)
+            reply = self._client.request(method, path, json=body, params=parameters)
         except httpx.UnsupportedProtocol as error:
             raise Failure("The address of the API must begin with http:// or https://.", ExitCode.USAGE) from error
         except httpx.TransportError as error:

@@ -19,6 +19,9 @@ POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 15.0
 """How long a wait goes on while nobody answers: an API that is restarted is back by then."""
 
+PAGES_LIMIT = 50
+"""A flight is looked for by its number on at most so many pages of a hundred departures."""
+
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id; after -- if it begins with -.")]
 
 
@@ -97,10 +100,14 @@ def _find_flight(client: ApiClient, flight: str) -> str:
     """Return the id of a flight named by its number, or what was given, which must then be an id."""
     if "-" in flight:
         return flight
-    number = flight.upper()
-    for departure in client.get("/api/flights")["flights"]:
-        if departure["flightNumber"] == number:
-            return str(departure["id"])
+    number, cursor = flight.upper(), ""
+    for _ in range(PAGES_LIMIT):
+        page = client.get("/api/flights", limit="100", **({"cursor": cursor} if cursor else {}))
+        for departure in page["flights"]:
+            if departure["flightNumber"] == number:
+                return str(departure["id"])
+        if not (cursor := page["nextCursor"]):
+            break
     raise Failure("No flight of this number is on sale.", ExitCode.NOT_FOUND)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -63,11 +64,11 @@ class FlightPosition:
 
 @dataclass(frozen=True)
 class FlightPage:
-    """Some flights by departure; `next` is where the rest begins, if there is more, and `digest` changes with all."""
+    """Some flights by departure; `next` is where the rest begins, if there is any. `digest` changes with every fact."""
 
     flights: tuple[FlightView, ...]
     next: FlightPosition | None
-    digest: int
+    digest: str
 
 
 class FlightQueries:
@@ -86,11 +87,11 @@ class FlightQueries:
         # One more than is wanted tells whether there is more.
         values = (wanted.origin, wanted.destination, wanted.departs_on, *position, limit + 1)
         rows = await self._database.rows(_UPCOMING, *values)
-        flights = tuple(flight_of(row) for row in rows[:limit])
-        end = flights[-1] if len(rows) > limit else None
-        return FlightPage(
-            flights, FlightPosition(end.departs_at, end.id) if end else None, hash(tuple(row["digest"] for row in rows))
-        )
+        page, has_more = rows[:limit], len(rows) > limit
+        facts = repr([has_more, *(row["digest"] for row in page)])
+        digest = hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
+        end = FlightPosition(page[-1]["departs_at"], page[-1]["id"]) if has_more else None
+        return FlightPage(tuple(flight_of(row) for row in page), end, digest)
 
 
 def flight_of(row: asyncpg.Record) -> FlightView:

@@ -120,6 +120,7 @@ class FlightsBody(Body):
     """Flights by departure."""
 
     flights: list[FlightBody]
+    next_cursor: str | None = Field(description="Where the rest begins; null at the end.")
 
 
 class CabinBody(Body):

@@ -18,6 +18,7 @@ from skyhold.web.alternatives import Alternatives
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
 from skyhold.web.readiness import Probe
+from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 
 
@@ -35,6 +36,7 @@ class Services:
     alternatives: Alternatives
     max_seats: int = Policy().max_seats
     friendly_origins: frozenset[str] = frozenset()
+    kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     command_timeout: timedelta = COMMAND_TIMEOUT
 

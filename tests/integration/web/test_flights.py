@@ -127,3 +127,122 @@ async def test_a_flight_that_is_not_there_is_not_found(flight_id: str, service: 
 
 async def test_a_flight_id_may_be_written_in_capitals(service: Service) -> None:
     assert (await service.get(f"/api/flights/{FL101.upper()}"))["id"] == FL101
+
+
+async def test_flights_are_turned_over_page_by_page_and_each_is_seen_once(service: Service) -> None:
+    every = [flight["id"] for flight in (await service.get("/api/flights"))["flights"]]
+    for limit in (1, 2, 5, 100):
+        pages = await _pages(service, limit=limit)
+        assert [flight for page in pages for flight in page] == every
+        assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+        assert len(pages) == -(-len(every) // limit), "the last page knows that it is the last"
+
+
+async def test_pages_stay_true_while_flights_leave_and_come(service: Service, pool: Pool) -> None:
+    first = (await service.api.get("/api/flights", params={"limit": 2})).json()
+    seen = [flight["flightNumber"] for flight in first["flights"]]
+    await pool.execute("UPDATE flights SET departs_at = now() - interval '1 minute' WHERE flight_number = $1", seen[1])
+    await pool.execute(
+        """INSERT INTO flights SELECT gen_random_uuid(), 'ZZ1', origin, destination, now() + interval '1 minute',
+                                      departure_zone, arrives_at, arrival_zone, price_cents, currency
+           FROM flights WHERE id = $1""",
+        SK900,
+    )
+    rest = await service.api.get("/api/flights", params={"limit": 100, "cursor": first["nextCursor"]})
+    assert [flight["flightNumber"] for flight in rest.json()["flights"]] == ["FL102", "FL202", "SK900"]
+    assert rest.json()["nextCursor"] is None
+
+
+async def test_flights_that_leave_at_one_moment_are_told_apart_by_their_ids(service: Service, pool: Pool) -> None:
+    await pool.execute("UPDATE flights SET departs_at = date_trunc('hour', now()) + interval '2 hours'")
+    pages = await _pages(service, limit=2)
+    assert [flight for page in pages for flight in page] == sorted(flight for page in pages for flight in page)
+    assert len({flight for page in pages for flight in page}) == 5
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense-4711", "x" * 65, "\0", "AAAA"])
+async def test_a_cursor_that_is_none_is_refused_without_being_repeated(cursor: str, service: Service) -> None:
+    reply = await service.api.get("/api/flights", params={"cursor": cursor})
+    assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_REQUEST")
+    assert reply.json()["errors"][0]["pointer"] == "/cursor"
+    assert "4711" not in reply.text
+
+
+async def test_a_cursor_belongs_to_its_filters(service: Service, pool: Pool) -> None:
+    await pool.execute("UPDATE flights SET origin = 'NYC' WHERE id = $1", SK900)
+    first = (await service.api.get("/api/flights", params={"limit": 1, "origin": "NYC"})).json()
+    assert [flight["flightNumber"] for flight in first["flights"]] == ["FL101"]
+    cursor = first["nextCursor"]
+    again = await service.api.get("/api/flights", params={"origin": "nyc", "cursor": cursor})
+    assert [flight["flightNumber"] for flight in again.json()["flights"]] == ["SK900"]
+    for other in (
+        {},
+        {"origin": "LAX"},
+        {"origin": "NYC", "destination": "LAX"},
+        {"origin": "NYC", "date": "2030-01-01"},
+    ):
+        reply = await service.api.get("/api/flights", params={**other, "cursor": cursor})
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/cursor")
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1e2"])
+async def test_a_limit_out_of_bounds_is_refused(limit: str, service: Service) -> None:
+    reply = await service.api.get("/api/flights", params={"limit": limit})
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/limit")
+
+
+@pytest.mark.parametrize("path", ["/api/flights", f"/api/flights/{FL101}"])
+async def test_what_a_client_knows_is_not_told_again_until_it_changes(path: str, service: Service) -> None:
+    first = await service.api.get(path)
+    tag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-cache"
+    for known in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
+        again = await service.api.get(path, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert (again.headers["ETag"], again.headers["Cache-Control"]) == (tag, "no-cache")
+    assert (await service.api.get(path)).content == first.content
+    held = await service.hold("3A")
+    changed = await service.api.get(path, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+    assert changed.json() != first.json()
+    await service.cancel(held["orderId"])
+    freed = await service.api.get(path, headers={"If-None-Match": changed.headers["ETag"]})
+    assert freed.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE flights SET departs_at = departs_at + interval '1 minute'",
+        "UPDATE seats SET price_cents = price_cents + 1 WHERE seat_id = '5A'",
+        "UPDATE seats SET features = '{window,bassinet}' WHERE seat_id = '5A'",
+        "UPDATE seats SET status = 'blocked', version = version + 1 WHERE seat_id = '5A'",
+        "UPDATE cabins SET exit_rows = '{3}'",
+        "UPDATE seats SET version = version + CASE seat_id WHEN '5A' THEN 1 ELSE 2 END WHERE seat_id IN ('5A', '5B')",
+    ],
+)
+async def test_whatever_a_seat_map_shows_has_a_part_in_its_tag(change: str, service: Service, pool: Pool) -> None:
+    path = f"/api/flights/{FL101}"
+    before = await service.api.get(path)
+    await pool.execute(change)
+    after = await service.api.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    assert after.status_code == 200
+    assert after.json() != before.json()
+
+
+async def test_a_flight_that_is_not_there_is_not_found_whatever_is_known_of_it(service: Service) -> None:
+    path = "/api/flights/550e8400-e29b-41d4-a716-446655449999"
+    assert (await service.api.get(path, headers={"If-None-Match": "*"})).status_code == 404
+
+
+async def _pages(service: Service, *, limit: int) -> list[list[str]]:
+    pages, cursor = [], ""
+    while True:
+        body = (
+            await service.api.get("/api/flights", params={"limit": limit} | ({"cursor": cursor} if cursor else {}))
+        ).json()
+        pages.append([flight["id"] for flight in body["flights"]])
+        cursor = body["nextCursor"]
+        if cursor is None:
+            return pages

@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BeforeValidator, WithJsonSchema
 
 from skyhold.domain.errors import FlightNotFound
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.queries.flights import FlightFilter
+from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, read_cursor, write_cursor
 from skyhold.web.problems import PROBLEM_RESPONSES
+from skyhold.web.revalidation import IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
-from skyhold.web.services import UsedServices
+from skyhold.web.services import Services, UsedServices
+
+FLIGHTS_LIMIT = 100
+FLIGHTS_UNLESS_SAID = 50
 
 router = APIRouter(prefix="/api/flights", tags=["flights"], responses=PROBLEM_RESPONSES)
 
@@ -29,20 +34,61 @@ Airport = Annotated[str | None, Query(pattern="^[A-Za-z]{3}$", description="Thre
 Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, at the place of departure.")]
 
 
-@router.get("", operation_id="listFlights")
+Limit = Annotated[int, Query(ge=1, le=FLIGHTS_LIMIT, description="At most so many flights at once.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=CURSOR_LENGTH_LIMIT, description="`nextCursor` of the reply before, with the same filters."),
+]
+
+KEEPABLE: dict[int | str, dict[str, Any]] = {304: {"description": "What the client has is still true."}}
+
+
+@router.get("", operation_id="listFlights", response_model=FlightsBody, responses=KEEPABLE)
 async def list_flights(
-    services: UsedServices, origin: Airport = None, destination: Airport = None, day: Day = None
-) -> FlightsBody:
+    services: UsedServices,
+    *,
+    origin: Airport = None,
+    destination: Airport = None,
+    day: Day = None,
+    limit: Limit = FLIGHTS_UNLESS_SAID,
+    cursor: Cursor = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """List the flights that have not left, by departure."""
     wanted = FlightFilter(origin.upper() if origin else None, destination.upper() if destination else None, day)
-    return FlightsBody(flights=[FlightBody.of(flight) for flight in await services.flights.list_upcoming(wanted)])
+    after = None if cursor is None else read_cursor(cursor, wanted)
+    page = await services.flights.list_upcoming(wanted, limit=limit, after=after)
+    tag = tag_of(page.digest)
+    if is_known(tag, if_none_match):
+        return not_modified(tag)
+    next_cursor = write_cursor(page.next, wanted) if page.next else None
+    flights = [FlightBody.of(flight) for flight in page.flights]
+    return fresh(tag, written(FlightsBody(flights=flights, next_cursor=next_cursor)))
 
 
-@router.get("/{flightId}", operation_id="getFlight")
-async def get_flight(services: UsedServices, flight_id: Annotated[str, Path(alias="flightId")]) -> FlightWithSeatsBody:
+@router.get("/{flightId}", operation_id="getFlight", response_model=FlightWithSeatsBody, responses=KEEPABLE)
+async def get_flight(
+    services: UsedServices,
+    flight_id: Annotated[str, Path(alias="flightId")],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """Show one flight with every seat; also one that has left."""
     canonical = canonical_flight_id(flight_id)
-    found = await services.seat_maps.find_flight(canonical) if canonical else None
+    # The digest costs a tenth of the whole, which is put together once for each change of the flight.
+    digest = await services.seat_maps.read_digest(canonical) if canonical else None
+    if canonical is None or digest is None:
+        raise FlightNotFound
+    tag = tag_of(digest)
+    if is_known(tag, if_none_match):
+        return not_modified(tag)
+    content = services.kept_seat_maps.find(canonical, tag)
+    return fresh(tag, content) if content else await _tell_seat_map(services, canonical)
+
+
+async def _tell_seat_map(services: Services, flight_id: str) -> Response:
+    found = await services.seat_maps.find_flight(flight_id)
     if found is None:
         raise FlightNotFound
-    return FlightWithSeatsBody.of_map(found)
+    tag, content = tag_of(found.digest), written(FlightWithSeatsBody.of_map(found))
+    services.kept_seat_maps.keep(flight_id, tag, content)
+    return fresh(tag, content)

@@ -1,0 +1,50 @@
+"""Which `If-None-Match` means that a client has the reply already (RFC 9110, section 13.1.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from skyhold.web.revalidation import KeptReplies, is_known, tag_of
+
+TAG = tag_of("0123abcd")
+STRONG = TAG.removeprefix("W/")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [TAG],
+        [STRONG],
+        ["*"],
+        [" * "],
+        [f'"other", {TAG}'],
+        [f'W/"a,b" ,{STRONG},"c"'],
+        ['"other"', TAG],
+    ],
+)
+def test_a_tag_is_known_by_weak_comparison_in_any_list(header: list[str]) -> None:
+    assert is_known(TAG, header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, [], [""], ['"other"'], ["W/other"], ['"', TAG.strip('"')], [STRONG.strip('"')], ["*, *"], [f'"{STRONG}"x']],
+)
+def test_what_is_another_tag_or_none_asks_for_the_whole_reply(header: list[str] | None) -> None:
+    assert not is_known(TAG, header)
+
+
+def test_tags_are_weak_because_what_they_tell_of_may_be_compressed_on_its_way() -> None:
+    assert TAG.startswith('W/"')
+    assert tag_of("1") != tag_of("2")
+
+
+def test_the_last_reply_of_a_subject_is_kept_and_of_subjects_only_so_many() -> None:
+    kept = KeptReplies(limit=2)
+    kept.keep("a", "1", b"first")
+    kept.keep("a", "2", b"second")
+    assert (kept.find("a", "1"), kept.find("a", "2")) == (None, b"second")
+    kept.keep("b", "1", b"b")
+    assert kept.find("a", "2")
+    kept.keep("c", "1", b"c")
+    assert [bool(kept.find(*what)) for what in (("a", "2"), ("b", "1"), ("c", "1"))] == [True, False, True]
