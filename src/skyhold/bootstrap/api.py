@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from skyhold.bootstrap.addresses import require
 from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.queries.database import Database
@@ -29,6 +30,7 @@ from skyhold.settings import Settings
 from skyhold.stores.idempotency import IdempotencyStore
 from skyhold.web.alternatives import Alternatives
 from skyhold.web.app import create_app
+from skyhold.web.edge import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
 from skyhold.web.readiness import Probe
@@ -49,24 +51,28 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
     Raises:
         MissingSettingError: DATABASE_URL, REDIS_URL or SECRET_KEY is not set.
     """
-    async with open_database(settings, application="skyhold api") as pool, open_redis_of(settings) as redis:
+    seals = Seals(require(settings.secret_key, "SECRET_KEY"))
+    identities = Identities(seals)
+    async with (
+        open_database(settings, application="skyhold api") as pool,
+        open_redis_of(settings) as redis,
+        open_limits(settings, seals, identities) as limits,
+    ):
         database, client = Database(pool), await connect_temporal(is_lazy=True)
-        seals = Seals(require(settings.secret_key, "SECRET_KEY"))
-        yield create_app(
-            Services(
-                bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
-                flights=FlightQueries(database),
-                seat_maps=SeatMapQueries(database),
-                orders=OrderQueries(database),
-                sales=SaleQueries(database),
-                identities=Identities(seals),
-                names=RequestNames(seals, IdempotencyStore(database)),
-                alternatives=Alternatives(SeatPlanQueries(database)),
-                max_seats=settings.max_seats_per_order,
-                friendly_origins=frozenset(settings.cors_origins),
-                probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
-            )
+        services = Services(
+            bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
+            flights=FlightQueries(database),
+            seat_maps=SeatMapQueries(database),
+            orders=OrderQueries(database),
+            sales=SaleQueries(database),
+            identities=identities,
+            names=RequestNames(seals, IdempotencyStore(database)),
+            alternatives=Alternatives(SeatPlanQueries(database)),
+            max_seats=settings.max_seats_per_order,
+            friendly_origins=frozenset(settings.cors_origins),
+            probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
         )
+        yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits))
 
 
 @contextlib.asynccontextmanager

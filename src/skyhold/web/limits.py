@@ -21,7 +21,9 @@ from limits.errors import StorageError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.web.errors import RateLimited
+from skyhold.web.identity import Identities, cookie_name
 from skyhold.web.problems import problem_of_refusal
+from skyhold.web.seals import Seals
 
 GUESTS_AT_AN_ADDRESS = 100
 """An address may ask as often as this many guests: offices and mobile networks share one."""
@@ -33,12 +35,6 @@ PAUSE_SECONDS = 1.0
 
 LOCAL_COUNTERS = 20_000
 """How many counters a process keeps while Redis is away; beyond that the oldest are forgotten."""
-
-Seal = Callable[[str, str], str]
-"""Makes a keyed hash of a text, by kind, so that nothing of a guest stands in Redis."""
-
-GuestOf = Callable[[Request], str | None]
-"""Tells which guest a request comes from, if its cookie is one of ours."""
 
 _log = structlog.get_logger(__name__)
 
@@ -75,27 +71,31 @@ class LocalCounters:
 class RateLimits:
     """The limits of one rate: of a guest, and a hundred times that of an address."""
 
-    def __init__(self, rate: str, storage: Storage, *, seal: Seal, guest_of: GuestOf) -> None:
+    def __init__(self, rate: str, storage: Storage, seals: Seals, identities: Identities) -> None:
         per_guest = parse(rate)
         self._limits: Mapping[str, RateLimitItem] = {
             "guest": per_guest,
             "address": type(per_guest)(per_guest.amount * GUESTS_AT_AN_ADDRESS, per_guest.multiples),
         }
         self._storage = storage
-        self._seal = seal
-        self._guest_of = guest_of
+        self._seals = seals
+        self._identities = identities
         self._local = LocalCounters()
         self._away_until = 0.0
         self.is_away = False
 
     async def seconds_to_wait(self, request: Request) -> int:
         """Count the request and return for how many whole seconds it is refused; 0 if it is not."""
-        callers = {"guest": self._guest_of(request), "address": address_of(request)}
-        names = {kind: f"{kind}:{self._seal(kind, caller)}" for kind, caller in callers.items() if caller is not None}
+        guest = self._identities.guest_of_cookie(request.cookies.get(cookie_name(request), ""))
+        names = {"address": self._name("address", address_of(request))}
+        names |= {"guest": self._name("guest", guest.id)} if guest else {}
         waits = await self._hit_shared(names)
         if waits is None:
             waits = [self._local.hit(name, self._limits[kind]) for kind, name in names.items()]
         return math.ceil(max(waits))
+
+    def _name(self, kind: str, caller: str) -> str:
+        return f"{kind}:{self._seals.text('rate limit', kind, caller)}"
 
     async def _hit_shared(self, names: Mapping[str, str]) -> list[float] | None:
         """Count in Redis, all counters at once, and return the seconds to wait for each; None while it is away."""

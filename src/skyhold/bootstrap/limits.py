@@ -1,0 +1,56 @@
+"""The limits of how often callers may ask, put together from the settings, with connections to Redis of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+from limits.aio.storage import RedisStorage
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.settings import Settings
+from skyhold.web.identity import Identities
+from skyhold.web.limits import WAIT_SECONDS, RateLimits
+from skyhold.web.seals import Seals
+
+CONNECTIONS = 64
+"""Each request takes two for a moment; one that finds none free for as long as it may wait is counted locally."""
+
+KEY_PREFIX = "rate"
+
+
+@contextlib.asynccontextmanager
+async def open_limits(settings: Settings, seals: Seals, identities: Identities) -> AsyncIterator[RateLimits | None]:
+    """Make the limits of the settings, over a Redis that may be away; None if they are off.
+
+    Raises:
+        MissingSettingError: REDIS_URL is not set.
+        BadSettingError: it is no address of Redis.
+    """
+    if settings.rate_limit is None:
+        yield None
+        return
+    pool = BlockingConnectionPool.from_url(
+        require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES),
+        max_connections=CONNECTIONS,
+        timeout=WAIT_SECONDS,
+        socket_timeout=WAIT_SECONDS,
+        socket_connect_timeout=WAIT_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    # The address is the pool's; the storage only learns from its own which client it talks through.
+    storage = RedisStorage(
+        "async+redis://",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix=KEY_PREFIX,
+        connection_pool=cast("Any", pool),
+    )
+    try:
+        yield RateLimits(settings.rate_limit, storage, seals, identities)
+    finally:
+        await pool.disconnect()

@@ -1,0 +1,240 @@
+"""How often callers may ask, counted in a real Valkey, and by the process itself while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import psutil
+import pytest
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from skyhold.bootstrap.limits import open_limits
+from skyhold.embedded.servers import Servers, running_servers
+from skyhold.embedded.valkey import ValkeyServer
+from skyhold.settings import Settings
+from skyhold.web.app import create_app
+from skyhold.web.edge import Edge
+from skyhold.web.identity import Identities
+from skyhold.web.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateLimits
+from skyhold.web.seals import Seals
+from support.services import SECRET_KEY, eventually
+from support.web import ScriptedServices, app_over
+
+PATH = "/api/orders/no!order"
+IDENTITIES = Identities(Seals(SECRET_KEY))
+
+
+@contextlib.asynccontextmanager
+async def _limited(redis_url: str, rate: str | None) -> AsyncIterator[tuple[FastAPI, RateLimits | None]]:
+    settings = Settings(redis_url=redis_url, rate_limit=rate, secret_key=SECRET_KEY)
+    async with open_limits(settings, Seals(SECRET_KEY), IDENTITIES) as limits:
+        yield create_app(app_over(ScriptedServices()).state.services, Edge(limits=limits)), limits
+
+
+@contextlib.asynccontextmanager
+async def _client(
+    app: FastAPI, *, cookie: str | None = None, address: str = "192.0.2.1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, client=(address, 1234))
+    cookies = {"skyhold-guest": cookie} if cookie else {}
+    async with httpx.AsyncClient(transport=transport, base_url="http://skyhold.test", cookies=cookies) as client:
+        yield client
+
+
+def _cookie() -> str:
+    return IDENTITIES.cookie_of(IDENTITIES.new_guest())
+
+
+async def _statuses(client: httpx.AsyncClient, count: int) -> list[int]:
+    return [(await client.get(PATH)).status_code for _ in range(count)]
+
+
+async def test_a_guest_beyond_the_rate_is_told_when_to_come_back(redis_url: str) -> None:
+    async with _limited(redis_url, "5/minute") as (app, _), _client(app, cookie=_cookie()) as client:
+        assert await _statuses(client, 5) == [404] * 5
+        reply = await client.get(PATH)
+    problem = reply.json()
+    assert (reply.status_code, problem["error"], problem["status"]) == (429, "RATE_LIMITED", 429)
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert problem["requestId"] == reply.headers["x-request-id"]
+    assert 55 <= int(reply.headers["retry-after"]) <= 60
+
+
+async def test_guests_are_limited_each_by_themselves_and_others_by_their_address_alone(redis_url: str) -> None:
+    async with _limited(redis_url, "2/minute") as (app, _):
+        async with _client(app, cookie=_cookie()) as one:
+            assert await _statuses(one, 3) == [404, 404, 429]
+        async with _client(app, cookie=_cookie()) as other:
+            assert await _statuses(other, 2) == [404, 404]
+        for cookie in (None, "made.up", "x" * 500, "31337"):
+            async with _client(app, cookie=cookie) as stranger:
+                assert await _statuses(stranger, 5) == [404] * 5
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_one"),
+    [
+        (("192.0.2.1", "192.0.2.2"), False),
+        (("192.0.2.1", "::ffff:192.0.2.1"), True),
+        (("2001:db8::1", "2001:db8::ffff:2"), True),
+        (("2001:db8::1", "2001:db8:0:1::1"), False),
+    ],
+)
+async def test_an_address_may_ask_as_often_as_a_hundred_guests(
+    addresses: tuple[str, str], is_one: bool, redis_url: str
+) -> None:
+    async with _limited(redis_url, "1/minute") as (app, _):
+        async with _client(app, address=addresses[0]) as client:
+            assert await _statuses(client, 101) == [404] * 100 + [429]
+            client.headers["x-forwarded-for"] = "198.51.100.1"
+            assert await _statuses(client, 1) == [429]
+        async with _client(app, address=addresses[1]) as client:
+            assert await _statuses(client, 1) == [429 if is_one else 404]
+
+
+async def test_what_is_told_is_true(redis_url: str) -> None:
+    async with _limited(redis_url, "3/second") as (app, _), _client(app, cookie=_cookie()) as client:
+        # A window may end between two requests: it takes a few to be refused.
+        while (reply := await client.get(PATH)).status_code != 429:
+            assert reply.status_code == 404
+        assert reply.headers["retry-after"] == "1"
+        await asyncio.sleep(1)  # Whether this is long enough is what the test is about.
+        assert await _statuses(client, 3) == [404] * 3
+
+
+@pytest.mark.parametrize("milliseconds", [300, 1300, 1700, 59_900])
+async def test_the_rest_of_a_window_is_never_told_too_short(milliseconds: int, redis_url: str, redis: Redis) -> None:
+    async with _limited(redis_url, "1/minute") as (app, _), _client(app, cookie=_cookie()) as client:
+        await client.get(PATH)
+        for key in [key async for key in redis.scan_iter("*")]:
+            await redis.pexpire(key, milliseconds)
+        reply = await client.get(PATH)
+    assert milliseconds / 1000 - 0.2 < int(reply.headers["retry-after"]) <= milliseconds / 1000 + 1.5
+
+
+async def test_two_processes_count_together(redis_url: str) -> None:
+    cookie = _cookie()
+    async with (
+        _limited(redis_url, "4/minute") as (one, _),
+        _limited(redis_url, "4/minute") as (other, _),
+        _client(one, cookie=cookie) as here,
+        _client(other, cookie=cookie) as there,
+    ):
+        assert await _statuses(here, 2) + await _statuses(there, 3) == [404] * 4 + [429]
+
+
+async def test_requests_at_once_are_all_counted(redis_url: str) -> None:
+    async with _limited(redis_url, "20/minute") as (app, _), _client(app, cookie=_cookie()) as client:
+        replies = await asyncio.gather(*(client.get(PATH) for _ in range(60)))
+    assert sorted(reply.status_code for reply in replies) == [404] * 20 + [429] * 40
+
+
+async def test_redis_learns_nothing_of_a_guest_and_forgets_it_with_the_window(redis_url: str, redis: Redis) -> None:
+    guest = IDENTITIES.new_guest()
+    cookie = IDENTITIES.cookie_of(guest)
+    async with _limited(redis_url, "5/minute") as (app, _), _client(app, cookie=cookie) as client:
+        await _statuses(client, 2)
+    keys = [key async for key in redis.scan_iter("*")]
+    assert len(keys) == 2
+    assert all(key.startswith("rate:") for key in keys)
+    assert not any(secret in str(keys) for secret in (guest.id, guest.hash, "192.0.2.1"))
+    assert [await redis.get(key) for key in keys] == ["2", "2"]
+    assert all([0 < await redis.ttl(key) <= 60 for key in keys])
+
+
+async def test_what_is_not_the_api_is_not_limited(redis_url: str) -> None:
+    async with _limited(redis_url, "1/minute") as (app, _), _client(app, cookie=_cookie()) as client:
+        assert await _statuses(client, 2) == [404, 429]
+        for path in ("/livez", "/readyz", "/openapi.json", "/docs", "/nowhere"):
+            assert (await client.get(path)).status_code in {200, 404}
+        for method, path in (("OPTIONS", PATH), ("PATCH", PATH), ("POST", "/api/orders"), ("GET", "/api/nowhere")):
+            assert (await client.request(method, path)).status_code == 429
+
+
+async def test_a_rate_of_off_counts_nothing(redis_url: str, redis: Redis) -> None:
+    async with _limited(redis_url, None) as (app, limits), _client(app, cookie=_cookie()) as client:
+        assert limits is None
+        assert await _statuses(client, 10) == [404] * 10
+    assert [key async for key in redis.scan_iter("*")] == []
+
+
+@pytest.fixture(scope="module")
+def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running_servers(tmp_path_factory.mktemp("limits"), temporal=False) as servers:
+        yield servers
+
+
+def _killed(child: ValkeyServer) -> Callable[[], None]:
+    child.kill()
+    return child.start
+
+
+def _stopped(child: ValkeyServer) -> Callable[[], None]:
+    process = psutil.Process(child.pid)
+    process.suspend()
+    return process.resume
+
+
+@pytest.mark.parametrize("away", [_killed, _stopped])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
+    away: Callable[[ValkeyServer], Callable[[], None]], is_known: bool, own_servers: Servers
+) -> None:
+    async with _limited(own_servers.redis_url, "10/minute") as (app, limits):
+        assert limits
+        if is_known:
+            async with _client(app) as stranger:
+                assert await _statuses(stranger, 1) == [404]
+        bring_back = away(own_servers.redis)
+        try:
+            async with _client(app, cookie=_cookie()) as client:
+                started_at = time.monotonic()
+                statuses = await _statuses(client, 60)
+                took = time.monotonic() - started_at
+            assert statuses == [404] * 10 + [429] * 50
+            assert limits.is_away
+            # One time-out when it goes and one for every second since, whatever the number of requests.
+            assert took < WAIT_SECONDS * (2 + took / PAUSE_SECONDS) + 0.5
+        finally:
+            bring_back()
+
+        async def is_shared_again() -> bool:
+            async with _client(app) as stranger:
+                await stranger.get(PATH)
+            return not limits.is_away
+
+        await eventually(is_shared_again)
+
+
+async def test_many_at_once_do_not_wait_one_after_the_other_for_an_absent_redis(own_servers: Servers) -> None:
+    async with _limited(own_servers.redis_url, "1000/minute") as (app, limits), _client(app) as client:
+        assert limits
+        bring_back = _stopped(own_servers.redis)
+        try:
+            started_at = time.monotonic()
+            replies = await asyncio.gather(*(client.get(PATH) for _ in range(300)))
+            assert time.monotonic() - started_at < WAIT_SECONDS + 2
+            assert {reply.status_code for reply in replies} == {404}
+        finally:
+            bring_back()
+
+
+def test_a_process_keeps_no_more_counters_than_it_has_room_for() -> None:
+    limits = RateLimits("1/minute", None, Seals(SECRET_KEY), IDENTITIES)  # type: ignore[arg-type]
+    limit = limits._limits["guest"]
+    now = 1000.0
+    counters = LocalCounters(room=3, clock=lambda: now)
+    assert [counters.hit(name, limit) for name in "abcd"] == [0.0] * 4
+    assert len(counters) == 3
+    # The oldest was forgotten, the others are known.
+    assert [counters.hit(name, limit) for name in "bcd"] == [60.0] * 3
+    assert counters.hit("a", limit) == 0.0
+    now += 59
+    assert counters.hit("c", limit) == 1.0
+    now += 1
+    assert counters.hit("c", limit) == 0.0
