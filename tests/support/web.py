@@ -104,6 +104,7 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None)
         identities=Identities(seals),
         names=RequestNames(seals, stand_in),
         alternatives=stand_in,
+        live=stand_in,
         probes=probes or {},
     )
     return create_app(services)

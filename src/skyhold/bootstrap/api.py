@@ -17,6 +17,7 @@ from temporalio.client import Client
 from skyhold.bootstrap.addresses import require
 from skyhold.bootstrap.ledger import open_database, schema_probe
 from skyhold.bootstrap.limits import open_limits
+from skyhold.bootstrap.live import open_live
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.queries.database import Database
@@ -57,6 +58,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
         open_database(settings, application="skyhold api") as pool,
         open_redis_of(settings) as redis,
         open_limits(settings, seals, identities) as limits,
+        open_live(settings, Database(pool)) as live,
     ):
         database, client = Database(pool), await connect_temporal(is_lazy=True)
         services = Services(
@@ -68,6 +70,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             identities=identities,
             names=RequestNames(seals, IdempotencyStore(database)),
             alternatives=Alternatives(SeatPlanQueries(database)),
+            live=live,
             max_seats=settings.max_seats_per_order,
             friendly_origins=frozenset(settings.cors_origins),
             probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),

@@ -51,6 +51,7 @@ async def _serve(settings: Settings) -> ExitCode:
             stdout().print(f"API listening on {_url_of(listener)}", markup=False)
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
+            await app.state.services.live.close()  # or their streams would keep the server for as long as it waits
             server.should_exit = True
             await serving
     return stop.exit_code

@@ -8,7 +8,7 @@ import skyhold
 from skyhold.web.contract import install_contract
 from skyhold.web.edge import Edge, install_edge
 from skyhold.web.problems import install_problem_handlers
-from skyhold.web.routes import commands, flights, health, orders
+from skyhold.web.routes import commands, events, flights, health, orders
 from skyhold.web.services import Services
 
 
@@ -22,7 +22,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     )
     app.state.services = services
     install_problem_handlers(app)
-    for router in (flights.router, orders.router, commands.router, health.router):
+    for router in (flights.router, orders.router, commands.router, events.router, health.router):
         app.include_router(router)
     install_contract(app)
     install_edge(app, edge or Edge())

@@ -14,6 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from skyhold.web.stream import ABORT
+
 BACKLOG = 2048
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
@@ -38,8 +40,9 @@ class BoundedProtocol(H11Protocol):
     head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head."""
+        """Begin to wait for a head; a stream of events whose reader has stopped reading can be cut off at once."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
         self._watch()
 
     def data_received(self, data: bytes) -> None:

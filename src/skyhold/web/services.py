@@ -17,6 +17,7 @@ from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.web.alternatives import Alternatives
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
+from skyhold.web.live import Live
 from skyhold.web.readiness import Probe
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
@@ -34,6 +35,7 @@ class Services:
     identities: Identities
     names: RequestNames
     alternatives: Alternatives
+    live: Live
     max_seats: int = Policy().max_seats
     friendly_origins: frozenset[str] = frozenset()
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)

@@ -1,0 +1,39 @@
+"""The live events of an API process, put together from the settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.events.feed import Reader, open_reader_redis
+from skyhold.queries.database import Database
+from skyhold.queries.live import LiveQueries
+from skyhold.queries.orders import Claimant, OrderQueries, OrderView
+from skyhold.settings import Settings
+from skyhold.web.live import Live
+from skyhold.web.live_flights import LiveFlights
+from skyhold.web.live_orders import LiveOrders
+
+
+@contextlib.asynccontextmanager
+async def open_live(settings: Settings, database: Database) -> AsyncIterator[Live]:
+    """Make the streams' hub, which asks nobody anything until somebody listens; its streams are ended at the end.
+
+    Raises:
+        MissingSettingError: REDIS_URL is not set.
+        BadSettingError: it is no address of Redis.
+    """
+    redis = open_reader_redis(require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES))
+    queries, orders = LiveQueries(database), OrderQueries(database)
+
+    async def read_order(order_id: str) -> OrderView | None:
+        # Each of its listeners has shown that the order is theirs; this look serves all of them.
+        return await orders.find(order_id, Claimant(has_token=True))
+
+    live = Live(Reader(redis), LiveFlights(queries.seat_states), LiveOrders(read_order, queries.change_times))
+    try:
+        yield live
+    finally:
+        await live.close()
+        await redis.aclose()

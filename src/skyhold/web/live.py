@@ -1,0 +1,194 @@
+"""Live events of one API process: one reader of the feed however many people watch, and the comparing that repairs.
+
+Owns when PostgreSQL is asked, how many streams there are, and their end. What is told to whom is the watches' matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from skyhold.domain.errors import DatabaseUnavailable
+from skyhold.events.changes import Change
+from skyhold.events.feed import Batch, FeedAway
+from skyhold.web.errors import RateLimited
+from skyhold.web.live_flights import LiveFlights
+from skyhold.web.live_orders import LiveOrders
+from skyhold.web.stream import KEEP_ALIVE, EventStream, Listener
+
+STREAMS_LIMIT = 5_000
+"""How many streams one process keeps open."""
+
+RETRY_AFTER_SECONDS = 5
+
+COMPARE_SECONDS = 15.0
+COMPARE_SECONDS_ALONE = 2.0
+"""How often what is watched is compared with PostgreSQL, and how often while Redis, or PostgreSQL itself, was away."""
+
+KEEP_ALIVE_SECONDS = 15.0
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two tries to reach Redis, growing."""
+
+CLOSING_SECONDS = 0.25
+"""How long readers have to take what is on its way when the process ends."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Feed(Protocol):
+    """Where changes are heard of."""
+
+    async def read(self) -> Batch:
+        """Wait a moment for changes.
+
+        Raises:
+            FeedAway: nothing is heard.
+        """
+
+
+class Live:
+    """All streams of this process."""
+
+    def __init__(self, feed: Feed, flights: LiveFlights, orders: LiveOrders) -> None:
+        self.flights = flights
+        self.orders = orders
+        self._feed = feed
+        self._listeners: set[Listener] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_closed = False
+        self._is_alone = False
+        self._is_behind = False
+        self._due: set[str] = set()
+        self._compare_now = asyncio.Event()
+
+    def stream(self, enter: Callable[[], Listener], leave: Callable[[Listener], None]) -> EventStream:
+        """Return a reply to a new listener, which is made when the reply begins.
+
+        Raises:
+            RateLimited: there are as many as one process takes.
+        """
+        if len(self._listeners) >= STREAMS_LIMIT:
+            raise RateLimited(RETRY_AFTER_SECONDS)
+        self._start()
+
+        def enter_here() -> Listener:
+            listener = enter()
+            self._listeners.add(listener)
+            if self._is_closed:
+                listener.end()
+            return listener
+
+        def leave_here(listener: Listener) -> None:
+            self._listeners.discard(listener)
+            leave(listener)
+
+        return EventStream(enter_here, leave_here)
+
+    async def close(self) -> None:
+        """End every stream, at once: also those whose readers have stopped reading."""
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                for listener in listeners:
+                    await listener.is_done.wait()
+        for listener in listeners:
+            listener.cut_off()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.flights.close()
+        self.orders.close()
+
+    def _start(self) -> None:
+        if not self._tasks and not self._is_closed:
+            work = (self._follow, self._compare, self._keep_alive)
+            self._tasks = [asyncio.get_running_loop().create_task(_for_ever(turn)) for turn in work]
+
+    async def _follow(self) -> None:
+        """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self._take(await self._feed.read())
+                pause = FIRST_PAUSE
+            except FeedAway:
+                self._note(is_alone=True)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _take(self, batch: Batch) -> None:
+        self._note(is_alone=False)
+        if batch.has_gap:
+            self._is_behind = True
+            self._compare_now.set()
+        for change in batch.changes:
+            self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        self.orders.apply(change)
+        if not self.flights.apply(change):
+            self._due.add(change.flight_id or "")
+            self._compare_now.set()
+
+    async def _compare(self) -> None:
+        """Compare what is watched with PostgreSQL, now and then, and when something may have been missed."""
+        loop = asyncio.get_running_loop()
+        compared_at, is_answered = loop.time(), True
+        while True:
+            patience = COMPARE_SECONDS if is_answered and not self._is_alone else COMPARE_SECONDS_ALONE
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(compared_at + patience):
+                    await self._compare_now.wait()
+            self._compare_now.clear()
+            due, self._due = self._due, set()
+            try:
+                if self._is_behind or loop.time() >= compared_at + patience:
+                    self._is_behind, compared_at = False, loop.time()
+                    await self._compare_all()
+                else:
+                    await self.flights.compare(due)
+                is_answered = True
+            except DatabaseUnavailable:
+                is_answered = False
+
+    async def _compare_all(self) -> None:
+        self.flights.forget_idle()
+        await self.orders.compare()
+        await self.flights.compare()
+
+    async def _keep_alive(self) -> None:
+        """Send something now and then, so that nobody in between takes a quiet stream for a dead one."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_SECONDS)
+            for listener in self._listeners:
+                listener.offer(KEEP_ALIVE)
+
+    def _note(self, *, is_alone: bool) -> None:
+        if is_alone == self._is_alone:
+            return
+        self._is_alone = is_alone
+        self._compare_now.set()
+        if is_alone:
+            self._is_behind = True
+            _log.warning("live events are not heard, postgresql is asked instead")
+        else:
+            _log.info("live events are heard again")
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work that never ends; a fault of ours costs a log line and a pause, never the streams."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - whatever it is, who listens must not stay behind for it
+            _log.exception("live events stumbled")
+        await asyncio.sleep(LONGEST_PAUSE)

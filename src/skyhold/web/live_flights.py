@@ -1,0 +1,201 @@
+"""Flights as they are watched: the seats of each, what changed when, and who listens.
+
+A watch keeps every seat's newest state, whether it came as an event or by comparing with PostgreSQL, and numbers its
+changes. So whoever comes back is told exactly what changed since, without a log that could be too short: at most every
+seat once. Its numbers mean something to this watch alone, since what another process had missed is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+
+from skyhold.domain.errors import DatabaseUnavailable, FlightNotFound
+from skyhold.domain.seats import SeatState, seat_position
+from skyhold.events.changes import Change
+from skyhold.web.shared_reads import SharedRead
+from skyhold.web.stream import Listener, frame, retry_line
+
+FRAME_SECONDS = 0.1
+"""The first change is told at once, the ones after it together, this long after the frame before."""
+
+FRESH_SECONDS = 1.0
+"""A newcomer sees what PostgreSQL said at most this long ago, and whatever was heard since."""
+
+LINGER_SECONDS = 120.0
+"""How long a flight stays watched after its last listener, so that who comes back is told only what changed."""
+
+IDLE_LIMIT = 200
+"""How many flights stay watched without a listener at most."""
+
+_NUMBER_LENGTH_LIMIT = 15
+
+ReadSeats = Callable[[str], Awaitable[list[SeatState] | None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class FlightWatch:
+    """One flight that somebody watches, or did a moment ago."""
+
+    def __init__(self, flight_id: str, read_seats: ReadSeats) -> None:
+        self.flight_id = flight_id
+        self.listeners: set[Listener] = set()
+        self.idle_since = asyncio.get_running_loop().time()
+        self.refresh = SharedRead(self._compare)
+        self._read_seats = read_seats
+        self._name = secrets.token_hex(8)
+        self._number = 0
+        self._seats: dict[str, SeatState] = {}
+        self._changed_at: dict[str, int] = {}
+        self._untold: set[str] = set()
+        self._told_at = -math.inf
+        self._next_frame: asyncio.TimerHandle | None = None
+        self._snapshot = (-1, b"")
+
+    def apply(self, seats: Iterable[SeatState]) -> int:
+        """Take over what is newer than what is known, have it told, and return how many seats that were."""
+        news = [seat for seat in seats if seat.id not in self._seats or seat.version > self._seats[seat.id].version]
+        if news:
+            self._number += 1
+            for seat in news:
+                self._seats[seat.id] = seat
+                self._changed_at[seat.id] = self._number
+            self._tell({seat.id for seat in news})
+        return len(news)
+
+    def join(self, last_event_id: str | None) -> Listener:
+        """Return a new listener that is told what it does not know: the changes since its last event, or every seat."""
+        listener = Listener()
+        missed = self._changed_since(last_event_id)
+        if missed is None:
+            first = self._frame_of_all()
+        elif missed:
+            first = self._frame("seats", missed)
+        else:
+            first = b"\n"  # ends the block of the retry line
+        listener.offer(retry_line() + first)
+        self.listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Forget the listener."""
+        self.listeners.discard(listener)
+        self.idle_since = asyncio.get_running_loop().time()
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        if self._next_frame is not None:
+            self._next_frame.cancel()
+
+    async def _compare(self) -> None:
+        is_first = not self._seats
+        seats = await self._read_seats(self.flight_id)
+        if seats is None:
+            raise FlightNotFound
+        if (found := self.apply(seats)) and not is_first:
+            _log.debug("seats that no event told of", seats=found)
+
+    def _changed_since(self, event_id: str | None) -> list[SeatState] | None:
+        """Return what changed after the event, or None if it is none of ours."""
+        name, _, number = (event_id or "").rpartition("-")
+        if name != self._name or len(number) > _NUMBER_LENGTH_LIMIT or not number.isdecimal():
+            return None
+        return [seat for seat_id, seat in self._seats.items() if self._changed_at[seat_id] > int(number)]
+
+    def _tell(self, seat_ids: set[str]) -> None:
+        if not self.listeners:
+            return
+        self._untold |= seat_ids
+        if self._next_frame is None:
+            self._next_frame = asyncio.get_running_loop().call_at(self._told_at + FRAME_SECONDS, self._send_frame)
+
+    def _send_frame(self) -> None:
+        self._next_frame, self._told_at = None, asyncio.get_running_loop().time()
+        encoded = self._frame("seats", (self._seats[seat_id] for seat_id in self._untold))
+        self._untold.clear()
+        for listener in self.listeners:
+            listener.offer(encoded)
+
+    def _frame_of_all(self) -> bytes:
+        if self._snapshot[0] != self._number:
+            self._snapshot = (self._number, self._frame("snapshot", self._seats.values()))
+        return self._snapshot[1]
+
+    def _frame(self, event: str, seats: Iterable[SeatState]) -> bytes:
+        told = [
+            {"id": seat.id, "status": seat.status, "version": seat.version}
+            for seat in sorted(seats, key=lambda seat: seat_position(seat.id))
+        ]
+        return frame(event, json.dumps({"seats": told}, separators=(",", ":")), f"{self._name}-{self._number}")
+
+
+class LiveFlights:
+    """The flights that are watched."""
+
+    def __init__(self, read_seats: ReadSeats) -> None:
+        self._read_seats = read_seats
+        self._watches: dict[str, FlightWatch] = {}
+
+    async def watch(self, flight_id: str) -> FlightWatch:
+        """Return the flight's watch, which knows what PostgreSQL said a moment ago; many at once cost one read.
+
+        One that is watched already can be joined while PostgreSQL is away: it is compared when that is back.
+
+        Raises:
+            FlightNotFound: there is no such flight.
+            DatabaseUnavailable: PostgreSQL does not answer and nothing is known of the flight.
+        """
+        watch = self._watches.get(flight_id)
+        if watch is None:
+            # From here on it hears of changes, so nothing is lost between its first read and its first event.
+            watch = self._watches[flight_id] = FlightWatch(flight_id, self._read_seats)
+        watch.idle_since = asyncio.get_running_loop().time()
+        try:
+            await watch.refresh.be_fresh(max_age=FRESH_SECONDS)
+        except (FlightNotFound, DatabaseUnavailable):
+            if not watch.refresh.has_succeeded:
+                self._watches.pop(flight_id, None)
+                raise
+        return watch
+
+    def apply(self, change: Change) -> bool:
+        """Take over the seats of a change; False means that the flight must be compared to know what it was."""
+        watch = self._watches.get(change.flight_id or "")
+        if watch is None:
+            return True
+        if change.seats is None:
+            return False
+        watch.apply(change.seats)
+        return True
+
+    async def compare(self, flight_ids: Iterable[str] | None = None) -> None:
+        """Compare these flights, or all that are watched, with PostgreSQL; what is found is told like any change.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        for flight_id in tuple(self._watches if flight_ids is None else flight_ids):
+            if watch := self._watches.get(flight_id):
+                await watch.refresh.be_fresh()
+
+    def forget_idle(self) -> None:
+        """Stop watching flights whose last listener left long ago, and the idlest if there are too many."""
+        now = asyncio.get_running_loop().time()
+        idle = sorted(
+            (watch for watch in self._watches.values() if not watch.listeners), key=lambda watch: watch.idle_since
+        )
+        for position, watch in enumerate(idle):
+            if now - watch.idle_since > LINGER_SECONDS or len(idle) - position > IDLE_LIMIT:
+                watch.close()
+                del self._watches[watch.flight_id]
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        for watch in self._watches.values():
+            watch.close()

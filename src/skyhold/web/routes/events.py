@@ -1,0 +1,103 @@
+"""Live events: the seats of a flight and the status of an order, told as they change."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Response
+
+from skyhold.domain.errors import FlightNotFound, OrderNotFound
+from skyhold.domain.flights import canonical_flight_id
+from skyhold.domain.orders import is_order_id
+from skyhold.queries.orders import OrderView
+from skyhold.web.contract import problems
+from skyhold.web.identity import UsedCaller
+from skyhold.web.live_flights import FlightWatch
+from skyhold.web.live_orders import OrderEvent
+from skyhold.web.services import UsedServices
+from skyhold.web.stream import MEDIA_TYPE, EventStream
+
+router = APIRouter(prefix="/api")
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID", description="The `id` of the last event that was heard; browsers send it themselves."
+    ),
+]
+
+
+async def watched_flight(services: UsedServices, flight_id: Annotated[str, Path(alias="flightId")]) -> FlightWatch:
+    """Return the flight's watch, before anything of a stream is sent.
+
+    Raises:
+        FlightNotFound: there is no such flight.
+    """
+    canonical = canonical_flight_id(flight_id)
+    if canonical is None:
+        raise FlightNotFound
+    return await services.live.flights.watch(canonical)
+
+
+async def visible_order(
+    services: UsedServices, caller: UsedCaller, order_id: Annotated[str, Path(alias="orderId")]
+) -> OrderView:
+    """Return the order if the caller may see it, before anything of a stream is sent.
+
+    Raises:
+        OrderNotFound: there is no such order for this caller.
+    """
+    order = await services.orders.find(order_id, caller.claim(order_id)) if is_order_id(order_id) else None
+    if order is None:
+        raise OrderNotFound
+    return order
+
+
+def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]:
+    example = "retry: 2000\n" + "".join(f"{event}\n\n" for event in events)
+    content = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": example}}
+    return {200: {"description": description, "content": content}}
+
+
+@router.get(
+    "/flights/{flightId}/events",
+    operation_id="watchFlight",
+    tags=["flights"],
+    response_class=EventStream,
+    responses=problems(FlightNotFound)
+    | _streamed(
+        "Server-sent events: `snapshot` with every seat, then `seats` with those that changed. Of two versions of a "
+        "seat the higher one is true. With `Last-Event-ID` only what changed since is told, where that is known.",
+        'event: snapshot\nid: 5f0c-1\ndata: {"seats":[{"id":"12A","status":"available","version":1}]}',
+        'event: seats\nid: 5f0c-2\ndata: {"seats":[{"id":"12A","status":"reserved","version":2}]}',
+    ),
+)
+async def watch_flight(
+    services: UsedServices, watch: Annotated[FlightWatch, Depends(watched_flight)], last_event_id: LastEventId = None
+) -> Response:
+    """Tell the seats of a flight, and every change of them as it happens."""
+    return services.live.stream(partial(watch.join, last_event_id), watch.leave)
+
+
+@router.get(
+    "/orders/{orderId}/events",
+    operation_id="followOrder",
+    tags=["orders"],
+    response_class=EventStream,
+    responses=problems(OrderNotFound)
+    | {204: {"description": "The order has ended, and the event that says so was heard: do not come back."}}
+    | _streamed(
+        "Server-sent events: `order` with the body of the status, at once and at every change. The stream ends after a "
+        "terminal status.",
+        'event: order\nid: 9b1d\ndata: {"orderId":"…","status":"PAYMENT_PROCESSING","paymentAttempts":2,…}',
+    ),
+)
+async def follow_order(
+    services: UsedServices, order: Annotated[OrderView, Depends(visible_order)], last_event_id: LastEventId = None
+) -> Response:
+    """Tell where an order stands, and every change of it as it happens."""
+    if order.status.is_terminal and last_event_id == OrderEvent.of(order).id:
+        return Response(status_code=204)
+    orders = services.live.orders
+    return services.live.stream(partial(orders.join, order), partial(orders.leave, order.id))
