@@ -9,6 +9,7 @@ from datetime import date, datetime
 import asyncpg
 
 from skyhold.queries.database import Database
+from skyhold.queries.pages import Position
 
 # A flight that has left can be looked at by its id, but is not offered.
 _UPCOMING = """
@@ -55,19 +56,11 @@ class FlightFilter:
 
 
 @dataclass(frozen=True)
-class FlightPosition:
-    """A place in the list of departures: just after this flight."""
-
-    departs_at: datetime
-    id: str
-
-
-@dataclass(frozen=True)
 class FlightPage:
     """Some flights by departure; `next` is where the rest begins, if there is any. `digest` changes with every fact."""
 
     flights: tuple[FlightView, ...]
-    next: FlightPosition | None
+    next: Position | None
     digest: str
 
 
@@ -77,20 +70,20 @@ class FlightQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_upcoming(self, wanted: FlightFilter, *, limit: int, after: FlightPosition | None) -> FlightPage:
+    async def list_upcoming(self, wanted: FlightFilter, *, limit: int, after: Position | None) -> FlightPage:
         """Return the flights that have not left, by departure, from a position on.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        position = (after.departs_at, after.id) if after else (None, None)
+        position = (after.at, after.id) if after else (None, None)
         # One more than is wanted tells whether there is more.
         values = (wanted.origin, wanted.destination, wanted.departs_on, *position, limit + 1)
         rows = await self._database.rows(_UPCOMING, *values)
         page, has_more = rows[:limit], len(rows) > limit
         facts = repr([has_more, *(row["digest"] for row in page)])
         digest = hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
-        end = FlightPosition(page[-1]["departs_at"], page[-1]["id"]) if has_more else None
+        end = Position(page[-1]["departs_at"], page[-1]["id"]) if has_more else None
         return FlightPage(tuple(flight_of(row) for row in page), end, digest)
 
 

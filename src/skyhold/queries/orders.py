@@ -13,6 +13,7 @@ from skyhold.domain.errors import ERRORS
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
 from skyhold.queries.database import Database
+from skyhold.queries.pages import Position
 
 EVENTS_LIMIT = 1000
 """An order has fewer: one for each change of its seats and each change of its status."""
@@ -95,6 +96,14 @@ class OrderView:
 
 
 @dataclass(frozen=True)
+class OrderPage:
+    """Some orders, newest first; `next` is where the rest begins, if there is any."""
+
+    orders: tuple[OrderView, ...]
+    next: Position | None
+
+
+@dataclass(frozen=True)
 class Claimant:
     """Who says that an order is theirs: as its guest, or by its token, which has been compared by then."""
 
@@ -152,16 +161,17 @@ class OrderQueries:
         row = await self._database.row(_ONE, order_id, claimant.guest_hash, claimant.has_token)
         return _order_of(row) if row else None
 
-    async def list_of_guest(
-        self, guest_hash: str, *, before: tuple[datetime, str] | None, limit: int
-    ) -> list[OrderView]:
-        """Return the guest's orders, newest first, from those made before this instant and id on.
+    async def list_of_guest(self, guest_hash: str, *, limit: int, after: Position | None) -> OrderPage:
+        """Return the guest's orders, newest first, from a position on.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        rows = await self._database.rows(_OF_GUEST, guest_hash, *(before or (None, "")), limit)
-        return [_order_of(row) for row in rows]
+        position = (after.at, after.id) if after else (None, None)
+        # One more than is wanted tells whether there is more.
+        rows = await self._database.rows(_OF_GUEST, guest_hash, *position, limit + 1)
+        orders = tuple(_order_of(row) for row in rows[:limit])
+        return OrderPage(orders, Position(orders[-1].created_at, orders[-1].id) if len(rows) > limit else None)
 
     async def look(self, order_id: str, claimant: Claimant, wanted: Sequence[str] = ()) -> OrderLook | None:
         """Return what a command must know before it is sent, or None as `find` does.

@@ -1,4 +1,4 @@
-"""Cursors: where a client has got to in a list of flights, opaque to it and of use for that list alone."""
+"""Cursors: where a client has got to in a long list, opaque to it and of use for that list alone."""
 
 from __future__ import annotations
 
@@ -7,48 +7,58 @@ import hashlib
 import struct
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Query
 
 from skyhold.domain.errors import InvalidRequest
-from skyhold.queries.flights import FlightFilter, FlightPosition
+from skyhold.queries.pages import Position
 
 CURSOR_LENGTH_LIMIT = 64
+PAGE_LIMIT = 100
+PAGE_UNLESS_SAID = 50
+
+PageLimit = Annotated[int, Query(alias="limit", ge=1, le=PAGE_LIMIT, description="At most so many at once.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=CURSOR_LENGTH_LIMIT, description="`nextCursor` of the reply before, with the same filters."),
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM = struct.Struct(">q16s8s")
 
 
-def write_cursor(position: FlightPosition, wanted: FlightFilter) -> str:
-    """Return the position in the list of the flights that are wanted."""
-    microseconds = (position.departs_at - _EPOCH) // timedelta(microseconds=1)
-    flight = uuid.UUID(position.id).bytes
-    raw = _FORM.pack(microseconds, flight, _seal(microseconds, flight, wanted))
+def write_cursor(position: Position, wanted: object) -> str:
+    """Return the position in the list of what is wanted, which is told apart from other lists by its `repr`."""
+    microseconds = (position.at - _EPOCH) // timedelta(microseconds=1)
+    last = uuid.UUID(position.id).bytes
+    raw = _FORM.pack(microseconds, last, _seal(microseconds, last, wanted))
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, wanted: FlightFilter) -> FlightPosition:
-    """Return the position that was written for the same filters.
+def read_cursor(cursor: str, wanted: object) -> Position:
+    """Return the position that was written for the same list.
 
     Raises:
         InvalidRequest: it was not, or it is damaged.
     """
     try:
-        microseconds, flight, seal = _FORM.unpack(
+        microseconds, last, seal = _FORM.unpack(
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         )
-        position = FlightPosition(_EPOCH + timedelta(microseconds=microseconds), str(uuid.UUID(bytes=flight)))
+        position = Position(_EPOCH + timedelta(microseconds=microseconds), str(uuid.UUID(bytes=last)))
     except (ValueError, OverflowError, struct.error):
         raise _refusal() from None
-    if seal != _seal(microseconds, flight, wanted) or write_cursor(position, wanted) != cursor:
+    if seal != _seal(microseconds, last, wanted) or write_cursor(position, wanted) != cursor:
         raise _refusal()
     return position
 
 
-def _seal(microseconds: int, flight: bytes, wanted: FlightFilter) -> bytes:
+def _seal(microseconds: int, last: bytes, wanted: object) -> bytes:
     # Guards against mistakes, not against forgery: whoever makes a cursor up sees no more than the list shows anyway.
-    facts = repr((microseconds, flight, wanted.origin, wanted.destination, wanted.departs_on))
-    return hashlib.blake2b(facts.encode(), digest_size=8).digest()
+    return hashlib.blake2b(repr((microseconds, last, wanted)).encode(), digest_size=8).digest()
 
 
 def _refusal() -> InvalidRequest:
-    detail = "must be the nextCursor of a reply to the same filters"
+    detail = "must be the nextCursor of a reply to the same question"
     return InvalidRequest(f"cursor {detail}.", errors=[{"pointer": "/cursor", "in": "query", "detail": detail}])

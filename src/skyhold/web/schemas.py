@@ -266,6 +266,13 @@ class OrderBody(OrderStatusBody):
         )
 
 
+class OrdersBody(Body):
+    """A guest's orders, newest first."""
+
+    orders: list[OrderBody]
+    next_cursor: str | None = Field(default=None, description="Where the rest begins; null at the end.")
+
+
 class OrderEventBody(Body):
     """What the order was from that instant on."""
 

@@ -142,7 +142,7 @@ async def test_an_order_that_was_started_by_hand_is_nobodys_over_http(app: FastA
         )
 
         async def is_held() -> bool:
-            return (await Service(bare).seat("2F"))["status"] == "reserved"
+            return bool((await Service(bare).seat("2F"))["status"] == "reserved")
 
         assert await eventually(is_held)
         token = app.state.services.identities.token_of(order_id)
@@ -248,3 +248,27 @@ async def test_what_is_stored_of_a_guest_opens_nothing(guest: Service, pool: Poo
     assert guest.api.cookies[COOKIE].partition(".")[0] not in stored
     assert held["orderToken"] not in stored
     assert SECRET_KEY not in stored
+
+
+async def test_a_guest_sees_their_own_orders_newest_first_a_page_at_a_time(guest: Service, stranger: Service) -> None:
+    made = [(await guest.hold(f"{row}C"))["orderId"] for row in range(1, 6)]
+    await guest.cancel(made[0])
+    whole = await guest.get("/api/orders")
+    assert [order["orderId"] for order in whole["orders"]] == made[::-1]
+    assert whole["nextCursor"] is None
+    assert whole["orders"][0] | {"serverTime": "", "timerRemaining": 0} == await guest.get(
+        f"/api/orders/{made[-1]}"
+    ) | {"serverTime": "", "timerRemaining": 0}
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = await guest.get(f"/api/orders?limit=2{cursor and '&cursor='}{cursor}")
+        assert len(page["orders"]) <= 2
+        seen += [order["orderId"] for order in page["orders"]]
+        cursor = page["nextCursor"]
+    assert seen == made[::-1]
+    theirs = await stranger.get("/api/orders")
+    assert not {order["orderId"] for order in theirs["orders"]} & set(made)
+    first = await guest.get("/api/orders?limit=1")
+    reply = await stranger.api.get("/api/orders", params={"cursor": first["nextCursor"]})
+    assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_REQUEST")
+    assert (await guest.api.get("/api/orders", params={"limit": 0})).status_code == 400

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhold.domain.errors import InvalidRequest
-from skyhold.queries.flights import FlightFilter, FlightPosition
+from skyhold.queries.flights import FlightFilter
+from skyhold.queries.pages import Position
 from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, read_cursor, write_cursor
 
-HERE = FlightPosition(datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC), "550e8400-e29b-41d4-a716-446655440001")
+HERE = Position(datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC), "550e8400-e29b-41d4-a716-446655440001")
 ALL = FlightFilter()
 
-positions = st.builds(FlightPosition, st.datetimes(timezones=st.just(UTC)), st.uuids().map(str))
+positions = st.builds(Position, st.datetimes(timezones=st.just(UTC)), st.uuids().map(str))
 filters = st.builds(
     FlightFilter,
     st.sampled_from([None, "NYC", "LAX"]),
@@ -26,7 +27,7 @@ filters = st.builds(
 
 
 @given(positions, filters)
-def test_a_cursor_leads_back_to_where_it_was_written(position: FlightPosition, wanted: FlightFilter) -> None:
+def test_a_cursor_leads_back_to_where_it_was_written(position: Position, wanted: FlightFilter) -> None:
     cursor = write_cursor(position, wanted)
     assert len(cursor) <= CURSOR_LENGTH_LIMIT
     assert cursor.replace("-", "").replace("_", "").isalnum(), "it needs no escaping in a URL"

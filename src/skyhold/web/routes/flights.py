@@ -11,14 +11,11 @@ from pydantic import BeforeValidator, WithJsonSchema
 from skyhold.domain.errors import FlightNotFound
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.queries.flights import FlightFilter
-from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, read_cursor, write_cursor
+from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.problems import PROBLEM_RESPONSES
 from skyhold.web.revalidation import IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
 from skyhold.web.services import Services, UsedServices
-
-FLIGHTS_LIMIT = 100
-FLIGHTS_UNLESS_SAID = 50
 
 router = APIRouter(prefix="/api/flights", tags=["flights"], responses=PROBLEM_RESPONSES)
 
@@ -34,12 +31,6 @@ Airport = Annotated[str | None, Query(pattern="^[A-Za-z]{3}$", description="Thre
 Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, at the place of departure.")]
 
 
-Limit = Annotated[int, Query(ge=1, le=FLIGHTS_LIMIT, description="At most so many flights at once.")]
-Cursor = Annotated[
-    str | None,
-    Query(max_length=CURSOR_LENGTH_LIMIT, description="`nextCursor` of the reply before, with the same filters."),
-]
-
 KEEPABLE: dict[int | str, dict[str, Any]] = {304: {"description": "What the client has is still true."}}
 
 
@@ -50,7 +41,7 @@ async def list_flights(
     origin: Airport = None,
     destination: Airport = None,
     day: Day = None,
-    limit: Limit = FLIGHTS_UNLESS_SAID,
+    limit: PageLimit = PAGE_UNLESS_SAID,
     cursor: Cursor = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:

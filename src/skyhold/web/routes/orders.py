@@ -14,12 +14,13 @@ from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderView
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, refuse_early, told_alternatives
+from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.errors import OutcomeUnknown
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand
 from skyhold.web.identity import Caller, UsedCaller, remember_guest
 from skyhold.web.preconditions import tag_of
 from skyhold.web.problems import PROBLEM_RESPONSES
-from skyhold.web.schemas import CreateOrderRequest, HeldOrderBody, HistoryBody, OrderBody, OrderStatusBody
+from skyhold.web.schemas import CreateOrderRequest, HeldOrderBody, HistoryBody, OrderBody, OrdersBody, OrderStatusBody
 from skyhold.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], responses=PROBLEM_RESPONSES, route_class=JsonRoute)
@@ -65,6 +66,20 @@ async def create_order(
     response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
+
+
+@router.get("", operation_id="listOrders")
+async def list_orders(
+    services: UsedServices, caller: UsedCaller, limit: PageLimit = PAGE_UNLESS_SAID, cursor: Cursor = None
+) -> OrdersBody:
+    """List the guest's own orders, newest first; a caller without a cookie has none."""
+    if caller.guest is None:
+        return OrdersBody(orders=[])
+    of_guest = ("orders", caller.guest.hash)
+    after = None if cursor is None else read_cursor(cursor, of_guest)
+    page = await services.orders.list_of_guest(caller.guest.hash, limit=limit, after=after)
+    next_cursor = write_cursor(page.next, of_guest) if page.next else None
+    return OrdersBody(orders=[OrderBody.of(order) for order in page.orders], next_cursor=next_cursor)
 
 
 @router.get("/{orderId}", operation_id="getOrder")
