@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
 from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
-from skyhold.web.examples import FACTS, REPLIES
+from skyhold.web.examples import FACTS, HEADERS, REPLIES
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_SECONDS, problem_members
 from skyhold.web.schemas import Body
 
@@ -52,6 +52,16 @@ _BY_NAME: dict[str, Kind] = {kind.__name__: kind for kind in PROBLEMS}
 _REQUEST_ID = "00000000-0000-7000-8000-000000000000"
 
 _HEADERS = {
+    "ETag": {
+        "description": "Of this state of things: for If-None-Match of flights, for If-Match of orders.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^(W/)?"[^"]*"$'},
+    },
+    "Location": {
+        "description": "Where the new order is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
     "RequestId": {
         "description": "The id of this request in our logs.",
         "required": True,
@@ -61,6 +71,21 @@ _HEADERS = {
         "description": "Whole seconds after which to ask again.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "examples": [RETRY_AFTER_SECONDS]},
+    },
+}
+
+_PATH_PARAMETERS = {
+    "flightId": {
+        "description": "A flight's id.",
+        "schema": {"type": "string", "format": "uuid", "examples": ["550e8400-e29b-41d4-a716-446655440001"]},
+    },
+    "orderId": {
+        "description": "An order's id.",
+        "schema": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]{1,64}$",
+            "examples": ["0198b0c4-7a3e-7d52-9c8a-3f1e5b7a9d20"],
+        },
     },
 }
 
@@ -93,6 +118,13 @@ class ConflictBody(Body):
     status: str
 
 
+class AlternativeBody(Body):
+    """Seats that were free a moment ago, and what they cost together."""
+
+    seats: list[str]
+    total_price_cents: int
+
+
 class ProblemBody(Body):
     """RFC 9457, with the code, the request's id, and whatever else the code needs."""
 
@@ -109,7 +141,12 @@ class ProblemBody(Body):
     errors: list[FaultBody] = Field(default=[], description="Of INVALID_REQUEST and INVALID_PAYMENT_CODE.")
     seats: list[FaultBody] = Field(default=[], description="Of INVALID_SEATS.")
     conflicts: list[ConflictBody] = Field(default=[], description="Of SEATS_UNAVAILABLE: every seat that is taken.")
+    alternatives: list[AlternativeBody] = Field(
+        default=[], description="Of SEATS_UNAVAILABLE: what to ask for instead."
+    )
+    outcome: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE, if a command was sent: `unknown`.")
     order_id: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the order whose fate is not known.")
+    order_token: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: opens the order, if it was a new one.")
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
@@ -159,6 +196,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     """Add to an operation what FastAPI cannot know of it."""
     if path.startswith("/api/orders"):
         operation["security"] = [{"guest": []}, {"orderToken": []} if "{orderId}" in path else {}]
+    for parameter in operation.get("parameters", ()):
+        _simplify(parameter)
     responses = operation["responses"]
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}) and _KINDS not in responses.get("422", {}):
         responses.pop("422", None)
@@ -172,10 +211,23 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         if stream := response.get("content", {}).get("text/event-stream"):
             stream.pop("itemSchema", None)  # a word of OpenAPI 3.2
             stream.setdefault("schema", {"type": "string"})
+    success = responses[next(status for status in responses if status.startswith("2"))]
+    for name in HEADERS.get(operation["operationId"], ()):
+        success["headers"][name] = {"$ref": f"#/components/headers/{name}"}
     if example := REPLIES.get(operation["operationId"]):
-        success = next(status for status in responses if status.startswith("2"))
-        responses[success]["content"]["application/json"]["example"] = example
+        success["content"]["application/json"]["example"] = example
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _simplify(parameter: dict[str, Any]) -> None:
+    """Say of a parameter what can be sent: left out is not the same as null, and an id is not any text."""
+    schema = parameter["schema"]
+    schema.pop("title", None)
+    schema.pop("description", None)
+    options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
+    schema |= options[0] if options else {}
+    known = _PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None
+    parameter |= known or {}
 
 
 def _general(path: str, operation: dict[str, Any]) -> Iterable[Kind]:
@@ -192,7 +244,7 @@ def _general(path: str, operation: dict[str, Any]) -> Iterable[Kind]:
 def _add_problems(response: dict[str, Any], kinds: list[Kind]) -> None:
     """Write into the response of one status which problems it can be."""
     codes = sorted({kind.code for kind in kinds})
-    response["description"] = response.get("description") or "; ".join(PROBLEMS[kind][1] for kind in kinds) + "."
+    response["description"] = "; ".join(dict.fromkeys(PROBLEMS[kind][1] for kind in kinds)) + "."
     response.setdefault("content", {})[MEDIA_TYPE] = {
         "schema": {
             "allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"error": {"enum": codes}}}],

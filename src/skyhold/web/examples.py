@@ -1,4 +1,4 @@
-"""Examples for the contract: what replies look like, and the facts that some refusals come with."""
+"""What the contract tells of replies beside their shape: examples, headers, and the facts that some refusals have."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ _ORDER = _STATUS | {
 }
 
 _HELD = _CHANGED | {
+    "orderToken": "kJ3v0l8ZbX5cQwT1mUeYgPn7sD2fHaR4iOqLxVt6BzE",
     "seats": ["12A", "12B"],
     "workflowId": f"booking-{_ORDER_ID}",
     "flightId": _FLIGHT_ID,
@@ -94,7 +95,7 @@ _READY = {
 }
 
 REPLIES: dict[str, Any] = {
-    "listFlights": {"flights": [_FLIGHT]},
+    "listFlights": {"flights": [_FLIGHT], "nextCursor": None},
     "getFlight": _FLIGHT
     | {
         "seatMap": {
@@ -105,6 +106,7 @@ REPLIES: dict[str, Any] = {
         }
     },
     "createOrder": _HELD,
+    "listOrders": {"orders": [_ORDER], "nextCursor": None},
     "changeSeats": _CHANGED,
     "payOrder": {"orderId": _ORDER_ID, "status": "PAYMENT_PENDING"},
     "getOrder": _ORDER,
@@ -129,3 +131,13 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.WorkflowUnavailable: {"outcome": "unknown", "orderId": _ORDER_ID},
 }
 """By error, what its problem says beside the members that all problems have."""
+
+HEADERS: dict[str, tuple[str, ...]] = {
+    "listFlights": ("ETag",),
+    "getFlight": ("ETag",),
+    "createOrder": ("ETag", "Location"),
+    "changeSeats": ("ETag",),
+    "getOrder": ("ETag",),
+    "getOrderStatus": ("ETag",),
+}
+"""By operation id, the headers of a reply that says yes."""

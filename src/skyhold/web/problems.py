@@ -92,10 +92,6 @@ _FAULTS = {
 _UNREADABLE = "The body cannot be read."
 
 
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {}
-"""Routes name their refusals by `contract.problems` instead."""
-
-
 def install_problem_handlers(app: FastAPI) -> None:
     """Let the app answer every error with a problem. Faults are the outermost middleware's: it knows the request id."""
     app.add_exception_handler(SkyholdError, _handler(problem_of_refusal))

@@ -6,22 +6,41 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from skyhold.domain.errors import OrderClosed, PaymentInProgress
+from skyhold.domain.errors import (
+    GivenUp,
+    HoldExpired,
+    InvalidPaymentCode,
+    InvalidSeats,
+    OrderChanged,
+    OrderClosed,
+    OrderNotFound,
+    PaymentInProgress,
+    SeatsUnavailable,
+    TooManyChanges,
+    WorkflowUnavailable,
+)
 from skyhold.domain.orders import refusal_when_closed, require_version
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, look_at, refuse_early, told_alternatives, told_why
+from skyhold.web.contract import problems
+from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand
 from skyhold.web.identity import UsedCaller
 from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
-from skyhold.web.problems import PROBLEM_RESPONSES
 from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest
 from skyhold.web.services import UsedServices
 
-router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], responses=PROBLEM_RESPONSES, route_class=JsonRoute)
+router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], route_class=JsonRoute)
+
+_ANY_COMMAND = (
+    *(OrderNotFound, HoldExpired, OrderClosed, OrderChanged, PaymentInProgress, GivenUp),
+    *(PreconditionFailed, WorkflowUnavailable),
+)
+_CHANGE = (InvalidSeats, SeatsUnavailable, TooManyChanges, IdempotencyKeyReused)
 
 
-@router.put("/seats", operation_id="changeSeats")
+@router.put("/seats", operation_id="changeSeats", responses=problems(*_ANY_COMMAND, *_CHANGE))
 async def change_seats(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
@@ -60,7 +79,12 @@ async def change_seats(
     return ChangedOrderBody.model_validate(order | {"serverTime": clock.now()})
 
 
-@router.post("/pay", operation_id="payOrder", status_code=202)
+@router.post(
+    "/pay",
+    operation_id="payOrder",
+    status_code=202,
+    responses=problems(*_ANY_COMMAND, InvalidPaymentCode, IdempotencyKeyReused),
+)
 async def pay_order(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
@@ -91,7 +115,7 @@ async def pay_order(
     return AcceptedPaymentBody(order_id=order_id)
 
 
-@router.delete("", operation_id="cancelOrder", status_code=204)
+@router.delete("", operation_id="cancelOrder", status_code=204, responses=problems(*_ANY_COMMAND))
 async def cancel_order(
     order_id: Annotated[str, Path(alias="orderId")],
     services: UsedServices,

@@ -11,13 +11,13 @@ from pydantic import BeforeValidator, WithJsonSchema
 from skyhold.domain.errors import FlightNotFound
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.queries.flights import FlightFilter
+from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
-from skyhold.web.problems import PROBLEM_RESPONSES
 from skyhold.web.revalidation import IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
 from skyhold.web.services import Services, UsedServices
 
-router = APIRouter(prefix="/api/flights", tags=["flights"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/flights", tags=["flights"])
 
 
 def _parse_day(text: Any) -> date:
@@ -57,7 +57,12 @@ async def list_flights(
     return fresh(tag, written(FlightsBody(flights=flights, next_cursor=next_cursor)))
 
 
-@router.get("/{flightId}", operation_id="getFlight", response_model=FlightWithSeatsBody, responses=KEEPABLE)
+@router.get(
+    "/{flightId}",
+    operation_id="getFlight",
+    response_model=FlightWithSeatsBody,
+    responses=KEEPABLE | problems(FlightNotFound),
+)
 async def get_flight(
     services: UsedServices,
     flight_id: Annotated[str, Path(alias="flightId")],

@@ -7,26 +7,47 @@ from typing import Annotated
 import uuid_utils
 from fastapi import APIRouter, Path, Request, Response
 
-from skyhold.domain.errors import FlightNotFound, OrderNotFound, WorkflowUnavailable
+from skyhold.domain.errors import (
+    FlightDeparted,
+    FlightNotFound,
+    GivenUp,
+    HoldExpired,
+    HoldLimit,
+    InvalidSeats,
+    OrderChanged,
+    OrderClosed,
+    OrderIdTaken,
+    OrderNotFound,
+    SeatsUnavailable,
+    WorkflowUnavailable,
+)
 from skyhold.domain.flights import canonical_flight_id, require_not_departed
 from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderView
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, refuse_early, told_alternatives
+from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
-from skyhold.web.errors import OutcomeUnknown
+from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand
 from skyhold.web.identity import Caller, UsedCaller, remember_guest
 from skyhold.web.preconditions import tag_of
-from skyhold.web.problems import PROBLEM_RESPONSES
 from skyhold.web.schemas import CreateOrderRequest, HeldOrderBody, HistoryBody, OrderBody, OrdersBody, OrderStatusBody
 from skyhold.web.services import Services, UsedServices
 
-router = APIRouter(prefix="/api/orders", tags=["orders"], responses=PROBLEM_RESPONSES, route_class=JsonRoute)
+router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
 
 
-@router.post("", operation_id="createOrder", status_code=201)
+@router.post(
+    "",
+    operation_id="createOrder",
+    status_code=201,
+    responses=problems(
+        *(InvalidSeats, FlightNotFound, SeatsUnavailable, FlightDeparted, HoldLimit, HoldExpired, OrderClosed),
+        *(OrderChanged, OrderIdTaken, GivenUp, IdempotencyKeyReused, WorkflowUnavailable),
+    ),
+)
 async def create_order(
     *,
     wish: CreateOrderRequest,
@@ -82,7 +103,7 @@ async def list_orders(
     return OrdersBody(orders=[OrderBody.of(order) for order in page.orders], next_cursor=next_cursor)
 
 
-@router.get("/{orderId}", operation_id="getOrder")
+@router.get("/{orderId}", operation_id="getOrder", responses=problems(OrderNotFound))
 async def get_order(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller, response: Response
 ) -> OrderBody:
@@ -92,7 +113,7 @@ async def get_order(
     return OrderBody.of(order)
 
 
-@router.get("/{orderId}/status", operation_id="getOrderStatus")
+@router.get("/{orderId}/status", operation_id="getOrderStatus", responses=problems(OrderNotFound))
 async def get_order_status(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller, response: Response
 ) -> OrderStatusBody:
@@ -102,7 +123,7 @@ async def get_order_status(
     return OrderStatusBody.of(order)
 
 
-@router.get("/{orderId}/history", operation_id="getOrderHistory")
+@router.get("/{orderId}/history", operation_id="getOrderHistory", responses=problems(OrderNotFound))
 async def get_order_history(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller
 ) -> HistoryBody:
