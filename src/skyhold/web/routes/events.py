@@ -63,6 +63,7 @@ def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]
 @router.get(
     "/flights/{flightId}/events",
     operation_id="watchFlight",
+    status_code=200,
     tags=["flights"],
     response_class=EventStream,
     responses=problems(FlightNotFound)
@@ -83,6 +84,7 @@ async def watch_flight(
 @router.get(
     "/orders/{orderId}/events",
     operation_id="followOrder",
+    status_code=200,
     tags=["orders"],
     response_class=EventStream,
     responses=problems(OrderNotFound)
