@@ -18,6 +18,7 @@ HEADER = b"x-request-id"
 
 _SERVER_ERROR = 500
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = _READS | {"POST", "PUT", "PATCH", "DELETE"}
 
 _log = structlog.get_logger(__name__)
 
@@ -83,13 +84,14 @@ class _Reply:
 
 
 def _log_reply(scope: Scope, reply: _Reply, seconds: float) -> None:
-    """Say what was asked and answered: the route's template, since path, query and body may hold anything."""
-    is_noteworthy = scope["method"] not in _READS or (reply.status or _SERVER_ERROR) >= _SERVER_ERROR
+    """Say what was asked and answered: the template of the route, since path, query, body and method may be anything."""
+    method = scope["method"] if scope["method"] in _METHODS else "another"
+    is_noteworthy = method not in _READS or (reply.status or _SERVER_ERROR) >= _SERVER_ERROR
     say = _log.info if is_noteworthy else _log.debug
     route: Any = scope.get("route")
     say(
         "request",
-        method=scope["method"],
+        method=method,
         route=getattr(route, "path", None),
         status=reply.status,
         milliseconds=round(seconds * 1000, 1),
