@@ -10,7 +10,7 @@ UP ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long check fmt lock clean
+.PHONY: help install run test test-long check openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, li
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+openapi: $(DEV_READY) ## Renew docs/openapi.json from the code
+	@$(BIN)/python -m skyhold.web > docs/openapi.json
 
 fmt: $(DEV_READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 import skyhold
 from skyhold.web.contract import install_contract
+from skyhold.web.documentation import install_documentation
 from skyhold.web.edge import Edge, install_edge
 from skyhold.web.problems import install_problem_handlers
 from skyhold.web.routes import commands, events, flights, health, orders
@@ -19,11 +20,13 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         version=skyhold.__version__,
         summary="Books seats on flights: held under a durable timer, paid with a code, never sold twice.",
         redirect_slashes=False,
+        openapi_url=None,
     )
     app.state.services = services
     install_problem_handlers(app)
     for router in (flights.router, orders.router, commands.router, events.router, health.router):
         app.include_router(router)
     install_contract(app)
+    install_documentation(app)
     install_edge(app, edge or Edge())
     return app

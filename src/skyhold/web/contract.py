@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
 from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
-from skyhold.web.examples import FACTS, HEADERS, REPLIES
+from skyhold.web.examples import FACTS, HEADERS, REPLIES, REQUESTS
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_SECONDS, problem_members
 from skyhold.web.schemas import Body
 
@@ -185,7 +185,8 @@ def build_contract(app: FastAPI) -> dict[str, Any]:
         schemas.pop(leftover, None)
     problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs") | {"Problem": problem}
-    components |= {"headers": _HEADERS, "securitySchemes": _SECURITY_SCHEMES}
+    examples = {name: {"summary": PROBLEMS[kind][1], "value": _example(kind)} for name, kind in _BY_NAME.items()}
+    components |= {"headers": _HEADERS, "securitySchemes": _SECURITY_SCHEMES, "examples": examples}
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
@@ -211,12 +212,20 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         if stream := response.get("content", {}).get("text/event-stream"):
             stream.pop("itemSchema", None)  # a word of OpenAPI 3.2
             stream.setdefault("schema", {"type": "string"})
-    success = responses[next(status for status in responses if status.startswith("2"))]
-    for name in HEADERS.get(operation["operationId"], ()):
-        success["headers"][name] = {"$ref": f"#/components/headers/{name}"}
-    if example := REPLIES.get(operation["operationId"]):
-        success["content"]["application/json"]["example"] = example
+    _add_examples(operation)
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_examples(operation: dict[str, Any]) -> None:
+    """Show what is sent and what comes back when all goes well, with the headers that come along."""
+    name, responses = operation["operationId"], operation["responses"]
+    success = responses[next(status for status in responses if status.startswith("2"))]
+    for header in HEADERS.get(name, ()):
+        success["headers"][header] = {"$ref": f"#/components/headers/{header}"}
+    if example := REPLIES.get(name):
+        success["content"]["application/json"]["example"] = example
+    if example := REQUESTS.get(name):
+        operation["requestBody"]["content"]["application/json"]["example"] = example
 
 
 def _simplify(parameter: dict[str, Any]) -> None:
@@ -249,7 +258,7 @@ def _add_problems(response: dict[str, Any], kinds: list[Kind]) -> None:
         "schema": {
             "allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"error": {"enum": codes}}}],
         },
-        "examples": {kind.code: {"summary": PROBLEMS[kind][1], "value": _example(kind)} for kind in kinds},
+        "examples": {kind.code: {"$ref": f"#/components/examples/{kind.__name__}"} for kind in kinds},
     }
     if {RateLimited, DatabaseUnavailable}.intersection(kinds):
         response.setdefault("headers", {})["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}

@@ -94,6 +94,13 @@ _READY = {
     "checks": dict.fromkeys(("postgresql", "redis", "temporal", "worker", "schema"), "ok"),
 }
 
+REQUESTS: dict[str, Any] = {
+    "createOrder": {"flightId": _FLIGHT_ID, "seats": ["12A", "12B"]},
+    "changeSeats": {"seats": ["12A", "12C"]},
+    "payOrder": {"paymentCode": "99999"},
+}
+"""By operation id, a body."""
+
 REPLIES: dict[str, Any] = {
     "listFlights": {"flights": [_FLIGHT], "nextCursor": None},
     "getFlight": _FLIGHT
@@ -124,7 +131,7 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.InvalidSeats: {"seats": [{"seat": "99A", "detail": "is not on this aircraft"}]},
     errors.SeatsUnavailable: {
         "conflicts": [{"seat": "12A", "status": "reserved"}],
-        "alternatives": ["12C", "11A", "13A"],
+        "alternatives": [{"seats": ["12C"], "totalPriceCents": 35000}],
     },
     errors.HoldLimit: {"limit": 5},
     errors.TooManyChanges: {"limit": 200},
