@@ -84,7 +84,7 @@ class _Reply:
 
 
 def _log_reply(scope: Scope, reply: _Reply, seconds: float) -> None:
-    """Say what was asked and answered: the template of the route, since path, query, body and method may be anything."""
+    """Say what was asked and answered: the template of the route, since all that a client writes may hold anything."""
     method = scope["method"] if scope["method"] in _METHODS else "another"
     is_noteworthy = method not in _READS or (reply.status or _SERVER_ERROR) >= _SERVER_ERROR
     say = _log.info if is_noteworthy else _log.debug

@@ -66,7 +66,6 @@ def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]
     status_code=200,
     tags=["flights"],
     response_class=EventStream,
-    status_code=200,
     responses=problems(FlightNotFound)
     | _streamed(
         "Server-sent events: `snapshot` with every seat, then `seats` with those that changed. Of two versions of a "
@@ -88,7 +87,6 @@ async def watch_flight(
     status_code=200,
     tags=["orders"],
     response_class=EventStream,
-    status_code=200,
     responses=problems(OrderNotFound)
     | {204: {"description": "The order has ended, and the event that says so was heard: do not come back."}}
     | _streamed(
