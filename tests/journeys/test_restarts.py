@@ -34,7 +34,8 @@ def test_bookings_go_on_over_a_restart_under_the_policy_they_began_with(stack: S
     after = stack.json_of("status", order["orderId"])
     assert after["expiresAt"] == before["expiresAt"], "the countdown goes on"
     assert 0 < after["timerRemaining"] < before["timerRemaining"]
-    with httpx.Client(base_url=endpoints.api, timeout=20) as api:
+    bearer = {"Authorization": f"Bearer {order['orderToken']}"}
+    with httpx.Client(base_url=endpoints.api, timeout=20, headers=bearer) as api:
         two_seats = api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["1A", "1B"]})
         assert two_seats.status_code == 200, "the order keeps its policy of two seats"
         three_seats = api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["1A", "1B", "1C"]})

@@ -75,6 +75,7 @@ class Stack:
     def skyhold(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of Skyhold's against it, as a person does in another terminal."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        environment["SKYHOLD_STATE_DIR"] = str(self.data_dir.with_suffix(".state"))
         return subprocess.run(
             [sys.executable, "-m", "skyhold", *arguments, "--data-dir", str(self.data_dir)],
             input=stdin,

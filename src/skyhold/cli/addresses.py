@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,14 @@ def adopt_servers(data_dir: Path | None) -> None:
         for name, value in _variables_of(default).items():
             if not os.environ.get(name):
                 os.environ[name] = value
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether the host is this machine, where no proxy of the environment has any business."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _variables_of(endpoints: Endpoints) -> Mapping[str, str]:

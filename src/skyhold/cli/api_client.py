@@ -1,35 +1,59 @@
-"""The API as the customer's commands see it: JSON in, JSON out, and a problem as a failure with its exit code."""
+"""The API as the customer's commands see it: JSON in, JSON out, and a problem as a failure with its exit code.
+
+A command goes out under a name of its own, so that one whose reply was lost can be sent again without harm.
+"""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import secrets
+from collections.abc import Mapping
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
 
+from skyhold.cli.addresses import is_this_machine
 from skyhold.cli.failures import ExitCode, Failure
+from skyhold.cli.problems import Refused
 from skyhold.domain.errors import OrderNotFound
 from skyhold.domain.orders import is_order_id
 
 TIMEOUT_SECONDS = 10.0
 
-_EXIT_CODES = {404: ExitCode.NOT_FOUND, 503: ExitCode.UNREACHABLE}
+PATIENCE_SECONDS = 15.0
+"""How long a lost reply is asked for again: an API that is restarted is back by then."""
+
+RETRY_SECONDS = 0.5
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class ApiUnreachable(Failure):
-    """Nobody answers at the address of the API."""
+    """Nobody answers at the address of the API; `is_unknown` says that a command may have arrived there."""
+
+    is_final = False
+
+    def __init__(self, address: str, *, is_unknown: bool) -> None:
+        self.is_unknown = is_unknown
+        lost = " Whether the command arrived is not known." if is_unknown else ""
+        super().__init__(f"Nobody answers at {address}.{lost}", ExitCode.UNREACHABLE)
 
 
 class ApiClient:
-    """One API, asked by one command."""
+    """One API, asked by one command, with the token of the order that it is about."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         self.address = address
+        self.has_token = token is not None
         try:
             self._client = httpx.Client(
-                base_url=address, timeout=TIMEOUT_SECONDS, trust_env=not _is_this_machine(address)
+                base_url=address,
+                timeout=TIMEOUT_SECONDS,
+                trust_env=not is_this_machine(urlsplit(address).hostname or ""),
+                transport=transport,
+                headers={"Authorization": f"Bearer {token}"} if token else None,
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise Failure("The address of the API is no URL.", ExitCode.USAGE) from error
@@ -50,27 +74,51 @@ class ApiClient:
         """
         return self._ask("GET", path, parameters=parameters)
 
-    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Send a command and return the reply; empty if there is none to give.
+    def send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, if_match: str | None = None
+    ) -> dict[str, Any]:
+        """Send a command and return the reply, empty if there is none to give; a lost reply is asked for again.
 
         Raises:
-            Failure: it refused, or nobody answered.
+            Failure: it refused, nobody answered, or what came of it stayed unknown.
         """
-        return self._ask(method, path, body)
+        headers = {"Idempotency-Key": secrets.token_urlsafe(24)} | ({"If-Match": if_match} if if_match else {})
+        unknown: ApiUnreachable | Refused | None = None
+        give_up_at = 0.0
+        while True:
+            try:
+                return self._ask(method, path, body, headers=headers)
+            except (ApiUnreachable, Refused) as failure:
+                if unknown is None:
+                    give_up_at = monotonic() + PATIENCE_SECONDS
+                if failure.is_unknown:
+                    unknown = failure
+                if unknown is None or failure.is_final:
+                    raise
+                if monotonic() > give_up_at:
+                    raise unknown from None
+            sleep(RETRY_SECONDS)
 
     def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, parameters: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         try:
-            reply = self._client.request(method, path, json=body, params=parameters)
+            reply = self._client.request(method, path, json=body, params=parameters, headers=headers)
         except httpx.UnsupportedProtocol as error:
             raise Failure("The address of the API must begin with http:// or https://.", ExitCode.USAGE) from error
         except httpx.TransportError as error:
-            raise ApiUnreachable(f"Nobody answers at {self.address}.", ExitCode.UNREACHABLE) from error
+            is_unknown = method != "GET" and not isinstance(error, _NEVER_SENT)
+            raise ApiUnreachable(self.address, is_unknown=is_unknown) from error
         said = _json_of(reply)
         if reply.is_success:
             return said
-        raise Failure(_explain(reply.status_code, said), _EXIT_CODES.get(reply.status_code, ExitCode.REFUSED))
+        raise Refused(reply.status_code, said)
 
 
 def order_path(order_id: str, *more: str) -> str:
@@ -92,22 +140,3 @@ def _json_of(reply: httpx.Response) -> dict[str, Any]:
     if isinstance(said, dict):
         return said
     raise Failure(f"The API at this address answered {reply.status_code} with something that is not Skyhold's.")
-
-
-def _explain(status: int, problem: dict[str, Any]) -> str:
-    detail = str(problem.get("detail") or f"The API answered {status}.")
-    facts = [f"{c['seat']} is {c['status']}" for c in problem.get("conflicts", [])]
-    facts += [f"{s.get('seat') or s.get('pointer')} {s['detail']}" for s in problem.get("seats", [])]
-    if problem.get("outcome") == "unknown":
-        facts.append(f"see `skyhold status -- {problem.get('orderId')}`")
-    code = f" ({problem['error']})" if "error" in problem else ""
-    return f"{detail}{' ' if facts else ''}{'; '.join(facts)}{code}"
-
-
-def _is_this_machine(address: str) -> bool:
-    """Say whether the address is of this machine, where no proxy of the environment has any business."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.api_client import ApiClient, ApiUnreachable, order_path
+from skyhold.cli.api_client import PATIENCE_SECONDS, ApiClient, ApiUnreachable, order_path
 from skyhold.cli.failures import ExitCode, Failure, guarded
+from skyhold.cli.flights import FlightArgument, find_flight
+from skyhold.cli.order_tokens import find_token, keep_token, prepare_tokens
 from skyhold.cli.output import AsJson, print_facts, print_json, say, stderr
+from skyhold.cli.problems import Refused, how_it_ended
+from skyhold.domain.errors import OrderClosed, OrderNotFound
+from skyhold.domain.orders import OrderStatus, refusal_when_closed
 
 TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 15.0
-"""How long a wait goes on while nobody answers: an API that is restarted is back by then."""
 
-PAGES_LIMIT = 50
-"""A flight is looked for by its number on at most so many pages of a hundred departures."""
+_STRANGER = (
+    "The token that `skyhold book` got for it is not on this machine, or not of this user: "
+    "give it as SKYHOLD_ORDER_TOKEN."
+)
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id; after -- if it begins with -.")]
 
 
 @guarded
 def book(
-    flight: Annotated[str, typer.Argument(metavar="FLIGHT", help="A flight's number, as FL101, or its id.")],
+    flight: FlightArgument,
     seats: Annotated[list[str], typer.Argument(metavar="SEAT...", help="Seats, as 12A.")],
     *,
     api: ApiAddress = None,
@@ -36,11 +44,27 @@ def book(
 ) -> None:
     """Hold seats on a flight; pay for them with `skyhold pay` before the time is up.
 
+    Keeps the order's token for the commands that follow, in the user's state directory or SKYHOLD_STATE_DIR.
+
     Example: skyhold book FL101 12A 12B
     """
-    with ApiClient(find_api(api, data_dir)) as client:
-        wish = {"flightId": _find_flight(client, flight), "seats": [seat.upper() for seat in seats]}
-        order = client.send("POST", "/api/orders", wish)
+    address = find_api(api, data_dir)
+    try:
+        prepare_tokens()
+    except Failure:
+        # Without its token an order could not be paid; with --json the caller gets it.
+        if not as_json:
+            raise
+    with ApiClient(address) as client:
+        wish = {"flightId": find_flight(client, flight), "seats": [seat.upper() for seat in seats]}
+        try:
+            order = client.send("POST", "/api/orders", wish)
+        except Refused as refused:
+            if refused.is_unknown and "orderToken" in refused.problem:
+                _keep_token(address, refused.problem)
+                raise refused.with_hint(f"See `skyhold status -- {refused.problem['orderId']}`.") from None
+            raise
+    _keep_token(address, order)
     if as_json:
         print_json(order)
         return
@@ -60,11 +84,16 @@ def pay(
     """Pay for an order with a 5-digit code, and wait for the outcome.
 
     On a terminal the code is asked for and not shown; else it is the first line of standard input.
+    Pays only for the seats that the order has when this begins; SKYHOLD_ORDER_TOKEN names a token from elsewhere.
 
     Example: echo 99999 | skyhold pay ORDER
     """
-    with ApiClient(find_api(api, data_dir)) as client:
-        reply = client.send("POST", order_path(order, "pay"), {"paymentCode": _read_code()})
+    code = None if sys.stdin.isatty() else _read_code()
+    with _client_of(order, api, data_dir) as client:
+        seen = client.get(order_path(order))
+        _require_open(seen)
+        command = {"paymentCode": _ask_for_code(seen) if code is None else code}
+        reply = client.send("POST", order_path(order, "pay"), command, if_match=f'"{seen["version"]}"')
         if no_wait:
             outcome = reply
         else:
@@ -81,7 +110,7 @@ def status(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = 
 
     Example: skyhold status ORDER --json
     """
-    with ApiClient(find_api(api, data_dir)) as client:
+    with _client_of(order, api, data_dir) as client:
         _print(client.get(order_path(order, "status")), as_json=as_json)
 
 
@@ -91,33 +120,52 @@ def cancel(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = 
 
     Example: skyhold cancel ORDER
     """
-    with ApiClient(find_api(api, data_dir)) as client:
+    with _client_of(order, api, data_dir) as client:
         client.send("DELETE", order_path(order))
         _print(client.get(order_path(order, "status")), as_json=as_json)
 
 
-def _find_flight(client: ApiClient, flight: str) -> str:
-    """Return the id of a flight named by its number, or what was given, which must then be an id."""
-    if "-" in flight:
-        return flight
-    number, cursor = flight.upper(), ""
-    for _ in range(PAGES_LIMIT):
-        page = client.get("/api/flights", limit="100", **({"cursor": cursor} if cursor else {}))
-        for departure in page["flights"]:
-            if departure["flightNumber"] == number:
-                return str(departure["id"])
-        if not (cursor := page["nextCursor"]):
-            break
-    raise Failure("No flight of this number is on sale.", ExitCode.NOT_FOUND)
+@contextlib.contextmanager
+def _client_of(order: str, api: str | None, data_dir: Path | None) -> Iterator[ApiClient]:
+    """Give a client that may speak for the order, and say of a refusal what the API cannot know."""
+    address = find_api(api, data_dir)
+    with ApiClient(address, find_token(address, order)) as client:
+        try:
+            yield client
+        except Refused as refused:
+            if refused.code == OrderNotFound.code and not client.has_token:
+                raise refused.with_hint(_STRANGER) from None
+            if refused.code == OrderClosed.code:
+                raise refused.with_hint(how_it_ended(client.get(order_path(order, "status")))) from None
+            if refused.is_unknown:
+                raise refused.with_hint(f"See `skyhold status -- {order}`.") from None
+            raise
+
+
+def _keep_token(address: str, order: dict[str, Any]) -> None:
+    try:
+        keep_token(address, order["orderId"], order["orderToken"])
+    except OSError as error:
+        say(f"The order's token could not be kept: {error.strerror or error}.")
 
 
 def _read_code() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("Payment code", hide_input=True, err=True)).strip()
     code = sys.stdin.readline().strip()
     if not code:
         raise Failure("Give the payment code as the first line of standard input.", ExitCode.USAGE)
     return code
+
+
+def _require_open(order: dict[str, Any]) -> None:
+    """Refuse to ask for a code that nobody would take."""
+    if order["status"] in TERMINAL:
+        refusal = refusal_when_closed(OrderStatus(order["status"]))
+        raise Failure(f"{refusal.detail} {how_it_ended(order)} ({refusal.code})")
+
+
+def _ask_for_code(order: dict[str, Any]) -> str:
+    say(f"{_money(order)} for {' '.join(order['seats'])}")
+    return str(typer.prompt("Payment code", hide_input=True, err=True)).strip()
 
 
 def _wait_for_outcome(client: ApiClient, order: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from skyhold.embedded.servers import Servers
 from support.commands import Service, Skyhold
 
-_FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LOG_")
+_FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LOG_", "SECRET_KEY", "XDG_")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ async def surroundings(servers: Servers, template_database: str) -> AsyncIterato
         "PAYMENT_SIMULATED_LATENCY": "0s",
         "PAYMENT_FAILURE_RATE": "0",
         "SERVER_PORT": "0",
+        "SECRET_KEY": secrets.token_urlsafe(32),
     }
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
@@ -39,7 +40,7 @@ async def surroundings(servers: Servers, template_database: str) -> AsyncIterato
 @pytest.fixture
 def skyhold(surroundings: dict[str, str], tmp_path: Path) -> Iterator[Skyhold]:
     """Runs commands in an empty directory, with nothing that says where an API is; what still runs is ended."""
-    skyhold = Skyhold(dict(surroundings), tmp_path)
+    skyhold = Skyhold(surroundings | {"SKYHOLD_STATE_DIR": str(tmp_path / "state")}, tmp_path)
     yield skyhold
     skyhold.end()
 

@@ -1,0 +1,107 @@
+"""The tokens of the orders that were booked here: kept for their owner alone, found again by the next command.
+
+One small file for each order, so that two commands at once never write the same one. SKYHOLD_ORDER_TOKEN goes before
+all of them; it is no option, because options can be read by everyone on the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from skyhold.cli.addresses import is_this_machine
+from skyhold.cli.failures import ExitCode, Failure
+from skyhold.embedded.private_files import read_json_object, write_private_json
+
+KEPT_DAYS = 400
+"""Flights are sold less than that ahead."""
+
+TOKENS_LIMIT = 1000
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")
+_MODE = 0o700
+
+
+def prepare_tokens() -> None:
+    """Make sure that a token can be kept, before there is one.
+
+    Raises:
+        Failure: it could not.
+    """
+    directory = _directory()
+    try:
+        directory.mkdir(_MODE, parents=True, exist_ok=True)
+        if directory.stat().st_uid != os.geteuid():
+            raise PermissionError("it belongs to someone else")
+        directory.chmod(_MODE)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Failure(
+            f"The order's token cannot be kept in {directory} ({reason}): name another directory by SKYHOLD_STATE_DIR, "
+            "or take the token from --json.",
+            ExitCode.USAGE,
+        ) from error
+
+
+def keep_token(address: str, order_id: str, token: str) -> None:
+    """Keep the token of an order of this API, and forget those that nobody will ask for any more."""
+    server = _server_of(address)
+    write_private_json(_file_of(server, order_id), {"api": server, "orderId": order_id, "orderToken": token})
+    _prune()
+
+
+def find_token(address: str, order_id: str) -> str | None:
+    """Return the token with which to ask this API for the order, if there is one here.
+
+    Raises:
+        Failure: what the environment gives is none.
+    """
+    if given := os.environ.get("SKYHOLD_ORDER_TOKEN"):
+        if not _TOKEN.fullmatch(given):
+            raise Failure("SKYHOLD_ORDER_TOKEN is not the token of an order.", ExitCode.USAGE)
+        return given
+    try:
+        kept = read_json_object(_file_of(_server_of(address), order_id)) or {}
+    except OSError:
+        return None
+    token = kept.get("orderToken")
+    return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None
+
+
+def _directory() -> Path:
+    named = os.environ.get("SKYHOLD_STATE_DIR")
+    return (Path(named) if named else platformdirs.user_state_path("skyhold", appauthor=False)) / "orders"
+
+
+def _file_of(server: str, order_id: str) -> Path:
+    digest = hashlib.sha256(f"{server}\n{order_id}".encode()).hexdigest()
+    return _directory() / f"{digest[:32]}.json"
+
+
+def _server_of(address: str) -> str:
+    """Return what tokens are kept by: the API's origin, or this machine, where ports change from start to start."""
+    url = urlsplit(address)
+    host = (url.hostname or "").lower()
+    if is_this_machine(host):
+        return "this machine"
+    return f"{url.scheme.lower()}://{host}:{url.port or ''}{url.path.rstrip('/')}"
+
+
+def _prune() -> None:
+    """Delete what is too old, and the oldest if there are too many; another command may be doing the same."""
+    aged = []
+    for file in _directory().iterdir():
+        with suppress(FileNotFoundError):
+            aged.append((file.stat().st_mtime, file))
+    aged.sort(reverse=True)
+    oldest = time.time() - KEPT_DAYS * 24 * 3600
+    for position, (written_at, file) in enumerate(aged):
+        if position >= TOKENS_LIMIT or written_at < oldest:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,60 @@
+"""Problems of the API in words for a person: one line, the code at its end, no seat named twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skyhold.cli.failures import ExitCode, Failure
+
+SEAT_WORDS = {"available": "available", "reserved": "on hold", "booked": "taken", "blocked": "not for sale"}
+"""What customers call the states of a seat (product.md, section 1)."""
+
+_EXIT_CODES = {404: ExitCode.NOT_FOUND, 503: ExitCode.UNREACHABLE}
+
+
+class Refused(Failure):
+    """The API answered with a problem; `hint` is a sentence that the command adds."""
+
+    def __init__(self, status: int, problem: dict[str, Any], hint: str = "") -> None:
+        self.status = status
+        self.problem = problem
+        self.code = str(problem.get("error", ""))
+        sentences = [*_sentences_of(status, problem), *([hint] if hint else [])]
+        code = f" ({self.code})" if self.code else ""
+        super().__init__(" ".join(sentences) + code, _EXIT_CODES.get(status, ExitCode.REFUSED))
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the command may have been obeyed nevertheless."""
+        return self.problem.get("outcome") == "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again would be answered alike."""
+        return self.status < 500  # noqa: PLR2004 - what is above is broken, not refused
+
+    def with_hint(self, hint: str) -> Refused:
+        """Return the same with a sentence more."""
+        return Refused(self.status, self.problem, hint)
+
+
+def how_it_ended(order: dict[str, Any]) -> str:
+    """Return in a sentence how an order ended."""
+    if reference := order.get("reference"):
+        return f"It was {order['status']}, its booking reference is {reference}."
+    if code := order.get("failureCode"):
+        return f"It ended {order['status']}: {code}."
+    return f"It is {order['status']}."
+
+
+def _sentences_of(status: int, problem: dict[str, Any]) -> list[str]:
+    detail = str(problem.get("detail") or f"The API answered {status}.")
+    if conflicts := problem.get("conflicts"):
+        facts = "; ".join(f"{each['seat']} is {SEAT_WORDS.get(each['status'], each['status'])}" for each in conflicts)
+        sentences = [f"{facts}."]
+        if alternatives := problem.get("alternatives"):
+            sentences.append(f"Closest: {'; '.join(' '.join(each['seats']) for each in alternatives)}.")
+        return sentences
+    faults = [(str(fault.get("seat") or fault.get("pointer") or ""), fault) for fault in problem.get("seats", [])]
+    facts = "; ".join(f"{name} {fault['detail']}" for name, fault in faults if name not in detail)
+    return [detail, *([f"{facts}."] if facts else [])]
