@@ -5,14 +5,17 @@ A command goes out under a name of its own, so that one whose reply was lost can
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
+from httpx_sse import SSEError, connect_sse
 
 from skyhold.cli.addresses import is_this_machine
 from skyhold.cli.failures import ExitCode, Failure
@@ -27,6 +30,9 @@ PATIENCE_SECONDS = 15.0
 
 RETRY_SECONDS = 0.5
 
+SILENCE_SECONDS = 45.0
+"""The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -39,6 +45,16 @@ class ApiUnreachable(Failure):
         self.is_unknown = is_unknown
         lost = " Whether the command arrived is not known." if is_unknown else ""
         super().__init__(f"Nobody answers at {address}.{lost}", ExitCode.UNREACHABLE)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a stream; `retry_seconds` is when the API wants to be asked again after an end."""
+
+    name: str
+    id: str
+    data: dict[str, Any]
+    retry_seconds: float | None
 
 
 class ApiClient:
@@ -98,6 +114,28 @@ class ApiClient:
                 if monotonic() > give_up_at:
                     raise unknown from None
             sleep(RETRY_SECONDS)
+
+    def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
+        """Yield the events of a stream from the last one that was heard on, until the stream ends.
+
+        Raises:
+            Failure: it refused, nobody answered, or the stream broke off.
+        """
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
+        try:
+            with connect_sse(self._client, "GET", path, headers=headers, timeout=timeout) as stream:
+                if not stream.response.is_success:
+                    stream.response.read()
+                    raise Refused(stream.response.status_code, _json_of(stream.response))
+                for event in stream.iter_sse():
+                    if event.data:
+                        retry_seconds = event.retry / 1000 if event.retry is not None else None
+                        yield Event(event.event, event.id, json.loads(event.data), retry_seconds)
+        except httpx.TransportError as error:
+            raise ApiUnreachable(self.address, is_unknown=False) from error
+        except (SSEError, ValueError) as error:
+            raise Failure("What is at this address sends no events of Skyhold's.") from error
 
     def _ask(
         self,
