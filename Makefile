@@ -10,7 +10,7 @@ UP ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long check openapi fmt lock clean
+.PHONY: help install run test test-long bench check openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -25,6 +25,9 @@ test: $(DEV_READY) ## Run the tests on real servers of their own
 
 test-long: $(DEV_READY) ## Run the tests that take minutes
 	@$(BIN)/pytest -m long --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
+	@$(BIN)/python -m benchmarks
 
 check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet .
