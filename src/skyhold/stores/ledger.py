@@ -37,6 +37,14 @@ WITH locked AS MATERIALIZED (SELECT * FROM orders WHERE id = $1 FOR UPDATE)
 SELECT locked.*, departs_at, clock_timestamp() AS now FROM locked LEFT JOIN flights ON flights.id = flight_id
 """
 
+_BIRTH = """
+INSERT INTO orders (id, workflow_id, chain, namespace_id, flight_id, currency, status, policy, guest_hash)
+VALUES ($1, $2, $3, $4, (SELECT id FROM flights WHERE id = $5), (SELECT currency FROM flights WHERE id = $5),
+        'CREATED', $6, $7)
+ON CONFLICT (id) DO NOTHING
+RETURNING *, (SELECT departs_at FROM flights WHERE id = flight_id) AS departs_at, clock_timestamp() AS now
+"""
+
 _READ_ORDER = f"SELECT {_ORDER} FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE o.id = $1"  # noqa: S608
 
 _WRITE_ORDER = f"""
@@ -139,9 +147,8 @@ class Ledger:
         """
         mark = fingerprint(command.name, *command.arguments)
         async with _transaction(self.pool) as connection:
-            if birth is not None:
-                await _give_birth(connection, step, birth)
-            row = await connection.fetchrow(_LOCK_ORDER, step.order_id)
+            row = await _give_birth(connection, step, birth) if birth is not None else None
+            row = row or await connection.fetchrow(_LOCK_ORDER, step.order_id)
             if row is None or row["chain"] != step.chain:
                 return Answer(Outcome.TAKEN, Refusal.of(OrderIdTaken()))
             if row["step"] == step.number and row["fingerprint"] == mark:
@@ -171,12 +178,10 @@ async def _transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise
 
 
-async def _give_birth(connection: Connection, step: Step, birth: Birth) -> None:
-    await connection.execute(
-        """INSERT INTO orders (id, workflow_id, chain, namespace_id, flight_id, currency, status, policy, guest_hash)
-           VALUES ($1, $2, $3, $4, (SELECT id FROM flights WHERE id = $5), (SELECT currency FROM flights WHERE id = $5),
-                   'CREATED', $6, $7)
-           ON CONFLICT (id) DO NOTHING""",
+async def _give_birth(connection: Connection, step: Step, birth: Birth) -> asyncpg.Record | None:
+    """Make the order's row and return it, locked as it is by its making; None if it is there already."""
+    return await connection.fetchrow(
+        _BIRTH,
         step.order_id,
         step.workflow_id,
         step.chain,
