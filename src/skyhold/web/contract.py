@@ -234,7 +234,7 @@ def _simplify(parameter: dict[str, Any]) -> None:
     schema.pop("title", None)
     schema.pop("description", None)
     options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
-    schema |= options[0] if options else {}
+    parameter["schema"] = (options[0] if options else {}) | schema
     known = _PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None
     parameter |= known or {}
 

@@ -18,6 +18,8 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         max_length=1024,
+        pattern=r'^\s*(\*|(W/)?"[!#-~\x80-\xff]*"(\s*,\s*(W/)?"[!#-~\x80-\xff]*")*)\s*$',
+        json_schema_extra={"pattern": r'^(\*|"[0-9]{1,9}")$'},  # what an order's tag looks like; others are taken too
         description="The ETag of the order as it was seen: if its seats have changed since, nothing is done.",
         examples=['"1"'],
     ),

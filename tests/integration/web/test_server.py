@@ -1,0 +1,154 @@
+"""What a client can do to a connection: too slow, too large, or not HTTP at all. On real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+
+from skyhold.web import bodies, server
+from skyhold.web.server import server_of
+from support.web import FLIGHT, ScriptedServices, app_over
+
+SLOW = 0.5
+"""Instead of ten seconds."""
+
+GOOD = json.dumps({"flightId": FLIGHT, "seats": ["12A"]}).encode()
+POST = b"POST /api/orders HTTP/1.1\r\nHost: skyhold.test\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, int]]:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", SLOW)
+    monkeypatch.setattr(server, "HEAD_SECONDS", SLOW)
+    app: FastAPI = app_over(ScriptedServices())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = server_of(app)
+        serving = asyncio.create_task(running.serve(sockets=[listener]))
+        yield listener.getsockname()
+        running.should_exit = True
+        await serving
+
+
+@contextlib.asynccontextmanager
+async def _connection(address: tuple[str, int]) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def _drip(writer: asyncio.StreamWriter, piece: bytes, seconds: float) -> None:
+    """Send a piece every now and then, so that the connection is never quiet."""
+    until = time.monotonic() + seconds
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < until:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+
+async def _all(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes until the server closes, which it does soon."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(SLOW * 6):
+            while piece := await reader.read(65536):
+                received += piece
+    return received
+
+
+async def test_a_body_that_does_not_come_is_told_so_and_the_connection_is_closed(address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(POST + b"Content-Length: 60\r\n\r\n{")
+        reply = await _all(reader)
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert json.loads(body)["error"] == "REQUEST_TIMEOUT"
+
+
+async def test_a_body_that_comes_byte_by_byte_has_no_more_time_for_it(address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        started_at = time.monotonic()
+        dripping = asyncio.create_task(_drip(writer, b"1\r\n \r\n", SLOW * 6))
+        reply = await _all(reader)
+        took = time.monotonic() - started_at
+        dripping.cancel()
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert took < SLOW * 4
+
+
+@pytest.mark.parametrize("piece", [b"", b"X-Slow: 1\r\n"])
+async def test_a_head_that_does_not_end_has_the_connection_closed(piece: bytes, address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\n")
+        started_at = time.monotonic()
+        dripping = asyncio.create_task(_drip(writer, piece, SLOW * 6))
+        assert await _all(reader) == b""
+        assert time.monotonic() - started_at < SLOW * 4
+        dripping.cancel()
+
+
+async def test_a_connection_that_says_nothing_is_closed(address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, _):
+        assert await _all(reader) == b""
+
+
+async def test_a_body_that_nobody_reads_does_not_keep_a_connection_for_ever(address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\nContent-Length: 100000\r\n\r\n")
+        dripping = asyncio.create_task(_drip(writer, b"x", SLOW * 6))
+        started_at = time.monotonic()
+        assert (await _all(reader)).startswith(b"HTTP/1.1 200 ")
+        assert time.monotonic() - started_at < SLOW * 4
+        dripping.cancel()
+
+
+async def test_a_connection_serves_several_requests_with_pauses_shorter_than_that(address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        for _ in range(4):
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\n\r\n")
+            assert await reader.readuntil(b"}")
+            await asyncio.sleep(SLOW / 2)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (b"Content-Length: %d\r\n" % len(GOOD), GOOD, 201),
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD), 201),
+        (b"Content-Length: 99999999999999999999\r\n", b"", 413),
+        (b"Transfer-Encoding: chunked\r\n", b"10001\r\n" + b" " * 0x10001 + b"\r\n0\r\n\r\n", 413),
+        (b"Content-Length: 65537\r\n", b" " * 65537, 413),
+        (b"Content-Length: 5\r\n", b'{"flightId": 1}', 400),
+        (b"Content-Length: -1\r\n", GOOD, 400),
+        (b"Content-Length: 1\r\nContent-Length: 2\r\n", GOOD, 400),
+        (b"Transfer-Encoding: gzip\r\n", GOOD, 400),
+        (b"Content-Encoding: gzip\r\nContent-Length: 3\r\n", b"\x1f\x8b\x08", 415),
+        (b"X-Large: %b\r\n" % (b"x" * 20_000), b"", 400),
+        (b"Expect: 100-continue\r\nContent-Length: %d\r\n" % len(GOOD), GOOD, 100),
+    ],
+)
+async def test_a_body_is_taken_for_what_it_is(head: bytes, body: bytes, status: int, address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(POST + head + b"\r\n" + body)
+        first = await reader.readline()
+    assert first.startswith(b"HTTP/1.1 %d " % status), first
+
+
+@pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_http_is_refused_and_not_repeated(line: bytes, address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(line + b"\r\n\r\n")
+        reply = await _all(reader)
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert line not in reply
