@@ -14,12 +14,13 @@ from skyhold.domain.idempotency import NamedCommand
 
 # One statement and always a row, also beside itself: of two at once the second waits for the first, and reads its row.
 # Names that are past their day go along, a few at a time, and one that is used again after its day begins anew.
+# Their age is told by a clock that stands still: against one that is read for every row no index is of use.
 _REMEMBER = """
 WITH past AS (
     DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM idempotency_keys
-        WHERE remembered_at < clock_timestamp() - interval '24 hours' AND (scope, key_hash) <> ($1, $2)
-        LIMIT 20 FOR UPDATE SKIP LOCKED)))
+        WHERE remembered_at < statement_timestamp() - interval '24 hours' AND (scope, key_hash) <> ($1, $2)
+        ORDER BY remembered_at LIMIT 20 FOR UPDATE SKIP LOCKED)))
 INSERT INTO idempotency_keys AS known (scope, key_hash, request_hash, order_id, update_id) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (scope, key_hash) DO UPDATE SET
     (request_hash, order_id, update_id, remembered_at) = (
