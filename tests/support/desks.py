@@ -16,7 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.domain.orders import FailureCode, Order, Policy
 from skyhold.domain.payments import PaymentCode
-from skyhold.events.changes import Change
+from skyhold.events.changes import Change, Publish
 from skyhold.messages import (
     Answer,
     ClosePayment,
@@ -124,10 +124,11 @@ class Desk:
     gateway: PaymentGateway
     policy: Policy = field(default_factory=Policy)
     published: list[Change] = field(default_factory=list)
+    publish: Publish | None = None
 
     def __post_init__(self) -> None:
         ledger = Ledger(self.pool)
-        publish = self.published.append
+        publish = self.publish or self.published.append
         seats = SeatActivities(SeatStore(ledger), self.locks, publish, policy=self.policy, namespace_id=NAMESPACE_ID)
         payments = PaymentActivities(PaymentStore(ledger, self.pool), self.gateway, publish)
         orders = OrderActivities(OrderStore(ledger), self.locks, publish)

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from skyhold.web.live import Live
 from skyhold.web.server import server_of
 
 WAIT_SECONDS = 10.0
@@ -28,9 +29,10 @@ class Event:
 
 
 @dataclass
-class Address:
-    """Where an API listens, and the streams that tests have open there."""
+class Api:
+    """An API at its address, and the streams that tests have open there."""
 
+    app: FastAPI
     host: str
     port: int
     streams: list[Stream] = field(default_factory=list)
@@ -54,6 +56,17 @@ class Address:
     async def watch(self, flight_id: str, *, last_event_id: str | None = None) -> Stream:
         """Open the stream of a flight."""
         return await self.get(f"/api/flights/{flight_id}/events", last_event_id=last_event_id)
+
+    async def follow(self, order_id: str, *, last_event_id: str | None = None) -> Stream:
+        """Open the stream of an order, with its token."""
+        token = self.app.state.services.identities.token_of(order_id)
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self.get(f"/api/orders/{order_id}/events", last_event_id=last_event_id, headers=headers)
+
+    @property
+    def live(self) -> Live:
+        live: Live = self.app.state.services.live
+        return live
 
     async def close(self) -> None:
         """Leave nothing open."""
@@ -169,16 +182,16 @@ class SeatView:
 
 
 @contextlib.asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[Address]:
+async def served(app: FastAPI) -> AsyncIterator[Api]:
     """Serve the app on a free port, with the server that `skyhold api` runs it by."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         host, port = listener.getsockname()
         server = server_of(app)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield (address := Address(host, port))
+            yield (api := Api(app, host, port))
         finally:
             await app.state.services.live.close()
             server.should_exit = True
             await serving
-            await address.close()
+            await api.close()

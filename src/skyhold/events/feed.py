@@ -8,7 +8,6 @@ comparing with PostgreSQL, and `Batch.has_gap` says when that is due at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections import deque
 from collections.abc import Awaitable
@@ -90,8 +89,7 @@ class Publisher:
         if not self._is_away:
             await asyncio.wait({self._task}, timeout=CLOSING_SECONDS)
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait({self._task}, timeout=CLOSING_SECONDS)
 
     async def _drain(self) -> None:
         """Publish until nothing is left. While Redis is away it is asked again and again, since it may come back."""
@@ -105,6 +103,8 @@ class Publisher:
                 self._backlog.extendleft(reversed(batch))
                 self._drop_oldest()
                 self._note_away(error)
+                if self._is_closed:
+                    return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:

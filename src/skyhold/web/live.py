@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -37,6 +37,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 CLOSING_SECONDS = 0.25
 """How long readers have to take what is on its way when the process ends."""
+
+CANCELS_LIMIT = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -93,8 +95,7 @@ class Live:
     async def close(self) -> None:
         """End every stream, at once: also those whose readers have stopped reading."""
         self._is_closed = True
-        for task in self._tasks:
-            task.cancel()
+        ending = asyncio.get_running_loop().create_task(_end(self._tasks))
         listeners = tuple(self._listeners)
         for listener in listeners:
             listener.end()
@@ -104,7 +105,7 @@ class Live:
                     await listener.is_done.wait()
         for listener in listeners:
             listener.cut_off()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ending
         self.flights.close()
         self.orders.close()
 
@@ -182,6 +183,17 @@ class Live:
             _log.warning("live events are not heard, postgresql is asked instead")
         else:
             _log.info("live events are heard again")
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """End tasks that wait. Before Python 3.12 a cancel can get lost in `asyncio.wait_for`, so it is tried again."""
+    for _ in range(CANCELS_LIMIT):
+        waiting = {task for task in tasks if not task.done()}
+        if not waiting:
+            return
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=0.1)
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:

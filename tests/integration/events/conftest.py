@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from skyhold.bootstrap.api import open_api
+from skyhold.embedded.servers import Servers
+from skyhold.events.feed import Publisher
+from skyhold.settings import Settings
+from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_locks import SeatLocks, open_redis
+from support.desks import Desk, a_flight
+from support.gateways import ScriptedGateway
+from support.services import SECRET_KEY
+from support.streams import Api, served
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
+    return Settings(database_url=database_url, redis_url=redis_url, secret_key=SECRET_KEY)
+
+
+@pytest.fixture
+async def product_redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client as a worker has it."""
+    redis = open_redis(redis_url)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+async def publisher(product_redis: Redis) -> AsyncIterator[Publisher]:
+    publisher = Publisher(product_redis)
+    yield publisher
+    await publisher.aclose()
+
+
+@pytest.fixture
+def desk(pool: Pool, product_redis: Redis, publisher: Publisher) -> Desk:
+    """A desk whose changes are published."""
+    return Desk(pool, SeatLocks(product_redis), ScriptedGateway(pool), publish=publisher.publish)
+
+
+@pytest.fixture
+def silent_desk(desk: Desk) -> Desk:
+    """A desk whose every event is lost."""
+    return replace(desk, publish=lambda _: None)
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    """An API without a worker, on a port of its own."""
+    async with open_api(settings) as app, served(app) as api:
+        yield api
+
+
+@pytest.fixture
+async def flight(pool: Pool) -> str:
+    return await a_flight(pool, [f"{row}{letter}" for row in range(1, 6) for letter in "ABCD"])
