@@ -183,13 +183,23 @@ def _stopped(child: ValkeyServer) -> Callable[[], None]:
 @pytest.mark.parametrize("away", [_killed, _stopped])
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
-    away: Callable[[ValkeyServer], Callable[[], None]], is_known: bool, own_servers: Servers
+    away: Callable[[ValkeyServer], Callable[[], None]],
+    is_known: bool,
+    own_servers: Servers,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with _limited(own_servers.redis_url, "10/minute") as (app, limits):
         assert limits
         if is_known:
             async with _client(app) as stranger:
                 assert await _statuses(stranger, 1) == [404]
+        incr, asked = limits._storage.incr, []
+
+        async def count(key: str, seconds: int) -> int:
+            asked.append(key)
+            return await incr(key, seconds)
+
+        monkeypatch.setattr(limits._storage, "incr", count)
         bring_back = away(own_servers.redis)
         try:
             async with _client(app, cookie=_cookie()) as client:
@@ -198,7 +208,8 @@ async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
                 took = time.monotonic() - started_at
             assert statuses == [404] * 10 + [429] * 50
             assert limits.is_away
-            # One time-out when it goes and one for every second since, whatever the number of requests.
+            # Both counters once when it goes, and once for every second since, whatever the number of requests.
+            assert len(asked) <= 2 * (1 + took / PAUSE_SECONDS)
             assert took < WAIT_SECONDS * (2 + took / PAUSE_SECONDS) + 0.5
         finally:
             bring_back()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -75,6 +76,29 @@ async def test_head_is_get_without_its_body(path: str, api: httpx.AsyncClient) -
     assert head.headers["content-length"] == str(len(get.content))
 
 
+async def test_nothing_of_a_body_is_sent_for_a_head() -> None:
+    # Clients leave out what should not be there: this one looks at what is sent.
+    start, *bodies = await _sent(app_over(ScriptedServices()), "HEAD", "/openapi.json")
+    assert int(dict(start["headers"])[b"content-length"]) > 10_000
+    assert [body["body"] for body in bodies] == [b""]
+
+
+async def _sent(app: FastAPI, method: str, path: str) -> list[dict[str, Any]]:
+    """Return what the app sends to a client that stays, and says nothing more."""
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [], "scheme": "http"}
+    sent: list[dict[str, Any]] = []
+    requests = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return requests.pop() if requests else await asyncio.Event().wait() and {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({**scope, "http_version": "1.1", "server": ("skyhold.test", 80), "asgi": {}}, receive, send)
+    return sent
+
+
 async def test_options_of_nothing_is_not_found(api: httpx.AsyncClient) -> None:
     assert (await api.options("/nowhere")).status_code == 404
 
@@ -97,11 +121,12 @@ async def test_head_of_a_stream_is_its_head_and_ends_it() -> None:
 
     install_problem_handlers(app)
     install_edge(app, Edge())
-    async with asyncio.timeout(5), client_of(app) as client:
-        reply = await client.head("/events")
-        assert (reply.status_code, reply.content) == (200, b"")
-        assert reply.headers["content-type"].startswith("text/event-stream")
+    async with asyncio.timeout(5):
+        start, *bodies = await _sent(app, "HEAD", "/events")
         await ended.wait()
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"content-type"].startswith(b"text/event-stream")
+    assert [(body["body"], body.get("more_body", False)) for body in bodies] == [(b"", False)]
 
 
 async def test_a_time_out_inside_of_a_head_is_a_fault_as_anywhere() -> None:
