@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from skyhold.web.live import Live
 from skyhold.web.server import server_of
+from skyhold.web.services import Services
 
 WAIT_SECONDS = 10.0
 
@@ -32,7 +33,7 @@ class Event:
 class Api:
     """An API at its address, and the streams that tests have open there."""
 
-    app: FastAPI
+    app: FastAPI | None  # none if it is another process
     host: str
     port: int
     streams: list[Stream] = field(default_factory=list)
@@ -59,14 +60,19 @@ class Api:
 
     async def follow(self, order_id: str, *, last_event_id: str | None = None) -> Stream:
         """Open the stream of an order, with its token."""
-        token = self.app.state.services.identities.token_of(order_id)
+        token = self.services.identities.token_of(order_id)
         headers = {"Authorization": f"Bearer {token}"}
         return await self.get(f"/api/orders/{order_id}/events", last_event_id=last_event_id, headers=headers)
 
     @property
     def live(self) -> Live:
-        live: Live = self.app.state.services.live
-        return live
+        return self.services.live
+
+    @property
+    def services(self) -> Services:
+        assert self.app is not None
+        services: Services = self.app.state.services
+        return services
 
     async def close(self) -> None:
         """Leave nothing open."""

@@ -51,8 +51,8 @@ async def _serve(settings: Settings) -> ExitCode:
             stdout().print(f"API listening on {_url_of(listener)}", markup=False)
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
-            await app.state.services.live.close()  # or their streams would keep the server for as long as it waits
             server.should_exit = True
+            await app.state.services.live.close()  # or its streams would keep the server for as long as it waits
             await serving
     return stop.exit_code
 

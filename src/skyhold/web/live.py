@@ -104,7 +104,8 @@ class Live:
                 for listener in listeners:
                     await listener.is_done.wait()
         for listener in listeners:
-            listener.cut_off()
+            if listener.is_stuck():
+                listener.cut_off()
         await ending
         self.flights.close()
         self.orders.close()

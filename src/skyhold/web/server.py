@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from skyhold.web.stream import ABORT
+from skyhold.web.stream import CONNECTION
 
 BACKLOG = 2048
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
 KEEP_ALIVE_SECONDS = 5
+
+UNSENT_LIMIT_BYTES = 64 * 1024
+"""What the kernel takes for a connection beyond what is on its way; else it takes megabytes for who never reads."""
 
 STOP_SECONDS = 5
 """How long requests under way may take to end."""
@@ -42,7 +46,8 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; a stream of events whose reader has stopped reading can be cut off at once."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, ABORT: transport.abort}
+        self.app_state = {**self.app_state, CONNECTION: transport}
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LIMIT_BYTES)
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -28,8 +27,8 @@ BYTES_LIMIT = 256 * 1024
 RETRY_MILLISECONDS = (1_000, 3_000)
 """When a browser comes back after an end: spread, so that all of them do not come at once."""
 
-ABORT = "abort_connection"
-"""Where a server that can cut a connection at once leaves the way to do it, in a request's state."""
+CONNECTION = "connection"
+"""Where the server leaves a request's connection (an `asyncio.Transport`), in its state."""
 
 _HEADERS = {
     "Cache-Control": "no-store, no-transform",
@@ -56,7 +55,8 @@ class Listener:
         self._frames: deque[bytes] = deque()
         self._size = 0
         self._has_news = asyncio.Event()
-        self._cut: Callable[[], None] | None = None
+        self._connection: asyncio.Transport | None = None
+        self._bound: asyncio.Timeout | None = None
 
     def offer(self, frame: bytes) -> None:
         """Have the frame sent; a listener that cannot keep up is cut off."""
@@ -78,12 +78,20 @@ class Listener:
         """End the stream at once, also one whose reader does not read; what waits is forgotten."""
         self._frames.clear()
         self.end()
-        if self._cut is not None:
-            self._cut()
+        if self._connection is not None:
+            # One that is merely closed would stay open for as long as nobody reads what it still holds.
+            self._connection.abort()
+        elif self._bound is not None and not self.is_done.is_set():
+            self._bound.reschedule(asyncio.get_running_loop().time())
 
-    def on_cut(self, cut: Callable[[], None]) -> None:
-        """Say how the connection is cut."""
-        self._cut = cut
+    def is_stuck(self) -> bool:
+        """Say whether something waits for a reader that does not read."""
+        return not self.is_done.is_set() or bool(self._connection and self._connection.get_write_buffer_size())
+
+    def begin(self, connection: asyncio.Transport | None, bound: asyncio.Timeout) -> None:
+        """Learn over which connection frames are sent, and what ends a wait for its reader if there is none."""
+        self._connection = connection
+        self._bound = bound
 
     async def take(self) -> bytes:
         """Wait for frames and return all that are there; nothing means that the stream is over."""
@@ -117,7 +125,7 @@ class EventStream(Response):
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as bound:
-                    listener.on_cut(lambda: _cut(scope, bound))
+                    listener.begin(scope.get("state", {}).get(CONNECTION), bound)
                     await self._send_all(listener, send)
         finally:
             watching.cancel()
@@ -139,13 +147,3 @@ async def _end_when_gone(receive: Receive, listener: Listener) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     listener.end()
-
-
-def _cut(scope: MutableMapping[str, Any], bound: asyncio.Timeout) -> None:
-    """End a reply that may be waiting for its reader."""
-    abort: Callable[[], None] | None = scope.get("state", {}).get(ABORT)
-    if abort is not None:
-        # What is not sent yet would keep a connection that is merely closed open for as long as nobody reads it.
-        abort()
-    elif not bound.expired():
-        bound.reschedule(asyncio.get_running_loop().time())

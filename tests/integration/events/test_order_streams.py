@@ -35,7 +35,7 @@ async def _next(stream: Stream) -> Event:
 
 async def _status(api: Api, order: Order) -> dict[str, Any]:
     """What the status says, over the same kind of connection."""
-    token = api.app.state.services.identities.token_of(order.id)
+    token = api.services.identities.token_of(order.id)
     reply = await api.get(f"/api/orders/{order.id}/status", headers={"Authorization": f"Bearer {token}"})
     body: dict[str, Any] = json.loads(await reply.body())
     return body
@@ -176,7 +176,7 @@ async def test_everybody_who_follows_an_order_is_told_the_same(api: Api, desk: D
 async def test_an_order_that_cannot_be_seen_is_a_problem_before_any_stream(api: Api, desk: Desk, flight: str) -> None:
     order = await held(desk, flight)
     by_hand = await desk.hold(flight, ["2A"])  # has no owner over HTTP
-    token = api.app.state.services.identities.token_of(order.id)
+    token = api.services.identities.token_of(order.id)
     for order_id, headers in (
         (order.id, {}),
         (order.id, {"Authorization": "Bearer of another order"}),
@@ -218,17 +218,19 @@ async def test_an_older_look_never_follows_a_newer_one(
     api: Api, desk: Desk, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A newcomer's look overtakes one of ours that was slow."""
-    orders = api.app.state.services.orders
+    orders = api.services.orders
     order = await held(desk, flight)
-    first = await orders.find(order.id, Claimant(has_token=True))
-    listener = api.live.orders.join(first)
-    watch = api.live.orders._watches[order.id]
     slow = await orders.find(order.id, Claimant(has_token=True))
+    assert slow is not None
+    listener = api.live.orders.join(slow)
+    watch = api.live.orders._watches[order.id]
 
     async def read_slowly(_: str) -> Any:
         order_now = await desk.begin_payment(order)
         assert order_now.status is OrderStatus.PAYMENT_PENDING
-        api.live.orders.join(await orders.find(order.id, Claimant(has_token=True)))
+        quick = await orders.find(order.id, Claimant(has_token=True))
+        assert quick is not None
+        api.live.orders.join(quick)
         return slow
 
     monkeypatch.setattr(watch, "_read", read_slowly)

@@ -1,0 +1,178 @@
+"""Many listeners on real sockets of an API process: how soon all hear, what slow ones cost, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from skyhold.embedded.servers import Servers
+from skyhold.events.changes import Change
+from skyhold.events.feed import Publisher
+from skyhold.settings import Settings
+from skyhold.stores.ledger import seat_states_of
+from skyhold.stores.postgres import Pool
+from skyhold.web.live_flights import FRAME_SECONDS
+from support.api_processes import ApiProcess, api_process
+from support.desks import Desk, a_flight, change
+from support.streams import Api, SeatView, Stream
+
+LISTENERS = 500
+SLOW = 20
+P99_SECONDS = 0.3
+ROUNDS = 10
+MEMORY_OF_A_LISTENER = 64 * 1024
+
+
+@pytest.fixture
+def process(settings: Settings, servers: Servers, tmp_path: Path) -> Iterator[ApiProcess]:
+    with api_process(
+        tmp_path,
+        database_url=settings.database_url or "",
+        redis_url=settings.redis_url or "",
+        temporal_address=servers.temporal_address,
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+async def api(process: ApiProcess) -> AsyncIterator[Api]:
+    """The API of a process of its own."""
+    api = Api(None, "127.0.0.1", process.port)
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+async def large_flight(pool: Pool) -> str:
+    """A wide-body: 300 seats."""
+    return await a_flight(pool, [f"{row}{letter}" for row in range(1, 51) for letter in "ABCDEF"])
+
+
+def a_deaf_reader(port: int, flight: str) -> socket.socket:
+    """Open a stream and never read: with a small buffer, so that not much fits in between."""
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", port))
+    deaf.sendall(f"GET /api/flights/{flight}/events HTTP/1.1\r\nHost: skyhold.test\r\n\r\n".encode())
+    return deaf
+
+
+async def test_a_change_of_seats_reaches_five_hundred_listeners_within_the_promised_time(
+    api: Api, process: ApiProcess, desk: Desk, large_flight: str
+) -> None:
+    await (await api.watch(large_flight)).next()
+    before = process.memory_bytes
+    streams = [await api.watch(large_flight) for _ in range(LISTENERS)]
+    for stream in streams:
+        await stream.next()
+    order = await desk.hold(large_flight, ["1A"])
+    delays: list[float] = []
+    for number in range(ROUNDS + 1):
+        if number:
+            hearing = [asyncio.create_task(stream.next()) for stream in streams]
+            await asyncio.sleep(0.15)  # beyond the frame before: what is measured is one change, not its waiting
+            order = await desk.do(change(order, [f"{number + 1}A"]))
+            committed_at = asyncio.get_running_loop().time()
+        else:
+            hearing, committed_at = [asyncio.create_task(stream.next()) for stream in streams], float("inf")
+        for event in await asyncio.gather(*hearing):
+            assert event is not None
+            delays += [event.at - committed_at] if number else []
+    delays.sort()
+    median, p99 = delays[len(delays) // 2], delays[int(len(delays) * 0.99)]
+    grown = process.memory_bytes - before
+    print(  # noqa: T201 - the numbers are what this test is for
+        f"\n{LISTENERS} listeners: p50 {median * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
+        f"slowest {delays[-1] * 1000:.0f} ms, {grown / LISTENERS / 1024:.0f} KB a listener"
+    )
+    assert len(delays) == LISTENERS * ROUNDS
+    assert p99 < P99_SECONDS
+    assert grown < LISTENERS * MEMORY_OF_A_LISTENER
+
+
+async def _follow(stream: Stream, view: SeatView, *, until: dict[str, int]) -> list[float]:
+    """Read until the seats have these versions, and return when each event came."""
+    times = []
+    while any(view.seats.get(seat, ("", 0))[1] < version for seat, version in until.items()):
+        event = await stream.next()
+        assert event is not None, "a listener that reads is never cut off"
+        view.apply(event)
+        times.append(event.at)
+    return times
+
+
+@pytest.mark.timeout(180)
+async def test_readers_that_stop_reading_are_cut_off_and_nobody_else_notices(
+    api: Api, process: ApiProcess, pool: Pool, publisher: Publisher, large_flight: str
+) -> None:
+    quick = [await api.watch(large_flight) for _ in range(10)]
+    deaf = [a_deaf_reader(process.port, large_flight) for _ in range(SLOW)]
+    await _connections(process, len(quick) + SLOW)
+    before = process.memory_bytes
+    views = [SeatView() for _ in quick]
+    following = [
+        asyncio.create_task(_follow(stream, view, until={"1A": 2 + 10_000}))
+        for stream, view in zip(quick, views, strict=True)
+    ]
+    # Every seat changes at once, again and again: each frame is as large as frames get.
+    began_at = time.monotonic()
+    async with asyncio.timeout(90):
+        while await _count_of(process) > len(quick):
+            await _change_all(pool, publisher, large_flight)
+    print(f"\n{SLOW} deaf readers cut off after {time.monotonic() - began_at:.1f} s")  # noqa: T201
+    assert process.memory_bytes - before < 40 * 1024 * 1024
+    for task in following:
+        assert not task.done()
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+    for one in deaf:
+        one.close()
+
+
+async def _count_of(process: ApiProcess) -> int:
+    connections = psutil.Process(process.process.pid).net_connections(kind="tcp")
+    return sum(found.status == psutil.CONN_ESTABLISHED and found.laddr.port == process.port for found in connections)
+
+
+async def _connections(process: ApiProcess, count: int) -> None:
+    async with asyncio.timeout(10):
+        while await _count_of(process) < count:  # noqa: ASYNC110 - the sockets are another process's
+            await asyncio.sleep(0.02)
+
+
+async def _change_all(pool: Pool, publisher: Publisher, flight: str) -> None:
+    """Change every seat, and tell of all of them in one event."""
+    rows = await pool.fetch(
+        """UPDATE seats SET status = CASE status WHEN 'blocked' THEN 'available' ELSE 'blocked' END, version = version + 1
+           WHERE flight_id = $1 RETURNING seat_id, status, version""",
+        flight,
+    )
+    publisher.publish(Change("an-order", flight, seat_states_of(rows)))
+    await asyncio.sleep(FRAME_SECONDS)  # more would be told in one frame
+
+
+async def test_a_stop_ends_an_api_with_open_streams_at_once(
+    api: Api, process: ApiProcess, flight: str, large_flight: str
+) -> None:
+    """Also those that nobody reads."""
+    streams = [await api.watch(flight) for _ in range(50)]
+    deaf = [a_deaf_reader(process.port, large_flight) for _ in range(5)]
+    await _connections(process, 55)
+    began_at = time.monotonic()
+    process.process.send_signal(signal.SIGTERM)
+    code = await asyncio.to_thread(process.process.wait, 10)
+    seconds = time.monotonic() - began_at
+    print(f"\nended after {seconds * 1000:.0f} ms")  # noqa: T201
+    assert (code, seconds < 1.0) == (0, True)
+    for stream in streams:
+        await stream.rest()
+        assert stream.is_complete
+    for one in deaf:
+        one.close()
