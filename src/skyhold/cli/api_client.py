@@ -131,11 +131,11 @@ class ApiClient:
                 for event in stream.iter_sse():
                     if event.data:
                         retry_seconds = event.retry / 1000 if event.retry is not None else None
-                        yield Event(event.event, event.id, json.loads(event.data), retry_seconds)
-        except httpx.TransportError as error:
-            raise ApiUnreachable(self.address, is_unknown=False) from error
+                        yield Event(event.event, event.id, dict(json.loads(event.data)), retry_seconds)
         except (SSEError, ValueError) as error:
             raise Failure("What is at this address sends no events of Skyhold's.") from error
+        except httpx.TransportError as error:
+            raise ApiUnreachable(self.address, is_unknown=False) from error
 
     def _ask(
         self,

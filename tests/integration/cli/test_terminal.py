@@ -11,8 +11,11 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
-from support.commands import Skyhold
+import httpx
+
+from support.commands import Service, Skyhold
 
 _PATIENCE_SECONDS = 40
 
@@ -27,14 +30,12 @@ def _read_until(terminal: int, pattern: str, seen: str = "") -> str:
     return seen
 
 
-def test_the_code_is_asked_for_and_not_shown_and_attempts_are_told_live(skyhold: Skyhold) -> None:
-    skyhold.surroundings |= {"PAYMENT_FAILURE_RATE": "1", "PAYMENT_SIMULATED_LATENCY": "800ms"}
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-terminal"
-    skyhold.surroundings["SKYHOLD_API"] = skyhold.start_service().address
-    order = json.loads(skyhold.run("book", "FL102", "9A", "--json").stdout)
+@contextlib.contextmanager
+def _paying(skyhold: Skyhold, order_id: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Pay at a terminal; what is printed for programs goes into a pipe."""
     ours, theirs = pty.openpty()
     paying = subprocess.Popen(
-        [sys.executable, "-m", "skyhold", "pay", order["orderId"]],
+        [sys.executable, "-m", "skyhold", "pay", order_id],
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -44,13 +45,54 @@ def test_the_code_is_asked_for_and_not_shown_and_attempts_are_told_live(skyhold:
         start_new_session=True,
     )
     os.close(theirs)
-    with contextlib.closing(paying.stdout or sys.stdin) as printed:
-        shown = _read_until(ours, "Payment code: ")
-        os.write(ours, b"31337\n")
+    try:
+        with contextlib.closing(paying.stdout or sys.stdin):
+            yield paying, ours
+    finally:
+        paying.kill()
+        paying.wait(_PATIENCE_SECONDS)
+        os.close(ours)
+
+
+def test_the_code_is_asked_for_and_not_shown_and_attempts_are_told_live(skyhold: Skyhold) -> None:
+    skyhold.surroundings |= {"PAYMENT_FAILURE_RATE": "1", "PAYMENT_SIMULATED_LATENCY": "800ms"}
+    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-terminal"
+    skyhold.surroundings["SKYHOLD_API"] = skyhold.start_service().address
+    order = json.loads(skyhold.run("book", "FL102", "9A", "9B", "--json").stdout)
+    with _paying(skyhold, order["orderId"]) as (paying, terminal):
+        shown = _read_until(terminal, "Payment code: ")
+        assert "640.00 USD for 9A 9B" in shown
+        os.write(terminal, b"31337\n")
         for attempt in (1, 2, 3):
-            shown = _read_until(ours, f"attempt {attempt} of 3", shown)
-        shown = _read_until(ours, "The payment failed. Nothing was charged.", shown)
+            shown = _read_until(terminal, f"attempt {attempt} of 3", shown)
+        shown = _read_until(terminal, "The payment failed. Nothing was charged.", shown)
         assert paying.wait(_PATIENCE_SECONDS) == 1
-        assert "PAYMENT_FAILED" in printed.read()
-    os.close(ours)
+        assert paying.stdout is not None
+        assert "PAYMENT_FAILED" in paying.stdout.read()
     assert "31337" not in shown
+
+
+def test_nobody_pays_for_other_seats_than_those_that_were_shown(customer: Skyhold, service: Service) -> None:
+    order = json.loads(customer.run("book", "FL102", "10A", "--json").stdout)
+    with _paying(customer, order["orderId"]) as (paying, terminal):
+        _read_until(terminal, "320.00 USD for 10A[^$]*Payment code: ")
+        changed = httpx.put(
+            f"{service.address}/api/orders/{order['orderId']}/seats",
+            json={"seats": ["10A", "10B"]},
+            headers={"Authorization": f"Bearer {order['orderToken']}"},
+            trust_env=False,
+        )
+        assert changed.status_code == 200
+        os.write(terminal, b"99999\n")
+        _read_until(terminal, "ORDER_CHANGED")
+        assert paying.wait(_PATIENCE_SECONDS) == 1
+    assert json.loads(customer.run("status", order["orderId"], "--json").stdout)["status"] == "SEATS_RESERVED"
+
+
+def test_no_code_is_asked_for_that_nobody_would_take(customer: Skyhold) -> None:
+    order = json.loads(customer.run("book", "FL102", "11A", "--json").stdout)
+    customer.run("cancel", order["orderId"])
+    with _paying(customer, order["orderId"]) as (paying, terminal):
+        shown = _read_until(terminal, "It ended FAILED: CANCELLED")
+        assert "Payment code" not in shown
+        assert paying.wait(_PATIENCE_SECONDS) == 1

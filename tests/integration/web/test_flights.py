@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from skyhold.queries.seat_map import FlightWithSeats, SeatMapQueries
 from skyhold.stores.postgres import Pool
 from support.services import FL101, SK900, Service
 
@@ -209,6 +210,24 @@ async def test_what_a_client_knows_is_not_told_again_until_it_changes(path: str,
     await service.cancel(held["orderId"])
     freed = await service.api.get(path, headers={"If-None-Match": changed.headers["ETag"]})
     assert freed.status_code == 200
+
+
+async def test_a_seat_map_is_put_together_once_for_each_change_of_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_flight, read = SeatMapQueries.find_flight, []
+
+    async def count(queries: SeatMapQueries, flight_id: str) -> FlightWithSeats | None:
+        read.append(flight_id)
+        return await find_flight(queries, flight_id)
+
+    monkeypatch.setattr(SeatMapQueries, "find_flight", count)
+    told = [await service.api.get(f"/api/flights/{FL101}") for _ in range(3)]
+    assert read == [FL101]
+    assert told[0].content == told[1].content == told[2].content
+    await service.hold("3A")
+    assert (await service.seat("3A"))["status"] == "reserved"
+    assert read == [FL101] * 2
 
 
 @pytest.mark.parametrize(

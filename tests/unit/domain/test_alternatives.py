@@ -122,6 +122,16 @@ def test_the_same_price_goes_before_the_nearer_place_and_the_same_cabin_before_b
     ]
 
 
+def test_another_part_of_the_same_cabin_goes_before_a_nearer_cabin() -> None:
+    cabins = (
+        CabinLayout("economy", 1, 1, "AB"),
+        CabinLayout("business", 2, 2, "AB"),
+        CabinLayout("economy", 3, 3, "AB"),
+    )
+    assert offered(a_plan("3A", cabins=cabins), "3B", gone="3B") == ["1B", "1A", "2B"]
+    assert offered(a_plan(cabins=cabins), "3A 3B", gone="3A 3B") == ["1A 1B", "2A 2B"]
+
+
 def test_a_row_that_does_not_exist_is_no_distance() -> None:
     assert offered(a_plan("14A", "14C", cabins=MIXED), "14B", gone="14B") == ["15B", "12B", "14D"]
 

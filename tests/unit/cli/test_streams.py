@@ -1,0 +1,110 @@
+"""How a stream of events is listened to: from the last event on, with pauses, and until the API will not have it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import httpx
+import pytest
+
+from skyhold.cli import watch
+from skyhold.cli.api_client import ApiClient, ApiUnreachable, Event
+from skyhold.cli.failures import Failure
+from skyhold.cli.problems import Refused
+
+Answer = str | httpx.Response | Exception
+
+
+def _event(name: str, event_id: str, *, retry: int | None = None) -> str:
+    told = f"retry: {retry}\n" if retry is not None else ""
+    return f"{told}event: {name}\nid: {event_id}\ndata: {json.dumps({'seats': []})}\n\n"
+
+
+def _client(*answers: Answer, asked: list[httpx.Request]) -> ApiClient:
+    """Return a client of an API that answers so, one answer after the other, the last for ever."""
+    left = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(said, Exception):
+            raise said
+        if isinstance(said, httpx.Response):
+            return said
+        return httpx.Response(200, text=said, headers={"Content-Type": "text/event-stream"})
+
+    return ApiClient("http://skyhold.test", transport=httpx.MockTransport(answer))
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was paused, without pausing."""
+    pauses: list[float] = []
+    monkeypatch.setattr(watch, "sleep", pauses.append)
+    return pauses
+
+
+def test_a_lost_stream_is_asked_for_again_from_the_last_event_on(pauses: list[float]) -> None:
+    asked: list[httpx.Request] = []
+    with _client(_event("snapshot", "a-1") + _event("seats", "a-2"), _event("seats", "a-3"), asked=asked) as client:
+        heard = list(itertools.islice(watch._listen(client, "/events"), 5))
+    assert [event and (event.name, event.id) for event in heard] == [
+        ("snapshot", "a-1"),
+        ("seats", "a-2"),
+        None,
+        ("seats", "a-3"),
+        None,
+    ]
+    assert [request.headers.get("Last-Event-ID") for request in asked] == [None, "a-2"]
+    assert pauses == [1.0]
+
+
+def test_pauses_grow_to_a_bound_and_the_api_may_ask_for_longer_ones(pauses: list[float]) -> None:
+    away = httpx.ConnectError("away")
+    with _client(_event("snapshot", "a-1", retry=2500), away, asked=[]) as client:
+        heard = list(itertools.islice(watch._listen(client, "/events"), 6))
+    assert heard[1:] == [None] * 5
+    assert pauses == [2.5, 5.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refusal_that_may_pass_is_waited_out(status: int, pauses: list[float]) -> None:
+    refusal = httpx.Response(status, json={"error": "BUSY"})
+    with _client(_event("snapshot", "a-1"), refusal, _event("seats", "a-2"), asked=[]) as client:
+        heard = list(itertools.islice(watch._listen(client, "/events"), 4))
+    assert [event and event.id for event in heard] == ["a-1", None, None, "a-2"]
+    assert len(pauses) == 2
+
+
+def test_a_refusal_that_will_not_pass_ends_it(pauses: list[float]) -> None:
+    gone = httpx.Response(404, json={"error": "FLIGHT_NOT_FOUND"})
+    with (
+        _client(_event("snapshot", "a-1"), gone, asked=[]) as client,
+        pytest.raises(Refused, match="FLIGHT_NOT_FOUND"),
+    ):
+        list(watch._listen(client, "/events"))
+    assert len(pauses) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [(httpx.ConnectError("nobody"), ApiUnreachable), (httpx.Response(503, json={"error": "BUSY"}), Refused)],
+)
+def test_an_api_that_has_never_answered_is_not_waited_for(
+    first: Answer, error: type[Exception], pauses: list[float]
+) -> None:
+    with _client(first, asked=[]) as client, pytest.raises(error):
+        next(watch._listen(client, "/events"))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("said", [httpx.Response(200, text="<html>"), "event: seats\ndata: {\n\n"])
+def test_what_is_no_stream_of_ours_is_said(said: Answer) -> None:
+    with _client(said, asked=[]) as client, pytest.raises(Failure, match="sends no events"):
+        list(client.listen("/events"))
+
+
+def test_a_stream_may_keep_alive_without_an_event() -> None:
+    with _client(": keep-alive\n\n" + _event("seats", "a-1") + "retry: 1\n\n", asked=[]) as client:
+        assert list(client.listen("/events")) == [Event("seats", "a-1", {"seats": []}, None)]
