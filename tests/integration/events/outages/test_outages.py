@@ -1,0 +1,147 @@
+"""Servers go and come back under open streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from skyhold.bootstrap.api import open_api
+from skyhold.embedded.child import Child
+from skyhold.embedded.servers import Servers
+from skyhold.settings import Settings
+from support.bookings import new_order_id
+from support.desks import Desk, change
+from support.streams import Api, SeatView, Stream, served
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    with capture_logs() as lines:
+        yield lines
+
+
+def killed(child: Child) -> Callable[[], None]:
+    child.kill()
+    return child.start
+
+
+def stopped(child: Child) -> Callable[[], None]:
+    processes = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+
+    def go_on() -> None:
+        for process in processes:
+            process.resume()
+
+    return go_on
+
+
+async def hear(stream: Stream, view: SeatView, seat: str, status: str, *, within: float = 10.0) -> None:
+    """Read until the seat has this status."""
+    async with asyncio.timeout(within):
+        while view.seats.get(seat, ("", 0))[0] != status:
+            event = await stream.next(within=within)
+            assert event is not None, "the stream ended"
+            view.apply(event)
+
+
+@pytest.mark.parametrize("away", [killed, stopped])
+async def test_without_redis_changes_are_told_a_little_later(
+    away: Callable[[Child], Callable[[], None]],
+    own_servers: Servers,
+    *,
+    api: Api,
+    desk: Desk,
+    flight: str,
+    logged: list[Any],
+) -> None:
+    stream, view = await api.watch(flight), SeatView()
+    await hear(stream, view, "1A", "available")
+    order = await desk.hold(flight, ["1A"], guest_hash=new_order_id())
+    await hear(stream, view, "1A", "reserved")
+    bring_back = away(own_servers.redis)
+    try:
+        order = await desk.do(change(order, ["2A"]))
+        await hear(stream, view, "2A", "reserved", within=5)
+        newcomer, of_newcomer = await api.watch(flight), SeatView()
+        await hear(newcomer, of_newcomer, "2A", "reserved")
+        follower = await api.follow(order.id)
+        assert (await follower.next()) is not None
+        await desk.pay(order)
+        await hear(stream, view, "2A", "booked", within=5)
+        assert [event.data["status"] for event in await follower.rest()][-1] == "CONFIRMED"
+    finally:
+        bring_back()
+    await desk.hold(flight, ["3A"])
+    await hear(stream, view, "3A", "reserved")
+    said = [line["event"] for line in logged if line["log_level"] == "warning"]
+    assert len(said) == len(set(said)), "each of those who noticed said it once"
+
+
+async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api, desk: Desk, flight: str) -> None:
+    stream, view = await api.watch(flight), SeatView()
+    await hear(stream, view, "1A", "available")
+    for seat in ("1A", "2A", "3A"):
+        own_servers.redis.kill()
+        own_servers.redis.start()
+        await desk.hold(flight, [seat])
+        await hear(stream, view, seat, "reserved", within=5)
+
+
+@pytest.mark.parametrize("away", [killed, stopped])
+async def test_streams_stay_open_without_postgresql_and_go_on_when_it_is_back(
+    away: Callable[[Child], Callable[[], None]], own_servers: Servers, api: Api, desk: Desk, flight: str
+) -> None:
+    order = await desk.hold(flight, ["1A"], guest_hash=new_order_id())
+    stream, follower = await api.watch(flight), await api.follow(order.id)
+    view = SeatView()
+    await hear(stream, view, "1A", "reserved")
+    assert await follower.next() is not None
+    bring_back = away(own_servers.postgres)
+    try:
+        # What is known of a watched flight is told also now.
+        late, of_late = await api.watch(flight), SeatView()
+        await hear(late, of_late, "1A", "reserved")
+    finally:
+        bring_back()
+
+    await _back(desk)
+    await desk.pay(order)
+    await hear(stream, view, "1A", "booked")
+    assert [event.data["status"] for event in await follower.rest()][-1] == "CONFIRMED"
+
+
+async def test_an_api_that_starts_without_redis_tells_of_changes_and_hears_of_them_when_it_is_there(
+    own_servers: Servers, settings: Settings, desk: Desk, flight: str
+) -> None:
+    own_servers.redis.kill()
+    try:
+        async with open_api(settings) as app, served(app) as api:
+            stream, view = await api.watch(flight), SeatView()
+            await hear(stream, view, "1A", "available")
+            await desk.hold(flight, ["1A"])
+            await hear(stream, view, "1A", "reserved", within=5)
+            own_servers.redis.start()
+            await desk.hold(flight, ["2A"])
+            await hear(stream, view, "2A", "reserved", within=5)
+    finally:
+        if not own_servers.redis.is_running():
+            own_servers.redis.start()
+
+
+async def _back(desk: Desk) -> None:
+    """Wait until PostgreSQL answers."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await desk.pool.fetchval("SELECT 1", timeout=1)
+            except Exception:  # noqa: BLE001 - away, starting, or a broken connection
+                await asyncio.sleep(0.05)
+            else:
+                return
