@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -56,26 +57,30 @@ class ScriptedServices:
     claimants: list[Claimant] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
     remembered: dict[tuple[str, bytes], NamedCommand] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     async def hold(self, order_id: str, flight_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
-        return self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
+        return await self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
 
     async def update_seats(self, order_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
-        return self._command(order_id=order_id, seats=list(seats), **more)
+        return await self._command(order_id=order_id, seats=list(seats), **more)
 
     async def pay(self, order_id: str, payment_code: str, **more: Any) -> dict[str, Any]:
-        return self._command(order_id=order_id, payment_code=payment_code, **more)
+        return await self._command(order_id=order_id, payment_code=payment_code, **more)
 
     async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
-        return self._command(order_id=order_id, **more)
+        return await self._command(order_id=order_id, **more)
 
     async def remember(self, scope: str, key_hash: bytes, command: NamedCommand) -> NamedCommand:
+        await self._take_time("remember")
         return self.remembered.setdefault((scope, key_hash), command)
 
     async def alternatives_for(self, *_: Any) -> list[dict[str, Any]]:
+        await self._take_time("alternatives")
         return []
 
     async def look(self, _: str, claimant: Claimant | str, wanted: Sequence[str] = ()) -> OrderLook | SaleLook | None:
+        await self._take_time("look again" if self.sent else "look")
         if self.look_error:
             raise self.look_error
         if isinstance(claimant, str):
@@ -84,14 +89,18 @@ class ScriptedServices:
         self.claimants.append(claimant)
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
-    def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
+    async def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
         self.sent.append({"order_id": order_id, **sent})
+        await self._take_time("command")
         if self.error:
             raise self.error
         return HELD | {"orderId": order_id}
 
+    async def _take_time(self, step: str) -> None:
+        await asyncio.sleep(self.seconds.get(step, 0))
 
-def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None) -> FastAPI:
+
+def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None, **more: Any) -> FastAPI:
     """Return the app over scripted services."""
     stand_in = cast("Any", scripted)
     seals = Seals("a key that only tests have, of 32 characters and more")
@@ -106,6 +115,7 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None)
         alternatives=stand_in,
         live=stand_in,
         probes=probes or {},
+        **more,
     )
     return create_app(services)
 

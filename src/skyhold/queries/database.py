@@ -5,6 +5,8 @@ Owns neither the pool nor any statement.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,7 +16,10 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable
 
 READ_TIMEOUT = 2.0
-"""Seconds that a reader waits for a connection, and again for the rows."""
+"""Seconds that a reader waits for its rows, for a connection and for a second try too."""
+
+RELEASE_TIMEOUT = 0.1
+"""Seconds that PostgreSQL has to hear that a statement is not waited for any more; the connection is dropped then."""
 
 _R = TypeVar("_R")
 
@@ -65,17 +70,22 @@ class Database:
         return rows[0] if rows else None
 
     async def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[asyncpg.Record]:
-        async with self._pool.acquire(timeout=READ_TIMEOUT) as connection:
-            return await connection.fetch(statement, *values, timeout=READ_TIMEOUT)
+        connection = await self._pool.acquire()
+        try:
+            return await connection.fetch(statement, *values)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await self._pool.release(connection, timeout=RELEASE_TIMEOUT)
 
 
 async def _answered(ask: Callable[[], Awaitable[_R]]) -> _R:
     try:
-        try:
-            return await ask()
-        except _BROKEN_CONNECTION:
-            # A read may be asked twice, so nobody has to hear of a server that was restarted in between.
-            return await ask()
+        async with asyncio.timeout(READ_TIMEOUT):
+            try:
+                return await ask()
+            except _BROKEN_CONNECTION:
+                # A read may be asked twice, so nobody has to hear of a server that was restarted in between.
+                return await ask()
     except _AWAY as error:
         _log.warning("postgresql does not answer", error=type(error).__name__)
         raise DatabaseUnavailable from error

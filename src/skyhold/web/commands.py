@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
+from typing import Annotated, Any
 
-from skyhold.domain.errors import OrderChanged, OrderClosed, OrderNotFound, SeatsUnavailable, WorkflowUnavailable
+from fastapi import Depends
+
+from skyhold.domain.errors import (
+    DatabaseUnavailable,
+    OrderChanged,
+    OrderClosed,
+    OrderNotFound,
+    SeatsUnavailable,
+    WorkflowUnavailable,
+)
 from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.seats import Seat, plan_claim
-from skyhold.queries.orders import OrderLook
+from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.identity import Caller
-from skyhold.web.services import Services
+from skyhold.web.services import Services, UsedServices
+
+LOOKING_SHARE = 0.8
+"""Of the time of a command so much may go by before it is sent; a later one is not sent at all."""
+
+AFTERTHOUGHT_SHARE = 0.1
+"""So much more is waited for what the client is told besides: how an order ended, other seats."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +39,52 @@ class LedgerClock:
     """PostgreSQL's clock, as it was read a moment ago and has gone on since."""
 
     read: datetime
-    read_at: float = field(default_factory=time.monotonic)
+    read_at: float = field(default_factory=monotonic)
 
     def now(self) -> datetime:
         """Return PostgreSQL's time."""
-        return self.read + timedelta(seconds=time.monotonic() - self.read_at)
+        return self.read + timedelta(seconds=monotonic() - self.read_at)
+
+
+class CommandTime:
+    """The time that a command has from its arrival on: its client waits no longer, whatever is away or slow."""
+
+    def __init__(self, limit: timedelta) -> None:
+        self._limit = limit.total_seconds()
+        self._ends_at = asyncio.get_running_loop().time() + self._limit
+
+    def give_up_at(self, clock: LedgerClock) -> datetime:
+        """Return when the client will have been told that the outcome is not known, by PostgreSQL's clock."""
+        return clock.now() + timedelta(seconds=self._ends_at - asyncio.get_running_loop().time())
+
+    @contextlib.asynccontextmanager
+    async def for_looking(self) -> AsyncIterator[None]:
+        """Bound what is asked of PostgreSQL before the command is sent.
+
+        Raises:
+            DatabaseUnavailable: it takes so long that nothing is sent.
+        """
+        try:
+            async with asyncio.timeout_at(self._ends_at - self._limit * (1 - LOOKING_SHARE)):
+                yield
+        except TimeoutError as late:
+            raise DatabaseUnavailable from late
+
+    def for_sending(self) -> asyncio.Timeout:
+        """Bound the command itself: it is given up when this time is over."""
+        return asyncio.timeout_at(self._ends_at)
+
+    def for_afterthoughts(self) -> asyncio.Timeout:
+        """Bound what is asked when the answer is known, but not all that belongs to it."""
+        return asyncio.timeout_at(self._ends_at + self._limit * AFTERTHOUGHT_SHARE)
+
+
+async def command_time(services: UsedServices) -> CommandTime:
+    """Return the time of a command that has just arrived."""
+    return CommandTime(services.command_timeout)
+
+
+UsedTime = Annotated[CommandTime, Depends(command_time)]
 
 
 async def look_at(services: Services, caller: Caller, order_id: str, wanted: Sequence[str] = ()) -> OrderLook:
@@ -41,6 +99,19 @@ async def look_at(services: Services, caller: Caller, order_id: str, wanted: Seq
     return look
 
 
+async def look_back(services: Services, time: CommandTime, order_id: str, claimant: Claimant) -> OrderLook | None:
+    """Return the order of a command that was sent, or None if there is none.
+
+    Raises:
+        OutcomeUnknown: PostgreSQL does not say.
+    """
+    try:
+        async with time.for_afterthoughts():
+            return await services.orders.look(order_id, claimant)
+    except (DatabaseUnavailable, TimeoutError) as silence:
+        raise OutcomeUnknown(order_id) from silence
+
+
 def refuse_early(order_id: str, wanted: Sequence[str], seats: Sequence[Seat], *, max_seats: int) -> None:
     """Refuse seats that are taken as anyone can see, by the rule of the ledger and in its words, without a workflow.
 
@@ -52,11 +123,12 @@ def refuse_early(order_id: str, wanted: Sequence[str], seats: Sequence[Seat], *,
 
 
 @contextlib.asynccontextmanager
-async def told_why(services: Services, caller: Caller, order_id: str) -> AsyncIterator[None]:
+async def told_why(services: Services, time: CommandTime, order_id: str, claimant: Claimant) -> AsyncIterator[None]:
     """Tell the client why a command comes too late: Temporal knows that a booking has ended, the ledger knows how."""
     try:
-        yield
-    except WorkflowUnavailable as silence:
+        async with time.for_sending():
+            yield
+    except (WorkflowUnavailable, TimeoutError) as silence:
         raise OutcomeUnknown(order_id) from silence
     except OrderChanged as changed:
         # The ledger names the version if that is what the command was meant for.
@@ -64,7 +136,9 @@ async def told_why(services: Services, caller: Caller, order_id: str) -> AsyncIt
             raise PreconditionFailed(**changed.fields) from changed
         raise
     except OrderClosed as closed:
-        look = await look_at(services, caller, order_id)
+        look = await look_back(services, time, order_id, claimant)
+        if look is None:
+            raise
         if look.status.is_terminal:
             raise refusal_when_closed(look.status) from closed
         # A booking whose process is gone while its order is open: it is mended later, and until then nothing happens.
@@ -73,12 +147,16 @@ async def told_why(services: Services, caller: Caller, order_id: str) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def told_alternatives(
-    services: Services, flight_id: str, wanted: Sequence[str], *, own: Sequence[str] = ()
+    services: Services, time: CommandTime, flight_id: str, wanted: Sequence[str], *, own: Sequence[str] = ()
 ) -> AsyncIterator[None]:
     """Tell a client whose seats are not available which ones are."""
     try:
         yield
     except SeatsUnavailable as refusal:
         conflicts = refusal.fields.get("conflicts", ())
-        refusal.fields["alternatives"] = await services.alternatives.alternatives_for(flight_id, wanted, own, conflicts)
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(TimeoutError):
+            async with time.for_afterthoughts():
+                found = await services.alternatives.alternatives_for(flight_id, wanted, own, conflicts)
+        refusal.fields["alternatives"] = found
         raise

@@ -134,12 +134,14 @@ async def test_without_postgresql_everything_is_a_problem_until_it_is_back(
     held = await service.hold(free_seat())
     bring_back = away(own_servers.postgres)
     try:
+        started_at = time.monotonic()
         replies = await asyncio.gather(
             service.api.get("/api/flights"),
             service.api.get(f"/api/orders/{held['orderId']}/status"),
             service.order([free_seat()]),
             service.pay(held["orderId"]),
         )
+        assert time.monotonic() - started_at < COMMANDS_ANSWER_WITHIN
         assert [(reply.status_code, reply.json()["error"]) for reply in replies] == [(503, "DATABASE_UNAVAILABLE")] * 4
         assert all("outcome" not in reply.json() for reply in replies)
         body = await _is(service, "unavailable")

@@ -17,13 +17,10 @@ class BrokenPool:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
 
-    def acquire(self, **_: Any) -> BrokenPool:
+    async def acquire(self) -> Self:
         return self
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
+    async def release(self, *_: object, **__: object) -> None: ...
 
     async def fetch(self, *_: Any, **__: Any) -> list[Any]:
         if self.errors:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from skyhold.domain.errors import OrderClosed, PaymentInProgress
+from skyhold.domain.errors import OrderClosed, PaymentInProgress, SeatsUnavailable
 from skyhold.domain.orders import OrderStatus
 from skyhold.queries.orders import OrderLook
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
@@ -58,7 +59,54 @@ async def test_every_command_is_given_up_when_its_caller_is_by_the_ledgers_clock
     await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]})
     await api.post("/api/orders/an-order/pay", json={"paymentCode": "99999"})
     await api.delete("/api/orders/an-order")
-    assert [command["give_up_at"] for command in services.sent] == [NOW + COMMAND_TIMEOUT] * 4
+    assert len(services.sent) == 4
+    for command in services.sent:
+        # What was needed until the command was sent is not given a second time.
+        assert NOW + COMMAND_TIMEOUT - timedelta(seconds=0.5) < command["give_up_at"] < NOW + COMMAND_TIMEOUT
+
+
+SLOW: list[tuple[dict[str, float], Exception | None, int, str]] = [
+    ({"look": 0.9}, None, 503, "DATABASE_UNAVAILABLE"),
+    ({"remember": 0.9}, None, 503, "DATABASE_UNAVAILABLE"),
+    ({"remember": 0.45, "look": 0.45}, None, 503, "DATABASE_UNAVAILABLE"),
+    ({"remember": 0.3, "look": 0.3, "command": 0.9}, None, 503, "WORKFLOW_UNAVAILABLE"),
+    ({"command": 0.9, "look again": 0.9}, OrderClosed(), 503, "WORKFLOW_UNAVAILABLE"),
+    ({"command": 2.0}, None, 503, "WORKFLOW_UNAVAILABLE"),
+    ({"look again": 2.0}, OrderClosed(), 503, "WORKFLOW_UNAVAILABLE"),
+    ({"command": 0.8, "alternatives": 0.9}, SeatsUnavailable(), 409, "SEATS_UNAVAILABLE"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "error", "status", "code"), SLOW)
+@pytest.mark.parametrize("way", ["", "/an-order/seats"])
+async def test_a_command_is_answered_in_time_whatever_takes_long(
+    way: str, seconds: dict[str, float], error: Exception | None, status: int, code: str
+) -> None:
+    services = ScriptedServices(seconds=seconds, error=error)
+    async with client_of(app_over(services, command_timeout=timedelta(seconds=1))) as api:
+        started_at = time.monotonic()
+        method, key = "PUT" if way else "POST", {"Idempotency-Key": "sixteen-letters-"}
+        body = {"flightId": FLIGHT, "seats": ["12A"]}
+        reply = await api.request(method, f"/api/orders{way}", json=body, headers=key)
+        assert time.monotonic() - started_at < 1.15
+    assert (reply.status_code, reply.json()["error"]) == (status, code)
+    # Whether it was sent is told as well.
+    assert (reply.json().get("outcome") == "unknown") == (bool(services.sent) and status == 503)
+
+
+@pytest.mark.parametrize(
+    ("afterwards", "status", "error"),
+    [(EXPIRED, 409, "ORDER_EXPIRED"), (HELD, 503, "WORKFLOW_UNAVAILABLE"), (None, 409, "ORDER_CLOSED")],
+)
+async def test_a_new_order_whose_booking_has_ended_unheard_is_told_as_the_ledger_has_it(
+    afterwards: OrderLook | None, status: int, error: str, api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.looks, services.error = [afterwards], OrderClosed()
+    reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
+    problem = reply.json()
+    assert (reply.status_code, problem["error"]) == (status, error)
+    # Where seats may still be held, the client can look.
+    assert ("orderToken" in problem, "set-cookie" in reply.headers) == (status == 503, status == 503)
 
 
 async def test_an_accepted_payment_is_told_as_pending(api: httpx.AsyncClient) -> None:

@@ -72,7 +72,7 @@ async def test_a_failed_precondition_is_told_by_its_own_status(
 async def test_a_refusal_is_told_with_its_code_its_sentence_and_its_facts(
     error: type[SkyholdError], api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
-    services.error = error("A sentence.", limit=5)
+    services.error, services.looks = error("A sentence.", limit=5), [None]
     reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
     problem = _problem_of(reply)
     assert (problem["error"], problem["detail"], problem["limit"]) == (error.code, "A sentence.", 5)
@@ -278,6 +278,6 @@ async def test_a_refusal_of_a_narrower_kind_is_told_as_the_one_that_the_domain_k
     class ClosedLongAgo(errors.OrderClosed):
         pass
 
-    services.error = ClosedLongAgo()
+    services.error, services.looks = ClosedLongAgo(), [None]
     problem = _problem_of(await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]}))
     assert (problem["status"], problem["error"]) == (409, "ORDER_CLOSED")

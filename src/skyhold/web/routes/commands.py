@@ -22,7 +22,7 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import refusal_when_closed, require_version
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, look_at, refuse_early, told_alternatives, told_why
+from skyhold.web.commands import LedgerClock, UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand
@@ -47,23 +47,23 @@ async def change_seats(
     wish: ChangeSeatsRequest,
     services: UsedServices,
     caller: UsedCaller,
+    time: UsedTime,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> ChangedOrderBody:
     """Give the order exactly these seats and its full time again, or change nothing."""
-    look = await look_at(services, caller, order_id, wish.seats)
-    clock = LedgerClock(look.now)
-    address = f"/api/orders/{order_id}/seats"
-    named = await services.names.settle(
-        key, look.guest_hash, "PUT", address, body={"seats": wish.seats}, order_id=order_id
-    )
+    address, body = f"/api/orders/{order_id}/seats", {"seats": wish.seats}
+    async with time.for_looking():
+        look = await look_at(services, caller, order_id, wish.seats)
+        clock = LedgerClock(look.now)
+        named = await services.names.settle(key, look.guest_hash, "PUT", address, body=body, order_id=order_id)
     command = named or SettledCommand(order_id)
     version = wanted_version(if_match, seen=look.version)
     own = [seat.id for seat in look.seats if seat.order_id == order_id]
     async with (
-        told_alternatives(services, look.flight_id or "", wish.seats, own=own),
-        told_why(services, caller, order_id),
+        told_alternatives(services, time, look.flight_id or "", wish.seats, own=own),
+        told_why(services, time, order_id, caller.claim(order_id)),
     ):
         if not command.is_retry and version in {None, look.version}:
             _refuse_out_of_place(look)
@@ -72,7 +72,7 @@ async def change_seats(
             order_id,
             wish.seats,
             version=version,
-            give_up_at=look.now + services.command_timeout,
+            give_up_at=time.give_up_at(clock),
             update_id=command.update_id,
         )
     response.headers["ETag"] = tag_of(order["version"])
@@ -91,25 +91,28 @@ async def pay_order(
     wish: PayRequest,
     services: UsedServices,
     caller: UsedCaller,
+    time: UsedTime,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
     """Have a payment accepted; its outcome is seen by the order's status or its events."""
-    look = await look_at(services, caller, order_id)
     code, address = wish.payment_code.digits, f"/api/orders/{order_id}/pay"
-    named = await services.names.settle(
-        key, look.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
-    )
+    async with time.for_looking():
+        look = await look_at(services, caller, order_id)
+        clock = LedgerClock(look.now)
+        named = await services.names.settle(
+            key, look.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
+        )
     command = named or SettledCommand(order_id)
     version = wanted_version(if_match, seen=look.version)
-    async with told_why(services, caller, order_id):
+    async with told_why(services, time, order_id, caller.claim(order_id)):
         if not command.is_retry:
             _refuse_out_of_place(look)
         await services.bookings.pay(
             order_id,
             code,
             version=version,
-            give_up_at=look.now + services.command_timeout,
+            give_up_at=time.give_up_at(clock),
             update_id=command.update_id,
         )
     return AcceptedPaymentBody(order_id=order_id)
@@ -120,20 +123,26 @@ async def cancel_order(
     order_id: Annotated[str, Path(alias="orderId")],
     services: UsedServices,
     caller: UsedCaller,
+    time: UsedTime,
     if_match: IfMatch = None,
 ) -> None:
     """Give the seats back; an order that is cancelled already stays so."""
-    look = await look_at(services, caller, order_id)
+    async with time.for_looking():
+        look = await look_at(services, caller, order_id)
+    clock = LedgerClock(look.now)
     if look.is_cancelled:
         return
     try:
-        async with told_why(services, caller, order_id):
+        async with told_why(services, time, order_id, caller.claim(order_id)):
             require_version(look.version, wanted=wanted_version(if_match, seen=look.version))
             _refuse_out_of_place(look)
-            await services.bookings.cancel(order_id, give_up_at=look.now + services.command_timeout)
+            await services.bookings.cancel(order_id, give_up_at=time.give_up_at(clock))
     except OrderClosed:
         # Closed since we looked: by another cancel, perhaps.
-        if not (await look_at(services, caller, order_id)).is_cancelled:
+        ended = await look_back(services, time, order_id, caller.claim(order_id))
+        if ended is None:
+            raise OrderNotFound from None
+        if not ended.is_cancelled:
             raise
 
 

@@ -24,9 +24,9 @@ from skyhold.domain.errors import (
 from skyhold.domain.flights import canonical_flight_id, require_not_departed
 from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
-from skyhold.queries.orders import OrderView
+from skyhold.queries.orders import Claimant, OrderView
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, refuse_early, told_alternatives
+from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
@@ -53,6 +53,7 @@ async def create_order(
     wish: CreateOrderRequest,
     services: UsedServices,
     caller: UsedCaller,
+    time: UsedTime,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
@@ -63,27 +64,30 @@ async def create_order(
         raise FlightNotFound
     guest = caller.guest or caller.identities.new_guest(key)
     body = {"flightId": flight_id, "seats": wish.seats}
-    named = await services.names.settle(key, guest.hash, "POST", "/api/orders", body=body)
-    command = named or SettledCommand(str(uuid_utils.uuid7()))
-    order_id, token = command.order_id, caller.identities.token_of(command.order_id)
-    look = await services.sales.look(order_id, flight_id, wish.seats)
-    clock = LedgerClock(look.now)
+    async with time.for_looking():
+        named = await services.names.settle(key, guest.hash, "POST", "/api/orders", body=body)
+        command = named or SettledCommand(str(uuid_utils.uuid7()))
+        order_id = command.order_id
+        look = await services.sales.look(order_id, flight_id, wish.seats)
+    clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
     if look.departs_at is None:
         raise FlightNotFound
     remember_guest(request, response, caller, guest)
-    async with told_alternatives(services, flight_id, wish.seats):
-        if not command.is_retry:
-            # Of one that may have been granted before, the booking alone knows what came of it.
-            require_not_departed(look.departs_at, now=look.now)
-            refuse_early(order_id, wish.seats, look.seats, max_seats=services.max_seats)
-        give_up_at = look.now + services.command_timeout
-        try:
+    try:
+        async with (
+            told_alternatives(services, time, flight_id, wish.seats),
+            told_why(services, time, order_id, Claimant(guest.hash)),
+        ):
+            if not command.is_retry:
+                # Of one that may have been granted before, the booking alone knows what came of it.
+                require_not_departed(look.departs_at, now=look.now)
+                refuse_early(order_id, wish.seats, look.seats, max_seats=services.max_seats)
             order = await services.bookings.hold(
-                order_id, flight_id, wish.seats, guest_hash=guest.hash, give_up_at=give_up_at
+                order_id, flight_id, wish.seats, guest_hash=guest.hash, give_up_at=time.give_up_at(clock)
             )
-        except WorkflowUnavailable as silence:
-            # The seats may be held: who asked must be able to look.
-            raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from silence
+    except OutcomeUnknown as unknown:
+        # The seats may be held: who asked must be able to look.
+        raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from unknown
     response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
