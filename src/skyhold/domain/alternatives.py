@@ -15,6 +15,9 @@ from skyhold.domain.seats import sort_seats
 
 ALTERNATIVES_LIMIT = 3
 
+GROUP_LIMIT = 20
+"""For more seats than this nothing is looked for: no order has so many unless an operator allows it."""
+
 _SEEDS_LIMIT = 12
 """From so many places at most a group over several rows is tried."""
 
@@ -58,7 +61,7 @@ def find_alternatives(
     same price goes first, then the nearest place, then the same kinds of seats. If nobody can sit together any more,
     each lost seat is replaced by the nearest one.
     """
-    if not wanted or any(name not in plan.numbers for name in wanted):
+    if not 0 < len(wanted) <= GROUP_LIMIT or any(name not in plan.numbers for name in wanted):
         return ()
     wish = _wish_of(plan, wanted, own, conflicts)
     refused = {mask_of(wish.numbers), plan.mask_named(own)}
@@ -111,7 +114,8 @@ def _repaired(plan: SeatPlan, wish: _Wish) -> Iterator[int]:
     is_one_row = len({plan.places[number].y for number in wish.numbers}) == 1
     links = plan.beside if is_one_row else plan.around
     kept, gap = members_of(wish.kept), wish.gone[0]
-    for first in _edge(plan, wish, kept, links, gap)[:ALTERNATIVES_LIMIT]:
+    nearest = sorted(_edge(wish, kept, links), key=functools.partial(_preference, plan, gap))
+    for first in nearest[:ALTERNATIVES_LIMIT]:
         grown = _grown(plan, wish, [*kept, first], links, gap)
         if grown and plan.are_together(grown):
             yield mask_of(grown)
@@ -163,19 +167,17 @@ def _grown(
     """Return these seats with the free neighbours that are nearest to a place, until there are enough, or None."""
     members = list(start)
     while len(members) < len(wish.numbers):
-        edge = _edge(plan, wish, members, links, towards)
+        edge = _edge(wish, members, links)
         if not edge:
             return None
-        members.append(edge[0])
+        members.append(min(edge, key=functools.partial(_preference, plan, towards)))
     return members
 
 
-def _edge(
-    plan: SeatPlan, wish: _Wish, members: Sequence[int], links: Sequence[Sequence[int]], towards: int
-) -> list[int]:
-    """Return the free seats next to the members, the nearest to a place first."""
+def _edge(wish: _Wish, members: Sequence[int], links: Sequence[Sequence[int]]) -> set[int]:
+    """Return the free seats next to the members."""
     free = {near for member in members for near in links[member] if wish.available >> near & 1}
-    return sorted(free.difference(members), key=functools.partial(_preference, plan, towards))
+    return free.difference(members)
 
 
 def _replaced_one_by_one(plan: SeatPlan, wish: _Wish) -> int | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhold.domain.alternatives import ALTERNATIVES_LIMIT, find_alternatives
+from skyhold.domain.alternatives import ALTERNATIVES_LIMIT, GROUP_LIMIT, find_alternatives
 from skyhold.domain.seat_plans import CabinLayout, PlacedSeat, SeatPlan
 from skyhold.domain.seats import SeatStatus, sort_seats
 
@@ -174,6 +174,12 @@ def test_seats_of_the_asking_order_are_free_for_it_but_no_alternative_as_they_ar
 def test_what_was_just_learnt_is_believed_before_the_plan() -> None:
     assert "14C" not in offered(a_plan(), "14B 14C", gone="14B 14C")[0].split()
     assert offered(a_plan("14C"), "14B 14C", gone="14B") == ["14C 14D", "15B 15C", "14D 14E"]
+
+
+def test_for_a_crowd_nothing_is_looked_for() -> None:
+    names = [seat.id for seat in seats_of(NARROW)]
+    assert find_alternatives(a_plan(), names[:GROUP_LIMIT], conflicts=names[:1])
+    assert not find_alternatives(a_plan(), names[: GROUP_LIMIT + 1], conflicts=names[:1])
 
 
 @pytest.mark.parametrize("wanted", ["", "99A", "14B 99A"])
