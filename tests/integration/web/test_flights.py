@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -265,3 +266,12 @@ async def _pages(service: Service, *, limit: int) -> list[list[str]]:
         cursor = body["nextCursor"]
         if cursor is None:
             return pages
+
+
+async def test_head_of_a_stream_of_events_is_its_head_alone(service: Service) -> None:
+    async with asyncio.timeout(5):
+        reply = await service.api.head(f"/api/flights/{FL101}/events")
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    missing = await service.api.head("/api/flights/nothing/events")
+    assert (missing.status_code, missing.content) == (404, b"")
