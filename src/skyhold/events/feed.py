@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Awaitable
+from contextvars import Context
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
@@ -79,7 +80,8 @@ class Publisher:
         self._backlog.append(change)
         self._drop_oldest()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+            # In a context of its own: it publishes what others changed, too.
+            self._task = asyncio.get_running_loop().create_task(self._drain(), context=Context())
 
     async def aclose(self) -> None:
         """Publish what is left, if Redis takes it soon, and end."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import Context
 from typing import Protocol
 
 import structlog
@@ -113,7 +114,9 @@ class Live:
     def _start(self) -> None:
         if not self._tasks and not self._is_closed:
             work = (self._follow, self._compare, self._keep_alive)
-            self._tasks = [asyncio.get_running_loop().create_task(_for_ever(turn)) for turn in work]
+            loop = asyncio.get_running_loop()
+            # In a context of their own: they serve everybody, and their log lines are not the first request's.
+            self._tasks = [loop.create_task(_for_ever(turn), context=Context()) for turn in work]
 
     async def _follow(self) -> None:
         """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time."""

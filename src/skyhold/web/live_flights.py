@@ -182,7 +182,10 @@ class LiveFlights:
         """
         for flight_id in tuple(self._watches if flight_ids is None else flight_ids):
             if watch := self._watches.get(flight_id):
-                await watch.refresh.be_fresh()
+                try:
+                    await watch.refresh.be_fresh()
+                except FlightNotFound:
+                    self._forget(watch)
 
     def forget_idle(self) -> None:
         """Stop watching flights whose last listener left long ago, and the idlest if there are too many."""
@@ -192,8 +195,14 @@ class LiveFlights:
         )
         for position, watch in enumerate(idle):
             if now - watch.idle_since > LINGER_SECONDS or len(idle) - position > IDLE_LIMIT:
-                watch.close()
-                del self._watches[watch.flight_id]
+                self._forget(watch)
+
+    def _forget(self, watch: FlightWatch) -> None:
+        """Stop watching; listeners that are left come back by themselves, and hear that there is no such flight."""
+        watch.close()
+        self._watches.pop(watch.flight_id, None)
+        for listener in watch.listeners:
+            listener.end()
 
     def close(self) -> None:
         """Tell nothing more."""

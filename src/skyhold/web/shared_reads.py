@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 
 class SharedRead:
@@ -33,7 +34,7 @@ class SharedRead:
         # Twice at most: one that is under way may have begun too early, the one after it has not.
         while self._true_at < wanted:
             if self._task is None:
-                self._task = loop.create_task(self._run())
+                self._task = loop.create_task(self._run(), context=Context())  # not the first asker's alone
                 self._task.add_done_callback(_look_at)
             await asyncio.shield(self._task)
 

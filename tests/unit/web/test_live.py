@@ -1,0 +1,117 @@
+"""The hub over a feed that tests script: whose log lines its are, and what a fault costs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.events.changes import Change
+from skyhold.events.feed import Batch
+from skyhold.web import live as live_module
+from skyhold.web.live import Live
+from skyhold.web.live_flights import LiveFlights
+from skyhold.web.live_orders import LiveOrders
+
+FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
+
+
+class ScriptedFeed:
+    """Gives what it is told to, and then nothing."""
+
+    def __init__(self) -> None:
+        self.batches: asyncio.Queue[Batch | Exception] = asyncio.Queue()
+        self.contexts: list[dict[str, Any]] = []
+
+    async def read(self) -> Batch:
+        self.contexts.append(structlog.contextvars.get_contextvars())
+        batch = await self.batches.get()
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
+
+
+class Ledger:
+    """Every seat's state, or none if there is no such flight."""
+
+    def __init__(self) -> None:
+        self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1)]
+
+    async def seat_states(self, _: str) -> list[SeatState] | None:
+        return self.seats
+
+    async def find(self, _: str) -> None:
+        return None
+
+    async def change_times(self, _: Any) -> dict[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def feed() -> ScriptedFeed:
+    return ScriptedFeed()
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+async def live(feed: ScriptedFeed, ledger: Ledger) -> AsyncIterator[Live]:
+    live = Live(feed, LiveFlights(ledger.seat_states), LiveOrders(ledger.find, ledger.change_times))
+    yield live
+    await live.close()
+
+
+async def _start(live: Live) -> None:
+    """As the first request does."""
+    watch = await live.flights.watch(FLIGHT)
+    with structlog.contextvars.bound_contextvars(request_id="the-first-request"):
+        live.stream(lambda: watch.join(None), watch.leave)
+    await asyncio.sleep(0)
+
+
+async def test_what_serves_everybody_does_not_speak_for_the_first_request(live: Live, feed: ScriptedFeed) -> None:
+    await _start(live)
+    assert feed.contexts == [{}]
+
+
+async def test_a_fault_is_told_once_and_hearing_goes_on(
+    live: Live, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.0)
+    with capture_logs() as logged:
+        await _start(live)
+        listener = (await live.flights.watch(FLIGHT)).join(None)
+        await listener.take()
+        feed.batches.put_nowait(RuntimeError("a fault of ours"))
+        feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2),)),)))
+        assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live events stumbled"]
+
+
+async def test_a_flight_that_is_gone_keeps_no_other_from_being_compared(live: Live, ledger: Ledger) -> None:
+    listener = (await live.flights.watch(FLIGHT)).join(None)
+    ledger.seats = None
+    await live.flights.compare()
+    assert listener.is_ended
+    assert live.flights._watches == {}
+
+
+async def test_a_stream_that_begins_after_the_end_ends_at_once(live: Live) -> None:
+    await live.close()
+    watch = await live.flights.watch(FLIGHT)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    stream = live.stream(lambda: watch.join(None), watch.leave)
+    await asyncio.wait_for(stream({"type": "http"}, asyncio.Event().wait, send), 5)  # type: ignore[arg-type]
+    assert sent[-1]["more_body"] is False
