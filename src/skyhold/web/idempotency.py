@@ -12,23 +12,42 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 
+from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.idempotency import NamedCommand
 from skyhold.web.errors import IdempotencyKeyReused
 from skyhold.web.seals import Seals
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=16,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="A name for this request, made by chance, 16 characters or more: with it, asking again is safe.",
-        examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
-    ),
-]
+
+async def idempotency_key_of(
+    request: Request,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=16,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="A name for this request, made by chance, 16 characters or more: then asking again is safe.",
+            examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+        ),
+    ] = None,
+) -> str | None:
+    """Return the name of the request, or None if it has none.
+
+    Raises:
+        InvalidRequest: it has two.
+    """
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        detail = "must be sent once"
+        raise InvalidRequest(
+            f"Idempotency-Key {detail}.", errors=[{"pointer": "/Idempotency-Key", "in": "header", "detail": detail}]
+        )
+    return key
+
+
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]
 
 
 class CommandMemory(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request, Response
 
@@ -21,6 +21,7 @@ COOKIE_SECONDS = 400 * 24 * 3600
 
 _GUEST_ID_BYTES = 16
 _COOKIE_LENGTH_LIMIT = 128
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -133,4 +134,22 @@ def _comes_from_foreign_page(request: Request) -> bool:
         return False
     if site := request.headers.get("sec-fetch-site"):
         return site not in {"same-origin", "none"}
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return origin is not None and not _is_own_origin(origin, request)
+
+
+def _is_own_origin(origin: str, request: Request) -> bool:
+    """Say whether the origin is the host that was asked, which a proxy may have written with its port and in capitals.
+
+    By which scheme is not known where TLS ends at a proxy that we do not listen to; where it is, no other is ours.
+    """
+    try:
+        theirs = urlsplit(origin)
+        ours = urlsplit(f"{theirs.scheme}://{request.headers.get('host', '')}")
+        is_same_host = bool(theirs.hostname) and _place(theirs) == _place(ours)
+    except ValueError:
+        return False
+    return is_same_host and (theirs.scheme == "https" or not _is_tls(request))
+
+
+def _place(url: SplitResult) -> tuple[str | None, int | None]:
+    return url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)

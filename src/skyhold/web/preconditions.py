@@ -8,25 +8,47 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 
 from skyhold.domain.errors import InvalidRequest
 from skyhold.web.errors import PreconditionFailed
 
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        max_length=1024,
-        pattern=r'^\s*(\*|(W/)?"[!#-~\x80-\xff]*"(\s*,\s*(W/)?"[!#-~\x80-\xff]*")*)\s*$',
-        json_schema_extra={"pattern": r'^(\*|"[0-9]{1,9}")$'},  # what an order's tag looks like; others are taken too
-        description="The ETag of the order as it was seen: if its seats have changed since, nothing is done.",
-        examples=['"1"'],
-    ),
-]
-
-_TAGS = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"(?:[ \t]*,[ \t]*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*")*')
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+# Elements may be empty (RFC 9110, section 5.6.1.2).
+_TAGS = re.compile(rf"(?:[ \t]*,)*[ \t]*{_TAG}(?:[ \t]*,(?:[ \t]*{_TAG})?)*")
 _VERSION_TAG = re.compile(r'(?<!W/)"(0|[1-9][0-9]{0,8})"')
+
+
+async def if_match_of(
+    request: Request,
+    if_match: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            max_length=1024,
+            json_schema_extra={
+                "pattern": r'^(\*|"[0-9]{1,9}")$'
+            },  # what an order's tag looks like; others are taken too
+            description="The ETag of the order as it was seen: if its seats have changed since, nothing is done.",
+            examples=['"1"'],
+        ),
+    ] = None,
+) -> str | None:
+    """Return the header, which may come in several lines, as one (RFC 9110, section 5.3).
+
+    Raises:
+        InvalidRequest: it is neither a list of tags nor an asterisk.
+    """
+    if if_match is None:
+        return None
+    whole = ", ".join(request.headers.getlist("If-Match")).strip()
+    if whole != "*" and not _TAGS.fullmatch(whole):
+        detail = "must be an ETag of the order, in quotes, or *"
+        raise InvalidRequest(f"If-Match {detail}.", errors=[{"pointer": "/If-Match", "in": "header", "detail": detail}])
+    return whole
+
+
+IfMatch = Annotated[str | None, Depends(if_match_of)]
 
 
 def tag_of(version: int) -> str:
@@ -38,16 +60,10 @@ def wanted_version(if_match: str | None, *, seen: int) -> int | None:
     """Return the version that a command is meant for, or None if any will do; `seen` is that of a moment ago.
 
     Raises:
-        InvalidRequest: the header is none.
         PreconditionFailed: no tag in it is one that an order can have.
     """
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None or if_match == "*":
         return None
-    if not _TAGS.fullmatch(if_match.strip()):
-        raise InvalidRequest(
-            "If-Match must be an ETag of the order, in quotes, or *.",
-            errors=[{"pointer": "/If-Match", "detail": "must be an ETag of the order, in quotes, or *"}],
-        )
     versions = [int(version) for version in _VERSION_TAG.findall(if_match)]
     if not versions:
         raise PreconditionFailed(version=seen)

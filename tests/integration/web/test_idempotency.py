@@ -170,6 +170,14 @@ async def test_a_key_that_is_none_is_pointed_at_and_not_repeated(key: str, servi
     assert (await service.seat("10A"))["status"] == "available"
 
 
+async def test_two_keys_in_one_request_are_none(service: Service) -> None:
+    body = {"flightId": FL101, "seats": ["10B"]}
+    reply = await service.api.post("/api/orders", json=body, headers=[*a_key().items(), *a_key().items()])
+    assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_REQUEST")
+    assert reply.json()["errors"][0]["pointer"] == f"/{KEY}"
+    assert (await service.seat("10B"))["status"] == "available"
+
+
 async def test_neither_key_nor_body_is_stored(service: Service, pool: Pool) -> None:
     held, key = await service.hold("11A"), {KEY: "31337-31337-31337-31337"}
     await service.api.post(f"/api/orders/{held['orderId']}/pay", json={"paymentCode": "31337"}, headers=key)

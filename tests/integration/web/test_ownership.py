@@ -177,6 +177,11 @@ FOREIGN: list[dict[str, str]] = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Origin": "http://other.skyhold.test"},
+    {"Origin": "http://skyhold.test:8080"},
+    {"Origin": "http://[::1"},
+    {"Origin": "http://skyhold.test:port"},
+    {"Origin": ""},
+    {"Origin": "http://skyhold.test", "Host": "[::1"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site", "Origin": "http://other.skyhold.test"},
     {"Sec-Fetch-Site": "cross-site", "Origin": "http://skyhold.test"},
@@ -203,6 +208,9 @@ async def test_a_page_of_another_origin_cannot_use_the_cookie(headers: dict[str,
     [
         {"Origin": "http://skyhold.test", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "http://skyhold.test"},
+        {"Origin": "http://skyhold.test", "Host": "Skyhold.Test:80"},
+        {"Origin": "https://skyhold.test", "Host": "skyhold.test:443"},
+        {"Origin": "http://[2001:db8::1]:8080", "Host": "[2001:DB8::1]:8080"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": "https://friend.example", "Sec-Fetch-Site": "cross-site"},
     ],
@@ -211,6 +219,15 @@ async def test_our_own_pages_and_those_of_friends_can(headers: dict[str, str], g
     held = await guest.hold("4C")
     reply = await guest.api.delete(f"/api/orders/{held['orderId']}", headers=headers)
     assert reply.status_code == 204
+
+
+async def test_behind_tls_a_page_without_it_cannot_use_the_cookie(app: FastAPI) -> None:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://skyhold.test") as client:
+        made = await Service(client).order(["4E"])
+        for origin, status in (("http://skyhold.test", 404), ("https://skyhold.test", 204)):
+            reply = await client.delete(made.headers["location"], headers={"Origin": origin})
+            assert reply.status_code == status
 
 
 async def test_a_form_of_another_page_is_refused_before_it_is_read(guest: Service) -> None:

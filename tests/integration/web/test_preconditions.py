@@ -33,11 +33,19 @@ async def test_every_reply_about_an_order_carries_its_tag_and_only_its_seats_cha
         assert "no-store" in reply.headers["cache-control"]
 
 
-@pytest.mark.parametrize("if_match", ['"1"', "*", '"7", "1"', 'W/"3", "1"', '"1","2"', '  "1" '])
+@pytest.mark.parametrize("if_match", ['"1"', "*", '"7", "1"', 'W/"3", "1"', '"1","2"', '  "1" ', '"7",, "1",', ', "1"'])
 async def test_a_command_for_the_order_as_it_is_is_obeyed(if_match: str, service: Service) -> None:
     held = await service.hold("2A")
     changed = await _change(service, held["orderId"], "2B", if_match=if_match)
     assert changed.status_code == 200, changed.text
+
+
+async def test_a_list_of_tags_may_come_in_several_lines(service: Service) -> None:
+    held = await service.hold("2B")
+    address, body = f"/api/orders/{held['orderId']}/seats", {"seats": ["2C"]}
+    for lines, status in ((['"7"', '"8"'], 412), (['"7"', '"1"'], 200), (['"2"', "nonsense"], 400)):
+        headers = [("If-Match", line) for line in lines]
+        assert (await service.api.put(address, json=body, headers=headers)).status_code == status
 
 
 @pytest.mark.parametrize("if_match", ['"1"', '"3"', 'W/"2"', '"soon"', '""', '"02"', '"99999999999999999999999"'])
@@ -55,7 +63,7 @@ async def test_a_command_for_another_is_refused_and_nothing_is_done(if_match: st
     assert (status["status"], status["seats"]) == ("SEATS_RESERVED", ["3B"])
 
 
-@pytest.mark.parametrize("if_match", ["1", "", '"1', '1"', '"1" "2"', '"1",', 'w/"1"', "**"])
+@pytest.mark.parametrize("if_match", ["1", "", '"1', '1"', '"1" "2"', ",", '*, "1"', 'w/"1"', "**"])
 async def test_a_header_that_is_none_is_pointed_at(if_match: str, service: Service) -> None:
     held = await service.hold("4A")
     reply = await _pay(service, held["orderId"], if_match=if_match)
