@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -56,6 +57,19 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
     """An API without a worker, on a port of its own."""
     async with open_api(settings) as app, served(app) as api:
         yield api
+
+
+@pytest.fixture
+def compared(api: Api, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when the API has compared for the first time, as it does when it begins to hear events."""
+    compared, compare = asyncio.Event(), api.live.orders.compare
+
+    async def compare_and_say_so() -> None:
+        await compare()
+        compared.set()
+
+    monkeypatch.setattr(api.live.orders, "compare", compare_and_say_so)
+    return compared
 
 
 @pytest.fixture

@@ -220,21 +220,20 @@ async def test_an_event_that_does_not_know_its_seats_has_the_flight_compared_at_
 
 
 async def test_many_events_that_do_not_know_their_seats_do_not_put_off_comparing(
-    api: Api, pool: Pool, flight: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    api: Api,
+    compared: asyncio.Event,
+    pool: Pool,
+    *,
+    flight: str,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live, "COMPARE_SECONDS", 0.5)
-    compared, compare_orders = asyncio.Event(), api.live.orders.compare
-
-    async def noted() -> None:
-        compared.set()
-        await compare_orders()
-
-    monkeypatch.setattr(api.live.orders, "compare", noted)
     other = await a_flight(pool)
     stream, of_other = await api.watch(flight), await api.watch(other)
     await stream.next()
     await of_other.next()
-    await asyncio.wait_for(compared.wait(), 5)  # the one that comes with the first event of all
+    await asyncio.wait_for(compared.wait(), 5)
     await api.live.flights.compare()
     await change_unheard(pool, flight, "1C")
     hearing = asyncio.create_task(stream.next(within=5))
