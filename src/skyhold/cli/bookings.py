@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,11 +25,6 @@ from skyhold.domain.orders import OrderStatus, refusal_when_closed
 
 TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 POLL_SECONDS = 0.2
-
-_STRANGER = (
-    "The token that `skyhold book` got for it is not on this machine, or not of this user: "
-    "give it as SKYHOLD_ORDER_TOKEN."
-)
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id; after -- if it begins with -.")]
 
@@ -133,13 +129,22 @@ def _client_of(order: str, api: str | None, data_dir: Path | None) -> Iterator[A
         try:
             yield client
         except Refused as refused:
-            if refused.code == OrderNotFound.code and not client.has_token:
-                raise refused.with_hint(_STRANGER) from None
+            if refused.code == OrderNotFound.code:
+                raise refused.with_hint(_why_not_found(has_token=client.has_token)) from None
             if refused.code == OrderClosed.code:
                 raise refused.with_hint(how_it_ended(client.get(order_path(order, "status")))) from None
             if refused.is_unknown:
                 raise refused.with_hint(f"See `skyhold status -- {order}`.") from None
             raise
+
+
+def _why_not_found(*, has_token: bool) -> str:
+    if has_token:
+        return "SKYHOLD_ORDER_TOKEN is set, and does not open it." if "SKYHOLD_ORDER_TOKEN" in os.environ else ""
+    return (
+        "The token that `skyhold book` got for it is not on this machine, or not of this user: "
+        "give it as SKYHOLD_ORDER_TOKEN."
+    )
 
 
 def _keep_token(address: str, order: dict[str, Any]) -> None:

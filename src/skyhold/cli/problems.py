@@ -55,6 +55,13 @@ def _sentences_of(status: int, problem: dict[str, Any]) -> list[str]:
         if alternatives := problem.get("alternatives"):
             sentences.append(f"Closest: {'; '.join(' '.join(each['seats']) for each in alternatives)}.")
         return sentences
-    faults = [(str(fault.get("seat") or fault.get("pointer") or ""), fault) for fault in problem.get("seats", [])]
+    faults = [(_seat_of(fault), fault) for fault in problem.get("seats", [])]
     facts = "; ".join(f"{name} {fault['detail']}" for name, fault in faults if name not in detail)
     return [detail, *([f"{facts}."] if facts else [])]
+
+
+def _seat_of(fault: dict[str, Any]) -> str:
+    """Return the seat, or which of those that were typed it is: a malformed name is never repeated."""
+    pointer = str(fault.get("pointer", ""))
+    index = pointer.rpartition("/")[2]
+    return str(fault.get("seat") or (f"Seat {int(index) + 1}" if index.isdecimal() else pointer))

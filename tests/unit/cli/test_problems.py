@@ -36,7 +36,7 @@ from skyhold.cli.problems import Refused, how_it_ended
         ),
         (
             {"error": "INVALID_SEATS", "detail": "Seats!", "seats": [{"pointer": "/seats/0", "detail": "is wrong"}]},
-            "Seats! /seats/0 is wrong. (INVALID_SEATS)",
+            "Seats! Seat 1 is wrong. (INVALID_SEATS)",
         ),
         ({}, "The API answered 418."),
     ],
