@@ -28,10 +28,13 @@ from skyhold.web.identity import Caller
 from skyhold.web.services import Services, UsedServices
 
 LOOKING_SHARE = 0.8
-"""Of the time of a command so much may go by before it is sent; a later one is not sent at all."""
+"""Of what the booking may take for a command, so much may go by before it is sent; a later one is not sent at all."""
 
-AFTERTHOUGHT_SHARE = 0.1
-"""So much more is waited for what the client is told besides: how an order ended, other seats."""
+LOOKING_SECONDS = 0.2
+"""What looking may take of its own; beyond this the booking has the less."""
+
+AFTERTHOUGHT_SECONDS = 0.1
+"""What is waited beyond all that for what the client is told besides: how an order ended, other seats."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,20 @@ class LedgerClock:
 
 
 class CommandTime:
-    """The time that a command has from its arrival on: its client waits no longer, whatever is away or slow."""
+    """The time that a command has from its arrival on: its client waits no longer, whatever is away or slow.
+
+    `limit` is what the booking may take for it.
+    """
 
     def __init__(self, limit: timedelta) -> None:
         self._limit = limit.total_seconds()
-        self._ends_at = asyncio.get_running_loop().time() + self._limit
+        self._began_at = asyncio.get_running_loop().time()
+        self._ends_at = self._began_at + self._limit + LOOKING_SECONDS
 
     def give_up_at(self, clock: LedgerClock) -> datetime:
-        """Return when the client will have been told that the outcome is not known, by PostgreSQL's clock."""
-        return clock.now() + timedelta(seconds=self._ends_at - asyncio.get_running_loop().time())
+        """Return when a client whose command is sent now will have been told that nobody answered, by that clock."""
+        left = self._ends_at - asyncio.get_running_loop().time()
+        return clock.now() + timedelta(seconds=min(left, self._limit))
 
     @contextlib.asynccontextmanager
     async def for_looking(self) -> AsyncIterator[None]:
@@ -65,7 +73,7 @@ class CommandTime:
             DatabaseUnavailable: it takes so long that nothing is sent.
         """
         try:
-            async with asyncio.timeout_at(self._ends_at - self._limit * (1 - LOOKING_SHARE)):
+            async with asyncio.timeout_at(self._began_at + self._limit * LOOKING_SHARE):
                 yield
         except TimeoutError as late:
             raise DatabaseUnavailable from late
@@ -76,7 +84,7 @@ class CommandTime:
 
     def for_afterthoughts(self) -> asyncio.Timeout:
         """Bound what is asked when the answer is known, but not all that belongs to it."""
-        return asyncio.timeout_at(self._ends_at + self._limit * AFTERTHOUGHT_SHARE)
+        return asyncio.timeout_at(self._ends_at + AFTERTHOUGHT_SECONDS)
 
 
 async def command_time(services: UsedServices) -> CommandTime:
