@@ -50,6 +50,10 @@ async def idempotency_key_of(
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]
 
 
+NOBODY = ""
+"""The scope of clients that are no guest yet: they share it, so the name alone tells them apart."""
+
+
 class CommandMemory(Protocol):
     """Where commands are remembered by the names of their requests."""
 
@@ -78,11 +82,17 @@ class RequestNames:
         self._memory = memory
 
     async def settle(
-        self, key: str | None, scope: str, *request: str, body: Any, order_id: str | None = None
+        self,
+        key: str | None,
+        scope: str,
+        *request: str,
+        body: Any,
+        order_id: str | None = None,
+        update_id: str | None = None,
     ) -> SettledCommand | None:
         """Return the ids for this request of the scope's, or None if it has no name.
 
-        `request` is what tells it apart besides its body, `order_id` the order that it is about if there is one yet.
+        `request` is what tells it apart besides its body; the ids are those that are settled already, if any.
 
         Raises:
             IdempotencyKeyReused: the name stands for another request.
@@ -92,7 +102,8 @@ class RequestNames:
             return None
         request_hash = self._seals.seal("idempotent request", *request, json.dumps(body, sort_keys=True))
         made = self._seals.seal("id of a named command", scope, key, secrets.token_hex(16))
-        fresh = NamedCommand(request_hash, order_id or str(_uuid8(made[:16])), f"update-{_uuid8(made[16:])}")
+        order_id, update_id = order_id or str(_uuid8(made[:16])), update_id or f"update-{_uuid8(made[16:])}"
+        fresh = NamedCommand(request_hash, order_id, update_id)
         settled = await self._memory.remember(scope, self._seals.seal("idempotency key", scope, key), fresh)
         if settled.request_hash != request_hash:
             raise IdempotencyKeyReused

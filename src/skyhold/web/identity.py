@@ -39,11 +39,11 @@ class Identities:
     def __init__(self, seals: Seals) -> None:
         self._seals = seals
 
-    def new_guest(self, idempotency_key: str | None = None) -> Guest:
-        """Return a guest that nobody has met; of a request with a key, the same at every retry."""
-        if idempotency_key is None:
+    def new_guest(self, order_id: str | None = None) -> Guest:
+        """Return a guest that nobody has met; of the order that makes it, the same whenever it is made again."""
+        if order_id is None:
             return self._guest(secrets.token_urlsafe(_GUEST_ID_BYTES))
-        return self._guest(self._seals.text("guest of an idempotency key", idempotency_key))
+        return self._guest(self._seals.text("guest of an order", order_id))
 
     def cookie_of(self, guest: Guest) -> str:
         """Return the cookie by which the guest is known again."""

@@ -160,6 +160,18 @@ async def test_after_a_day_a_key_is_new_and_what_is_past_its_day_is_forgotten(se
     assert await pool.fetchval("SELECT count(*) FROM idempotency_keys") == 1
 
 
+async def test_whoever_knows_an_old_key_is_not_the_guest_that_it_made(app: FastAPI, pool: Pool) -> None:
+    key = a_key()
+    async with client_of(app) as guest, client_of(app) as finder:
+        held = (await _create(Service(guest), key, "9D")).json()
+        other_wish = await _create(Service(finder), key, "9E")
+        assert (other_wish.status_code, "set-cookie" in other_wish.headers) == (422, False)
+        await pool.execute("UPDATE idempotency_keys SET remembered_at = remembered_at - interval '24 hours 1 second'")
+        assert (await _create(Service(finder), key, "9F")).status_code == 201
+        assert (await finder.get(f"/api/orders/{held['orderId']}")).status_code == 404
+        assert len((await finder.get("/api/orders")).json()["orders"]) == 1
+
+
 @pytest.mark.parametrize("key", ["", "fifteen-letters", "x" * 256, "sixteen letters and a space", "ключключключключ"])
 async def test_a_key_that_is_none_is_pointed_at_and_not_repeated(key: str, service: Service) -> None:
     reply = await _create(service, {KEY: key.encode()}, "10A")  # type: ignore[dict-item]

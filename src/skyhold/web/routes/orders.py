@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import uuid_utils
 from fastapi import APIRouter, Path, Request, Response
@@ -30,8 +30,8 @@ from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alter
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
-from skyhold.web.idempotency import IdempotencyKey, SettledCommand
-from skyhold.web.identity import Caller, UsedCaller, remember_guest
+from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand
+from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
 from skyhold.web.preconditions import tag_of
 from skyhold.web.schemas import CreateOrderRequest, HeldOrderBody, HistoryBody, OrderBody, OrdersBody, OrderStatusBody
 from skyhold.web.services import Services, UsedServices
@@ -62,11 +62,8 @@ async def create_order(
     flight_id = canonical_flight_id(wish.flight_id)
     if flight_id is None:
         raise FlightNotFound
-    guest = caller.guest or caller.identities.new_guest(key)
-    body = {"flightId": flight_id, "seats": wish.seats}
     async with time.for_looking():
-        named = await services.names.settle(key, guest.hash, "POST", "/api/orders", body=body)
-        command = named or SettledCommand(str(uuid_utils.uuid7()))
+        command, guest = await _settle(services, caller, key, {"flightId": flight_id, "seats": wish.seats})
         order_id = command.order_id
         look = await services.sales.look(order_id, flight_id, wish.seats)
     clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
@@ -91,6 +88,23 @@ async def create_order(
     response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
+
+
+async def _settle(
+    services: Services, caller: Caller, key: str | None, body: dict[str, Any]
+) -> tuple[SettledCommand, Guest]:
+    """Return the ids of a new order and whose it is: a guest whom we do not know yet is made with the order.
+
+    Not with the name of the request, which is no secret: whoever finds it later would be that guest.
+    """
+    names, request, known = services.names, ("POST", "/api/orders"), caller.guest
+    named = await names.settle(key, known.hash if known else NOBODY, *request, body=body)
+    command = named or SettledCommand(str(uuid_utils.uuid7()))
+    guest = known or caller.identities.new_guest(command.order_id)
+    if named and not known:
+        # Having heard of it the client has a cookie, and may ask again with that.
+        await names.settle(key, guest.hash, *request, body=body, order_id=command.order_id, update_id=command.update_id)
+    return command, guest
 
 
 @router.get("", operation_id="listOrders")
