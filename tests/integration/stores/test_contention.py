@@ -60,9 +60,8 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
     dice = random.Random(7)
     granted = refused = 0
 
-    async def swap_until(deadline: float, seat: str) -> None:
+    async def swap_until(deadline: float, answer: Answer) -> None:
         nonlocal granted, refused
-        answer = await hold(seats, reserve(flight, [seat]))
         while time.monotonic() < deadline:
             assert answer.order is not None
             wanted = dice.sample(cabin, dice.randint(1, 2))
@@ -76,10 +75,12 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
                 assert answer.refusal is not None
                 assert answer.refusal.error == SeatsUnavailable.__name__
 
+    # All have a seat before anyone looks at another's.
+    held = [await hold(seats, reserve(flight, [seat])) for seat in cabin[:SWAPPERS]]
     deadline = time.monotonic() + SECONDS_OF_SWAPPING
     async with asyncio.timeout(SECONDS_OF_SWAPPING + 10), asyncio.TaskGroup() as group:
-        for seat in cabin[:SWAPPERS]:
-            group.create_task(swap_until(deadline, seat))
+        for answer in held:
+            group.create_task(swap_until(deadline, answer))
     assert [row[0] for row in await shared_pool.fetch(_VIOLATIONS, flight)] == []
     assert granted > SWAPPERS
     assert refused > SWAPPERS
