@@ -179,11 +179,12 @@ class ConfirmOrder:
 
 @dataclass(frozen=True)
 class FailOrder:
-    """End the order as failed and give its seats back."""
+    """End the order as failed and give its seats back; with a version, only the seats of that version."""
 
     step: Step
     code: FailureCode
     reason: str
+    version: int | None = None
 
 
 @dataclass(frozen=True)

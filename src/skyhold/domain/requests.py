@@ -49,8 +49,9 @@ class Payment:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """The wish to give everything back."""
+    """The wish to give everything back; with a version, only the seats of that version."""
 
+    version: int | None = None
     give_up_at: datetime | None = None
 
 
@@ -105,9 +106,10 @@ def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
     """Return the wish to cancel; it needs no payload.
 
     Raises:
-        InvalidRequest: there is a payload and it is not one object.
+        InvalidRequest: there is a payload and it is not one object, or `version` is no whole number.
     """
-    return Cancellation(_give_up_at(_optional_object(payloads)))
+    body = _optional_object(payloads)
+    return Cancellation(_version(body), _give_up_at(body))
 
 
 def parse_hold_question(payloads: Sequence[Any]) -> HoldQuestion:

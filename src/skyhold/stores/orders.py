@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skyhold.domain.errors import SeatsLost
 from skyhold.domain.holds import Hold, has_lapsed
-from skyhold.domain.orders import PAYING, OrderStatus, new_reference
+from skyhold.domain.orders import PAYING, OrderStatus, new_reference, require_version
 from skyhold.domain.payments import PaymentState
 from skyhold.domain.seats import SeatState
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
@@ -67,6 +67,7 @@ class OrderStore:
         """
 
         async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            require_version(order.row["version"], wanted=ask.version)
             state = await connection.fetchval(_PAYMENT_STATE, order.id) or PaymentState.OPEN
             if order.status.is_paying and state == PaymentState.OPEN:
                 raise RuntimeError("an order that is being paid can fail only after its payment was closed")
@@ -77,7 +78,7 @@ class OrderStore:
             )
 
         legal = frozenset({OrderStatus.SEATS_RESERVED}) | PAYING
-        return await self.ledger.change(ask.step, Command("FailOrder", legal, (ask.code,)), rule)
+        return await self.ledger.change(ask.step, Command("FailOrder", legal, (ask.code, ask.version)), rule)
 
     async def expire(self, ask: ExpireOrder) -> Answer:
         """End the order as EXPIRED if its time is up; else only tell, by the order, how much is left.

@@ -132,8 +132,8 @@ class BookingWorkflow:
                 )
                 if answer.outcome is Outcome.DONE:
                     self.code = code
-            case Cancellation():
-                answer = await self._fail(FailureCode.CANCELLED, "The customer cancelled the booking.")
+            case Cancellation(version):
+                answer = await self._fail(FailureCode.CANCELLED, "The customer cancelled the booking.", version)
                 if answer.outcome is Outcome.STALE:
                     # A cancel means the same whatever the order has become: it is judged again.
                     self.inbox.put_back(command)
@@ -197,10 +197,9 @@ class BookingWorkflow:
         if answer.outcome is Outcome.REFUSED:
             await self._fail(FailureCode.SEATS_LOST, SeatsLost.sentence)
 
-    async def _fail(self, code: FailureCode, reason: str) -> Answer:
-        return await self._ask_ledger(
-            OrderActivities.fail_order, FailOrder(self._next_step(), code, reason), "give back"
-        )
+    async def _fail(self, code: FailureCode, reason: str, version: int | None = None) -> Answer:
+        ask = FailOrder(self._next_step(), code, reason, version)
+        return await self._ask_ledger(OrderActivities.fail_order, ask, "give back")
 
     async def _clean_up(self) -> None:
         """After the ledger has said the last word: refuse who still waits, drop the locks, pay back, tell the UI."""

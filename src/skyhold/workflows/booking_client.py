@@ -133,7 +133,12 @@ class BookingClient:
         return await self._update(order_id, PROCEED_TO_PAYMENT, body, update_id)
 
     async def cancel(
-        self, order_id: str, *, give_up_at: datetime | None = None, update_id: str | None = None
+        self,
+        order_id: str,
+        *,
+        version: int | None = None,
+        give_up_at: datetime | None = None,
+        update_id: str | None = None,
     ) -> dict[str, Any]:
         """Give the seats back.
 
@@ -141,7 +146,8 @@ class BookingClient:
             SkyholdError: it is too late for that.
             WorkflowUnavailable: nobody answered in time; the order may be cancelled or not.
         """
-        return await self._update(order_id, CANCEL_BOOKING, _optional(giveUpAt=rfc3339(give_up_at)), update_id)
+        body = _optional(version=version, giveUpAt=rfc3339(give_up_at))
+        return await self._update(order_id, CANCEL_BOOKING, body, update_id)
 
     async def _update(self, order_id: str, name: str, body: dict[str, Any], update_id: str | None) -> dict[str, Any]:
         handle = self._client.get_workflow_handle(workflow_id_of(order_id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from skyhold.domain.errors import OrderChanged, OrderClosed, SeatsUnavailable, TooManyChanges
@@ -283,6 +285,27 @@ async def test_customers_hear_why_a_started_payment_lets_nothing_else_happen(ope
 
 async def _has_seats(booking: Booking, *seats: str) -> bool:
     return set(await booking.seats()) == set(seats)
+
+
+async def test_a_cancel_meant_for_other_seats_than_the_order_has_is_refused(world: Bookings) -> None:
+    booking = await world.hold(["16A"])
+    seen = (await booking.row())["version"]
+    async with world.pool.acquire() as holder, holder.transaction():
+        # The change waits for its seat, and the cancel of whoever saw the old seats waits for the change.
+        await holder.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = '16B' FOR UPDATE", FL101)
+        changing = asyncio.create_task(world.bookings.update_seats(booking.order_id, ["16B"]))
+        await until(
+            lambda: world.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the change to wait"
+        )
+        cancelling = asyncio.create_task(world.bookings.cancel(booking.order_id, version=seen))
+    changed = await changing
+    with pytest.raises(OrderChanged) as refusal:
+        await cancelling
+
+    assert refusal.value.fields == {"version": changed["version"]}
+    assert (await booking.row())["status"] == "SEATS_RESERVED"
+    cancelled = await world.bookings.cancel(booking.order_id, version=changed["version"])
+    assert cancelled["status"] == "FAILED"
 
 
 async def _version_of(world: Bookings, seat: str) -> int:

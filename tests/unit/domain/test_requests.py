@@ -96,9 +96,10 @@ def test_a_whole_booking_request_is_understood() -> None:
     assert requests.parse_booking_request([body]) == BookingRequest("o-1", FLIGHT, ("2A", "12B"), "g", midnight)
 
 
-def test_a_payment_may_name_the_version_it_is_meant_for() -> None:
+def test_a_payment_and_a_cancel_may_name_the_version_they_are_meant_for() -> None:
     assert requests.parse_payment([{"paymentCode": "12345"}]) == Payment(PaymentCode("12345"))
     assert requests.parse_payment([{"paymentCode": "12345", "version": 3}]).version == 3
+    assert requests.parse_cancellation([{"version": 3}]) == Cancellation(version=3)
 
 
 @pytest.mark.parametrize("version", [True, "3", 3.0, [3]])

@@ -19,7 +19,7 @@ from skyhold.domain.errors import (
     TooManyChanges,
     WorkflowUnavailable,
 )
-from skyhold.domain.orders import refusal_when_closed, require_version
+from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
@@ -134,9 +134,9 @@ async def cancel_order(
         return
     try:
         async with told_why(services, time, order_id, caller.claim(order_id)):
-            require_version(look.version, wanted=wanted_version(if_match, seen=look.version))
+            version = wanted_version(if_match, seen=look.version)
             _refuse_out_of_place(look)
-            await services.bookings.cancel(order_id, give_up_at=time.give_up_at(clock))
+            await services.bookings.cancel(order_id, version=version, give_up_at=time.give_up_at(clock))
     except OrderClosed:
         # Closed since we looked: by another cancel, perhaps.
         ended = await look_back(services, time, order_id, caller.claim(order_id))
