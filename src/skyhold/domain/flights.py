@@ -16,6 +16,11 @@ def canonical_flight_id(text: str) -> str | None:
     return lowered if _FLIGHT_ID.fullmatch(lowered) else None
 
 
+def is_flight_id(text: str) -> bool:
+    """Say whether the ledger can have a flight of this id, spelled like this."""
+    return canonical_flight_id(text) == text
+
+
 def require_not_departed(departs_at: datetime, *, now: datetime) -> None:
     """Refuse to sell a flight from the moment of its departure on.
 

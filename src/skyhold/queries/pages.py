@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Position:
-    """A place in a list: just after the one with this instant and this id, which is a UUID."""
+    """A place in a list: just after the one with this instant and this id."""
 
     at: datetime
     id: str

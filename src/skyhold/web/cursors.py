@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from fastapi import Query
 from skyhold.domain.errors import InvalidRequest
 from skyhold.queries.pages import Position
 
-CURSOR_LENGTH_LIMIT = 64
+CURSOR_LENGTH_LIMIT = 128
 PAGE_LIMIT = 100
 PAGE_UNLESS_SAID = 50
 
@@ -25,36 +25,36 @@ Cursor = Annotated[
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FORM = struct.Struct(">q16s8s")
+_FORM = struct.Struct(">q8s")
+"""Before the id, as long as it is."""
 
 
 def write_cursor(position: Position, wanted: object) -> str:
     """Return the position in the list of what is wanted, which is told apart from other lists by its `repr`."""
     microseconds = (position.at - _EPOCH) // timedelta(microseconds=1)
-    last = uuid.UUID(position.id).bytes
-    raw = _FORM.pack(microseconds, last, _seal(microseconds, last, wanted))
+    raw = _FORM.pack(microseconds, _seal(microseconds, position.id, wanted)) + position.id.encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, wanted: object) -> Position:
-    """Return the position that was written for the same list.
+def read_cursor(cursor: str, wanted: object, *, is_id: Callable[[str], bool]) -> Position:
+    """Return the position that was written for the same list; `is_id` says what can be an id in it.
 
     Raises:
         InvalidRequest: it was not, or it is damaged.
     """
     try:
-        microseconds, last, seal = _FORM.unpack(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        )
-        position = Position(_EPOCH + timedelta(microseconds=microseconds), str(uuid.UUID(bytes=last)))
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        microseconds, seal = _FORM.unpack_from(raw)
+        position = Position(_EPOCH + timedelta(microseconds=microseconds), raw[_FORM.size :].decode())
     except (ValueError, OverflowError, struct.error):
         raise _refusal() from None
-    if seal != _seal(microseconds, last, wanted) or write_cursor(position, wanted) != cursor:
+    is_ours = seal == _seal(microseconds, position.id, wanted) and is_id(position.id)
+    if not is_ours or write_cursor(position, wanted) != cursor:
         raise _refusal()
     return position
 
 
-def _seal(microseconds: int, last: bytes, wanted: object) -> bytes:
+def _seal(microseconds: int, last: str, wanted: object) -> bytes:
     # Guards against mistakes, not against forgery: whoever makes a cursor up sees no more than the list shows anyway.
     return hashlib.blake2b(repr((microseconds, last, wanted)).encode(), digest_size=8).digest()
 

@@ -152,6 +152,34 @@ async def test_an_order_that_was_started_by_hand_is_nobodys_over_http(app: FastA
         await client.get_workflow_handle(f"booking-{order_id}").cancel()
 
 
+async def test_orders_started_by_hand_for_a_guest_are_listed_whatever_their_ids(
+    guest: Service, settings: Settings, pool: Pool
+) -> None:
+    made = await guest.hold("6A")
+    guest_hash = await pool.fetchval("SELECT guest_hash FROM orders WHERE id = $1", made["orderId"])
+    client, ids = await connect_temporal(), ["by-hand", "0" * 32, "x" * 64]
+    for row, order_id in enumerate(ids, 1):
+        await client.start_workflow(
+            BOOKING_WORKFLOW,
+            {"orderId": order_id, "flightId": FL101, "seats": [f"{row}E"], "guestHash": guest_hash},
+            id=f"booking-{order_id}",
+            task_queue=settings.temporal_task_queue,
+        )
+
+        async def is_made(order_id: str = order_id) -> bool:
+            return (await guest.api.get(f"/api/orders/{order_id}")).status_code == 200
+
+        assert await eventually(is_made)
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = await guest.get(f"/api/orders?limit=1{cursor and '&cursor='}{cursor}")
+        seen += [order["orderId"] for order in page["orders"]]
+        cursor = page["nextCursor"]
+    assert seen == [*ids[::-1], made["orderId"]]
+    for order_id in ids:
+        await guest.cancel(order_id)
+
+
 async def test_the_cookie_is_for_the_browser_alone_and_given_once(app: FastAPI) -> None:
     async with client_of(app) as client:
         first = await Service(client).order(["3A"])

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BeforeValidator, WithJsonSchema
 
 from skyhold.domain.errors import FlightNotFound
-from skyhold.domain.flights import canonical_flight_id
+from skyhold.domain.flights import canonical_flight_id, is_flight_id
 from skyhold.queries.flights import FlightFilter
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
@@ -47,7 +47,7 @@ async def list_flights(
 ) -> Response:
     """List the flights that have not left, by departure."""
     wanted = FlightFilter(origin.upper() if origin else None, destination.upper() if destination else None, day)
-    after = None if cursor is None else read_cursor(cursor, wanted)
+    after = None if cursor is None else read_cursor(cursor, wanted, is_id=is_flight_id)
     page = await services.flights.list_upcoming(wanted, limit=limit, after=after)
     tag = tag_of(page.digest)
     if is_known(tag, if_none_match):

@@ -115,7 +115,7 @@ async def list_orders(
     if caller.guest is None:
         return OrdersBody(orders=[])
     of_guest = ("orders", caller.guest.hash)
-    after = None if cursor is None else read_cursor(cursor, of_guest)
+    after = None if cursor is None else read_cursor(cursor, of_guest, is_id=is_order_id)
     page = await services.orders.list_of_guest(caller.guest.hash, limit=limit, after=after)
     next_cursor = write_cursor(page.next, of_guest) if page.next else None
     return OrdersBody(orders=[OrderBody.of(order) for order in page.orders], next_cursor=next_cursor)
