@@ -15,6 +15,7 @@ from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.web.alternatives import Alternatives
+from skyhold.web.claims import ClaimsUnderWay
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
 from skyhold.web.live import Live
@@ -39,6 +40,7 @@ class Services:
     max_seats: int = Policy().max_seats
     friendly_origins: frozenset[str] = frozenset()
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
+    claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     command_timeout: timedelta = COMMAND_TIMEOUT
 

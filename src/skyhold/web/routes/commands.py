@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -61,13 +62,21 @@ async def change_seats(
     command = named or SettledCommand(order_id)
     version = wanted_version(if_match, seen=look.version)
     own = [seat.id for seat in look.seats if seat.order_id == order_id]
+    added = [seat for seat in wish.seats if seat not in own]
+
+    async def look_again() -> None:
+        now = await look_at(services, caller, order_id, wish.seats)
+        refuse_early(order_id, wish.seats, now.seats, max_seats=now.max_seats)
+
     async with (
         told_alternatives(services, time, look.flight_id or "", wish.seats, own=own),
         told_why(services, time, order_id, caller.claim(order_id)),
+        contextlib.AsyncExitStack() as stack,
     ):
         if not command.is_retry and version in {None, look.version}:
             _refuse_out_of_place(look)
             refuse_early(order_id, wish.seats, look.seats, max_seats=look.max_seats)
+            await stack.enter_async_context(services.claims.turn(look.flight_id or "", added, look_again))
         order = await services.bookings.update_seats(
             order_id,
             wish.seats,

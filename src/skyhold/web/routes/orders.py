@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 import uuid_utils
@@ -25,6 +28,7 @@ from skyhold.domain.flights import canonical_flight_id, require_not_departed
 from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
+from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
@@ -74,11 +78,8 @@ async def create_order(
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
             told_why(services, time, order_id, Claimant(guest.hash)),
+            _turn(services, command, flight_id, wish.seats, look),
         ):
-            if not command.is_retry:
-                # Of one that may have been granted before, the booking alone knows what came of it.
-                require_not_departed(look.departs_at, now=look.now)
-                refuse_early(order_id, wish.seats, look.seats, max_seats=services.max_seats)
             order = await services.bookings.hold(
                 order_id, flight_id, wish.seats, guest_hash=guest.hash, give_up_at=time.give_up_at(clock)
             )
@@ -88,6 +89,28 @@ async def create_order(
     response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
+
+
+@contextlib.asynccontextmanager
+async def _turn(
+    services: Services, command: SettledCommand, flight_id: str, wanted: tuple[str, ...], look: SaleLook
+) -> AsyncIterator[None]:
+    """Refuse what anyone can see is gone, and wait while others claim these seats.
+
+    Of a command that may have been granted before, the booking alone knows what came of it.
+    """
+    if command.is_retry or look.departs_at is None:
+        yield
+        return
+    require_not_departed(look.departs_at, now=look.now)
+    judge = partial(refuse_early, command.order_id, wanted, max_seats=services.max_seats)
+    judge(look.seats)
+
+    async def look_again() -> None:
+        judge((await services.sales.look(command.order_id, flight_id, wanted)).seats)
+
+    async with services.claims.turn(flight_id, wanted, look_again):
+        yield
 
 
 async def _settle(
