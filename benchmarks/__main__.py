@@ -10,12 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import Measured, measure_bookings, measure_conflicts, measure_holds
+from benchmarks.measures import Measured, measure_bookings, measure_conflicts, measure_holds, measure_pages
 from benchmarks.processes import Bench, running_bench
 
 
 async def _measure(bench: Bench) -> list[Measured]:
-    return [await measure_holds(bench), *await measure_bookings(bench), await measure_conflicts(bench)]
+    return [
+        await measure_holds(bench),
+        *await measure_bookings(bench),
+        await measure_conflicts(bench),
+        await measure_pages(bench),
+    ]
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ import httpx
 from temporalio.client import Client
 
 from benchmarks import floor
+from benchmarks.crowds import Crowd
 from benchmarks.processes import Bench
 from skyhold.messages import PROCEED_TO_PAYMENT, workflow_id_of
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
@@ -35,6 +36,8 @@ CUSTOMERS = 16
 BOOKINGS = 160
 CONFLICTS = 4000
 HISTORY_LIMIT = 24
+PAGES = 500
+SEAT_CHANGES = 10
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,26 @@ async def measure_conflicts(bench: Bench) -> Measured:
     begun = (await client.count_workflows()).count - before
     number = f"{rate:.0f}, {begun} workflows begun"
     return Measured("conflicts a second, 300 seats", number, "1000 or more, none", rate >= 1000 and begun == 0)
+
+
+async def measure_pages(bench: Bench) -> Measured:
+    """Change a seat while many pages watch its flight: from the moment of asking until each of them has heard."""
+    url, flight = httpx.URL(bench.api), _FLIGHT.format(5)
+    async with httpx.AsyncClient(timeout=10) as http:
+        order = (await http.post(f"{bench.api}/api/orders", json={"flightId": flight, "seats": ["40A"]})).json()
+        change = f"{bench.api}/api/orders/{order['orderId']}/seats"
+        took: list[float] = []
+        with Crowd(url.host, url.port or 80, flight, count=PAGES) as crowd:
+            await asyncio.to_thread(crowd.hear, b"event: snapshot")
+            for seat in (f"{row}K" for row in range(31, 31 + SEAT_CHANGES)):
+                mark = f'"id":"{seat}","status":"reserved"'.encode()
+                hearing = asyncio.create_task(asyncio.to_thread(crowd.hear, mark))
+                asked_at = time.perf_counter()
+                assert (await http.put(change, json={"seats": [seat]})).status_code == 200
+                took += [heard_at - asked_at for heard_at in await hearing]
+    percentiles = statistics.quantiles(took, n=100)
+    number = f"p50 {percentiles[49] * 1000:.0f} ms, p99 {percentiles[98] * 1000:.0f} ms"
+    return Measured(f"seat change asked for to shown on {PAGES} pages", number, "p99 300 ms", percentiles[98] <= 0.3)
 
 
 async def _refusals(bench: Bench, wish: dict[str, Any], many: int) -> float:
