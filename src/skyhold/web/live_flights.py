@@ -47,6 +47,7 @@ class FlightWatch:
         self.flight_id = flight_id
         self.listeners: set[Listener] = set()
         self.idle_since = asyncio.get_running_loop().time()
+        self.is_forgotten = False
         self.refresh = SharedRead(self._compare)
         self._read_seats = read_seats
         self._name = secrets.token_hex(8)
@@ -80,6 +81,9 @@ class FlightWatch:
         else:
             first = b"\n"  # ends the block of the retry line
         listener.offer(retry_line() + first)
+        if self.is_forgotten:
+            # While the listener was on its way: it comes back by itself, to a watch that hears of changes.
+            listener.end()
         self.listeners.add(listener)
         return listener
 
@@ -160,7 +164,7 @@ class LiveFlights:
             await watch.refresh.be_fresh(max_age=FRESH_SECONDS)
         except (FlightNotFound, DatabaseUnavailable):
             if not watch.refresh.has_succeeded:
-                self._watches.pop(flight_id, None)
+                self._forget(watch)
                 raise
         return watch
 
@@ -200,7 +204,9 @@ class LiveFlights:
     def _forget(self, watch: FlightWatch) -> None:
         """Stop watching; listeners that are left come back by themselves, and hear that there is no such flight."""
         watch.close()
-        self._watches.pop(watch.flight_id, None)
+        watch.is_forgotten = True
+        if self._watches.get(watch.flight_id) is watch:
+            del self._watches[watch.flight_id]
         for listener in watch.listeners:
             listener.end()
 

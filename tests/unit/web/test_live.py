@@ -14,8 +14,9 @@ from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch
 from skyhold.web import live as live_module
+from skyhold.web import live_flights
 from skyhold.web.live import Live
-from skyhold.web.live_flights import LiveFlights
+from skyhold.web.live_flights import FlightWatch, LiveFlights
 from skyhold.web.live_orders import LiveOrders
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -102,6 +103,26 @@ async def test_a_flight_that_is_gone_keeps_no_other_from_being_compared(live: Li
     await live.flights.compare()
     assert listener.is_ended
     assert live.flights._watches == {}
+
+
+async def test_who_joins_a_flight_that_was_forgotten_on_the_way_is_sent_back_for_another_watch(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would tell a listener of a forgotten watch anything, for ever."""
+    monkeypatch.setattr(live_flights, "IDLE_LIMIT", 0)
+    watch = await live.flights.watch(FLIGHT)
+    live.flights.forget_idle()
+    listener = watch.join(None)
+    assert b"snapshot" in await listener.take()
+    assert await asyncio.wait_for(listener.take(), 5) == b""
+
+
+async def test_to_forget_a_watch_leaves_a_later_one_of_its_flight_alone(live: Live, ledger: Ledger) -> None:
+    """Several wait for a first read that fails, and each of them forgets the watch when it hears of it."""
+    failed = FlightWatch(FLIGHT, ledger.seat_states)
+    watch = await live.flights.watch(FLIGHT)
+    live.flights._forget(failed)
+    assert live.flights._watches == {FLIGHT: watch}
 
 
 async def test_a_stream_that_begins_after_the_end_ends_at_once(live: Live) -> None:
