@@ -124,9 +124,14 @@ class LiveOrders:
     def join(self, order: OrderView) -> Listener:
         """Return a new listener of the order, of which this look at it was just taken."""
         watch = self._watches.get(order.id)
-        if watch is None:
-            watch = self._watches[order.id] = OrderWatch(order.id, self._read_order)
-        return watch.join(order)
+        if watch is not None:
+            return watch.join(order)
+        watch = self._watches[order.id] = OrderWatch(order.id, self._read_order)
+        listener = watch.join(order)
+        if not listener.is_ended:
+            # What changed since that look was told to nobody, for nobody followed the order.
+            watch.look_again()
+        return listener
 
     def leave(self, order_id: str, listener: Listener) -> None:
         """Forget the listener, and the order if nobody is left who follows it."""

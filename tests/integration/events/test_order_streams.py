@@ -231,6 +231,19 @@ async def test_nothing_is_told_twice(api: Api, desk: Desk, flight: str, monkeypa
         await stream.next(within=0.5)
 
 
+async def test_a_change_between_the_first_look_and_the_first_event_is_told(api: Api, desk: Desk, flight: str) -> None:
+    """Nobody followed the order when its event came, so the event was passed over."""
+    order = await held(desk, flight)
+    before = await api.services.orders.find(order.id, Claimant(has_token=True))
+    assert before is not None
+    await desk.begin_payment(order)
+    listener = api.live.orders.join(before)
+    frames = b""
+    async with asyncio.timeout(2):
+        while b"PAYMENT_PENDING" not in frames:
+            frames += await listener.take()
+
+
 async def test_an_older_look_never_follows_a_newer_one(
     api: Api, desk: Desk, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
