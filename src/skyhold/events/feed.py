@@ -152,7 +152,12 @@ class Reader:
                 "Awaitable[Any]",
                 self._redis.xread({STREAM: self._position}, count=BATCH_LIMIT, block=int(READ_SECONDS * 1000)),
             )
-            return self._take(_entries_of(streams)) if streams else await self._look()
+            if not streams:
+                return await self._look()
+            entries = _entries_of(streams)
+            # Only who has much to read can be behind what was trimmed.
+            is_behind = len(entries) >= BATCH_LIMIT and await self._is_trimmed_beyond(self._position)
+            return self._take(entries, has_gap=is_behind)
         except _AWAY as error:
             self._position = None
             raise FeedAway from error
@@ -161,8 +166,13 @@ class Reader:
         self._epoch, self._position = await _end_of_stream(self._append)
         return Batch(has_gap=True)
 
-    def _take(self, entries: list[tuple[str, dict[str, str]]]) -> Batch:
-        has_gap = any(fields.get("epoch") != self._epoch for _, fields in entries)
+    async def _is_trimmed_beyond(self, position: str) -> bool:
+        """Say whether the stream begins after this entry, the last one that was read, so that others may be gone."""
+        oldest = await cast("Awaitable[Any]", self._redis.xrange(STREAM, count=1))
+        return not oldest or _number_of(oldest[0][0]) > _number_of(position)
+
+    def _take(self, entries: list[tuple[str, dict[str, str]]], *, has_gap: bool) -> Batch:
+        has_gap = has_gap or any(fields.get("epoch") != self._epoch for _, fields in entries)
         self._position, last = entries[-1]
         self._epoch = last.get("epoch", "")
         changes = [Change.from_json(fields["change"]) for _, fields in entries if "change" in fields]

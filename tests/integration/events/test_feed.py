@@ -56,6 +56,14 @@ async def _read(reader: Reader, count: int) -> list[Change]:
     return changes
 
 
+async def _publish(publisher: Publisher, count: int) -> None:
+    for number in range(count):
+        publisher.publish(a_change(number))
+    async with asyncio.timeout(10):
+        assert publisher._task is not None
+        await publisher._task
+
+
 async def test_changes_are_read_in_the_order_in_which_they_were_published(publisher: Publisher, reader: Reader) -> None:
     assert await reader.read() == feed.Batch((), has_gap=True)
     changes = [a_change(number) for number in range(500)]
@@ -140,14 +148,22 @@ async def test_a_stream_whose_ids_begin_anew_below_those_that_were_read_is_notic
 
 async def test_the_stream_is_trimmed(redis: Redis) -> None:
     publisher = Publisher(redis)
-    for round_number in range(2 * STREAM_LENGTH // BACKLOG_LIMIT):
-        for number in range(BACKLOG_LIMIT):
-            publisher.publish(a_change(round_number * BACKLOG_LIMIT + number))
-        async with asyncio.timeout(10):
-            assert publisher._task is not None
-            await publisher._task
+    for _ in range(2 * STREAM_LENGTH // BACKLOG_LIMIT):
+        await _publish(publisher, BACKLOG_LIMIT)
     assert STREAM_LENGTH <= await redis.xlen(STREAM) < 1.2 * STREAM_LENGTH
     await publisher.aclose()
+
+
+async def test_a_reader_that_is_behind_what_was_trimmed_knows_of_the_gap(
+    publisher: Publisher, reader: Reader, redis: Redis
+) -> None:
+    await reader.read()
+    await _publish(publisher, 3 * feed.BATCH_LIMIT)
+    assert not (await reader.read()).has_gap, "all of it is still there"
+    await redis.xtrim(STREAM, maxlen=feed.BATCH_LIMIT, approximate=False)
+    assert (await reader.read()).has_gap
+    await _publish(publisher, feed.BATCH_LIMIT)
+    assert not (await reader.read()).has_gap, "it is noticed once"
 
 
 @pytest.mark.parametrize(
