@@ -1,7 +1,8 @@
 """The server under the app: uvicorn, with a bound on how long and how much a connection may keep it waiting.
 
-A head must come whole within ten seconds and in 16 KB, a body is bounded by its route, idle connections are closed.
-Uvicorn itself waits without end for a head that comes byte by byte.
+A head must come whole within ten seconds and in 16 KB, a body is bounded by its route, idle connections are closed, and
+so are those whose client does not take what it asked for. Uvicorn itself waits without end for a head that comes byte
+by byte, and for a client that has stopped reading.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
 KEEP_ALIVE_SECONDS = 5
 
+UNREAD_SECONDS = 30.0
+"""How long a client may leave unread what waits for it: some 50 KB must go out in this time."""
+
 UNSENT_LIMIT_BYTES = 64 * 1024
 """What the kernel takes for a connection beyond what is on its way; else it takes megabytes for who never reads."""
 
@@ -39,9 +43,10 @@ class Server(uvicorn.Server):
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection, closed when the head of its next request does not come whole and in time."""
+    """One connection, closed when the head of its next request does not come whole and in time, or nothing is read."""
 
     head_timer: asyncio.TimerHandle | None = None
+    unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; a stream of events whose reader has stopped reading can be cut off at once."""
@@ -64,13 +69,35 @@ class BoundedProtocol(H11Protocol):
         """Wait no more."""
         super().connection_lost(exc)
         self._stop_waiting()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        if self.unread_timer is not None:
+            self.unread_timer.cancel()
+            self.unread_timer = None
 
     def _watch(self) -> None:
         """Let the time run exactly while no request is being answered; more bytes do not make it longer."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
-        elif self.head_timer is None and not self.transport.is_closing():
-            self.head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif self.head_timer is None:
+            self.head_timer = self.loop.call_later(HEAD_SECONDS, self._close)
+
+    def _close(self) -> None:
+        """Close when the client has read what is left, or has had time for it."""
+        self.transport.close()
+        self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        if self.unread_timer is None:
+            self.unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self.head_timer is not None:

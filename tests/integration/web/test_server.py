@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from skyhold.web import bodies, server
-from skyhold.web.server import server_of
+from skyhold.web.server import Server, server_of
 from support.web import FLIGHT, ScriptedServices, app_over
 
 SLOW = 0.5
@@ -24,16 +24,26 @@ POST = b"POST /api/orders HTTP/1.1\r\nHost: skyhold.test\r\nContent-Type: applic
 
 
 @pytest.fixture
-async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, int]]:
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     monkeypatch.setattr(bodies, "BODY_SECONDS", SLOW)
     monkeypatch.setattr(server, "HEAD_SECONDS", SLOW)
+    monkeypatch.setattr(server, "UNREAD_SECONDS", SLOW)
     app: FastAPI = app_over(ScriptedServices())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = server_of(app)
         serving = asyncio.create_task(running.serve(sockets=[listener]))
-        yield listener.getsockname()
+        async with asyncio.timeout(10):
+            while not running.started:
+                await asyncio.sleep(0.01)
+        yield running
         running.should_exit = True
         await serving
+
+
+@pytest.fixture
+def address(running: Server) -> tuple[str, int]:
+    host, port = running.servers[0].sockets[0].getsockname()
+    return host, port
 
 
 @contextlib.asynccontextmanager
@@ -111,6 +121,26 @@ async def test_a_body_that_nobody_reads_does_not_keep_a_connection_for_ever(addr
         assert (await _all(reader)).startswith(b"HTTP/1.1 200 ")
         assert time.monotonic() - started_at < SLOW * 4
         dripping.cancel()
+
+
+@pytest.mark.parametrize("count", [1, 30, 100])
+@pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"])
+async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever(
+    count: int, last: bytes, running: Server, address: tuple[str, int]
+) -> None:
+    """Whether all has been answered and waits to be sent, or answers wait to be made."""
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: skyhold.test\r\n"
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(deaf, address)
+        deaf.send((request + b"\r\n") * count + request + last + b"\r\n")
+        async with asyncio.timeout(10):
+            while not running.server_state.connections:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(SLOW * 10):
+            while running.server_state.connections or running.server_state.tasks:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_connection_serves_several_requests_with_pauses_shorter_than_that(address: tuple[str, int]) -> None:
