@@ -33,7 +33,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
         running = server_of(app)
         serving = asyncio.create_task(running.serve(sockets=[listener]))
         async with asyncio.timeout(10):
-            while not running.started:
+            while not running.started:  # noqa: ASYNC110 - it is uvicorn's
                 await asyncio.sleep(0.01)
         yield running
         running.should_exit = True
@@ -136,10 +136,10 @@ async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever
         await asyncio.get_running_loop().sock_connect(deaf, address)
         deaf.send((request + b"\r\n") * count + request + last + b"\r\n")
         async with asyncio.timeout(10):
-            while not running.server_state.connections:
+            while not running.server_state.connections:  # noqa: ASYNC110 - they are uvicorn's
                 await asyncio.sleep(0.01)
         async with asyncio.timeout(SLOW * 10):
-            while running.server_state.connections or running.server_state.tasks:
+            while running.server_state.connections or running.server_state.tasks:  # noqa: ASYNC110 - they are uvicorn's
                 await asyncio.sleep(0.05)
 
 
