@@ -132,7 +132,7 @@ async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever
     request = b"GET /openapi.json HTTP/1.1\r\nHost: skyhold.test\r\n"
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        deaf.setblocking(False)
+        deaf.settimeout(0)
         await asyncio.get_running_loop().sock_connect(deaf, address)
         deaf.send((request + b"\r\n") * count + request + last + b"\r\n")
         async with asyncio.timeout(10):
