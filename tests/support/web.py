@@ -20,7 +20,7 @@ from skyhold.queries.sales import SaleLook
 from skyhold.web.app import create_app
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
-from skyhold.web.readiness import Probe
+from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 
@@ -114,7 +114,7 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
         names=RequestNames(seals, stand_in),
         alternatives=stand_in,
         live=stand_in,
-        probes=probes or {},
+        checks=Checks(probes or {}),
         **more,
     )
     return create_app(services)

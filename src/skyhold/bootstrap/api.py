@@ -34,7 +34,7 @@ from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
-from skyhold.web.readiness import Probe
+from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
@@ -73,7 +73,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             live=live,
             max_seats=settings.max_seats_per_order,
             friendly_origins=frozenset(settings.cors_origins),
-            probes=_probes(ServerQueries(database), redis, client, settings.temporal_task_queue),
+            checks=Checks(_probes(ServerQueries(database), redis, client, settings.temporal_task_queue)),
         )
         yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits))
 

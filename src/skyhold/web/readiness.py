@@ -8,6 +8,8 @@ from typing import Literal
 
 import structlog
 
+from skyhold.web.shared_reads import SharedRead
+
 Probe = Callable[[], Awaitable[str | None]]
 """A question to a server that Skyhold needs; the answer says what is wrong, without secrets, or nothing."""
 
@@ -22,6 +24,23 @@ INDISPENSABLE = frozenset({"postgresql", "schema"})
 """Without these nothing can be read or booked; without the others some of it can."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Checks:
+    """What the probes say, asked for one time after the other, however many want to know: no limit guards this."""
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = probes
+        self._said: dict[str, str] = {}
+        self._asking = SharedRead(self._ask)
+
+    async def ask(self) -> dict[str, str]:
+        """Return what the probes say now."""
+        await self._asking.be_fresh()
+        return self._said
+
+    async def _ask(self) -> None:
+        self._said = await ask_all(self._probes)
 
 
 async def ask_all(probes: Mapping[str, Probe]) -> dict[str, str]:

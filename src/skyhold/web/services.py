@@ -1,8 +1,7 @@
-"""What the routes work with, handed in by bootstrap: the booking client, the readers, the probes."""
+"""What the routes work with, handed in by bootstrap: the booking client, the readers, the checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
@@ -19,7 +18,7 @@ from skyhold.web.claims import ClaimsUnderWay
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
 from skyhold.web.live import Live
-from skyhold.web.readiness import Probe
+from skyhold.web.readiness import Checks
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 
@@ -41,7 +40,7 @@ class Services:
     friendly_origins: frozenset[str] = frozenset()
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
     claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)
-    probes: Mapping[str, Probe] = field(default_factory=dict)
+    checks: Checks = field(default_factory=lambda: Checks({}))
     command_timeout: timedelta = COMMAND_TIMEOUT
 
 

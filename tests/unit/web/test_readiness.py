@@ -52,6 +52,22 @@ async def test_what_nothing_works_without_is_unavailable(name: str) -> None:
     assert (code, body["status"]) == (503, "unavailable")
 
 
+async def test_however_many_ask_the_servers_are_asked_one_time_after_the_other() -> None:
+    under_way, most, asked = 0, 0, 0
+
+    async def count() -> None:
+        nonlocal under_way, most, asked
+        under_way, asked = under_way + 1, asked + 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+
+    async with client_of(app_over(ScriptedServices(), {"temporal": count})) as client:
+        replies = await asyncio.gather(*(client.get("/readyz") for _ in range(100)))
+    assert {reply.json()["status"] for reply in replies} == {"ready"}
+    assert (most, asked < 10) == (1, True)
+
+
 async def test_what_a_driver_says_may_hold_a_password_and_is_not_repeated() -> None:
     _, body = await _ready(postgresql=_raises)
     assert "secret" not in str(body)

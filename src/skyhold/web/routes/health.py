@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from skyhold.web.readiness import ask_all, readiness_of
+from skyhold.web.readiness import readiness_of
 from skyhold.web.schemas import HealthBody, LivenessBody
 from skyhold.web.services import UsedServices
 
@@ -21,7 +21,7 @@ async def get_liveness() -> LivenessBody:
 @router.get("/health", operation_id="getHealth", responses={503: {"model": HealthBody}})
 async def get_readiness(services: UsedServices, response: Response) -> HealthBody:
     """Say what works: everything, enough to go on, or not enough."""
-    checks = await ask_all(services.probes)
+    checks = await services.checks.ask()
     status = readiness_of(checks)
     if status == "unavailable":
         response.status_code = 503
