@@ -44,4 +44,5 @@ def _add(headers: MutableHeaders, scope: Scope) -> None:
     if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
     if scope["path"].startswith("/api/orders"):
-        headers["Cache-Control"] = "no-store"
+        told = headers.get("Cache-Control", "")
+        headers["Cache-Control"] = told if "no-store" in told else "no-store"

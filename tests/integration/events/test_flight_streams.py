@@ -54,7 +54,7 @@ async def test_the_first_event_tells_every_seat(api: Api, pool: Pool, flight: st
     event = await stream.next()
     assert event is not None
     assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    assert "no-store" in stream.headers["cache-control"]
+    assert stream.headers["cache-control"] == "no-store, no-transform"
     view = SeatView()
     view.apply(event)
     assert (event.name, view.seats) == ("snapshot", await seats_of(pool, flight))

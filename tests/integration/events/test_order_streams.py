@@ -57,7 +57,7 @@ async def test_the_first_event_is_the_body_of_the_status(api: Api, desk: Desk, f
     assert event.data["timerRemaining"] - status["timerRemaining"] in {0, 1}
     assert datetime.fromisoformat(event.data["serverTime"]) <= datetime.fromisoformat(status["serverTime"])
     assert stream.retry is not None
-    assert "no-store" in stream.headers["cache-control"]
+    assert stream.headers["cache-control"] == "no-store, no-transform"
 
 
 async def test_a_booking_is_told_from_its_hold_to_its_confirmation_with_every_attempt(
