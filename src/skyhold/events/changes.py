@@ -40,7 +40,8 @@ class Change:
             members = json.loads(text)
             told = members["seats"]
             seats = None if told is None else tuple(SeatState(s, SeatStatus(status), int(v)) for s, status, v in told)
-            return cls(str(members["order"]), members["flight"], seats)
+            order, flight = members["order"], members["flight"]
+            return cls(order, flight, seats) if isinstance(order, str) and isinstance(flight, str | None) else None
         except (ValueError, TypeError, KeyError):
             return None
 

@@ -116,7 +116,7 @@ class Live:
             work = (self._follow, self._compare, self._keep_alive)
             loop = asyncio.get_running_loop()
             # In a context of their own: they serve everybody, and their log lines are not the first request's.
-            self._tasks = [loop.create_task(_for_ever(turn), context=Context()) for turn in work]
+            self._tasks = [loop.create_task(self._go_on(turn), context=Context()) for turn in work]
 
     async def _follow(self) -> None:
         """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time."""
@@ -177,6 +177,17 @@ class Live:
             for listener in self._listeners:
                 listener.offer(KEEP_ALIVE)
 
+    async def _go_on(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that never ends; a fault of ours costs a log line and a pause, and what it hid is looked for."""
+        while True:
+            try:
+                await work()
+            except Exception:  # noqa: BLE001 - whatever it is, who listens must not stay behind for it
+                _log.exception("live events stumbled")
+            await asyncio.sleep(LONGEST_PAUSE)
+            self._is_behind = True
+            self._compare_now.set()
+
     def _note(self, *, is_alone: bool) -> None:
         if is_alone == self._is_alone:
             return
@@ -198,13 +209,3 @@ async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting, timeout=0.1)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """Do work that never ends; a fault of ours costs a log line and a pause, never the streams."""
-    while True:
-        try:
-            await work()
-        except Exception:  # noqa: BLE001 - whatever it is, who listens must not stay behind for it
-            _log.exception("live events stumbled")
-        await asyncio.sleep(LONGEST_PAUSE)

@@ -168,7 +168,15 @@ async def test_a_reader_that_is_behind_what_was_trimmed_knows_of_the_gap(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "null", "[]", "{}", '{"order":"1","flight":"2","seats":[["1A"]]}', '{"order":1,"seats":[["1A","?",1]]}'],
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"order":"1","flight":"2","seats":[["1A"]]}',
+        '{"order":1,"seats":[["1A","?",1]]}',
+        '{"order":"1","flight":["2"],"seats":[]}',
+    ],
 )
 async def test_what_cannot_be_understood_is_passed_over(
     text: str, publisher: Publisher, reader: Reader, redis: Redis

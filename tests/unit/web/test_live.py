@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -95,6 +95,19 @@ async def test_a_fault_is_told_once_and_hearing_goes_on(
         feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2),)),)))
         assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live events stumbled"]
+
+
+async def test_what_a_fault_kept_from_being_heard_is_found_by_comparing(
+    live: Live, feed: ScriptedFeed, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.0)
+    await _start(live)
+    listener = (await live.flights.watch(FLIGHT)).join(None)
+    await listener.take()
+    ledger.seats = [SeatState("12A", SeatStatus.BOOKED, 2)]
+    told = Change("an-order", FLIGHT, tuple(ledger.seats))
+    feed.batches.put_nowait(Batch((Change("an-order", cast("Any", ["no flight"]), ()), told)))
+    assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
 
 
 async def test_a_flight_that_is_gone_keeps_no_other_from_being_compared(live: Live, ledger: Ledger) -> None:
