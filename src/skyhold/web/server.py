@@ -21,6 +21,9 @@ from skyhold.web.stream import CONNECTION
 BACKLOG = 2048
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
+PIECE_BYTES = 1024
+"""Bytes are looked at in such pieces: a head that comes in one go would be parsed however long it is."""
+
 KEEP_ALIVE_SECONDS = 5
 
 UNREAD_SECONDS = 30.0
@@ -57,7 +60,9 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; it may complete a head."""
-        super().data_received(data)
+        for start in range(0, len(data), PIECE_BYTES):
+            if not self.transport.is_closing():
+                super().data_received(data[start : start + PIECE_BYTES])
         self._watch()
 
     def on_response_complete(self) -> None:

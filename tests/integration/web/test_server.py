@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from skyhold.web import bodies, server
-from skyhold.web.server import Server, server_of
+from skyhold.web.server import HEAD_LIMIT_BYTES, Server, server_of
 from support.web import FLIGHT, ScriptedServices, app_over
 
 SLOW = 0.5
@@ -106,6 +106,16 @@ async def test_a_head_that_does_not_end_has_the_connection_closed(piece: bytes, 
         assert await _all(reader) == b""
         assert time.monotonic() - started_at < SLOW * 4
         dripping.cancel()
+
+
+@pytest.mark.parametrize("size", [15_000, 18_000, 60_000])
+async def test_a_head_may_be_so_long_and_no_longer_also_if_it_comes_in_one_go(
+    size: int, address: tuple[str, int]
+) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\nX-Long: " + b"x" * size + b"\r\n\r\n")
+        reply = await _all(reader)
+    assert reply.startswith(b"HTTP/1.1 200 " if size < HEAD_LIMIT_BYTES else b"HTTP/1.1 400 ")
 
 
 async def test_a_connection_that_says_nothing_is_closed(address: tuple[str, int]) -> None:
