@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 
+import asyncpg
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -22,9 +24,32 @@ CONNECT_TIMEOUT = timedelta(seconds=2)
 _CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ERROR"}
 """How much of Temporal's core is of interest at each level of ours: it is talkative."""
 
+_OUTAGES = (
+    OSError,  # time-outs and refused connections among them
+    asyncio.CancelledError,  # the time of a local activity was up
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""How a step fails while a server is away; it is tried again until that is back, for every open order."""
+
+
+class OutagesInOneLine(logging.Filter):
+    """Takes the traceback from the SDK's line about a step that failed by an outage; a fault keeps its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, _OUTAGES):
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+            record.exc_info = None
+        return True
+
 
 def forward_temporal_logs(level: str) -> None:
     """Send the log lines of Temporal's core through Python's logging, whose form and place are set at the edge."""
+    logging.getLogger("temporalio.activity").addFilter(OutagesInOneLine())
     core_level = _CORE_LEVELS[level]
     forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
     logs = LoggingConfig(filter=TelemetryFilter(core_level=core_level, other_level="ERROR"), forwarding=forwarding)

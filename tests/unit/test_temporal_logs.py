@@ -1,0 +1,56 @@
+"""What the SDK logs of a step that failed: a line while a server is away, and the traceback of a fault."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+from temporalio import activity
+
+from skyhold.bootstrap.temporal import OutagesInOneLine
+
+
+@pytest.fixture(autouse=True)
+def filtered() -> Iterator[None]:
+    logger, outages = logging.getLogger("temporalio.activity"), OutagesInOneLine()
+    logger.addFilter(outages)
+    yield
+    logger.removeFilter(outages)
+
+
+def _logged(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
+    try:
+        _fail(error)
+    except BaseException:  # noqa: BLE001 - as the SDK does
+        activity.logger.warning("Completing activity as failed", exc_info=True)
+    return caplog.text
+
+
+def _fail(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        ConnectionRefusedError("10.0.0.1"),
+        asyncio.CancelledError(),
+        asyncpg.CannotConnectNowError("10.0.0.1"),
+        asyncpg.InterfaceError("10.0.0.1"),
+        asyncpg.AdminShutdownError("10.0.0.1"),
+    ],
+)
+def test_a_step_that_failed_by_an_outage_is_one_line(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    logged = _logged(error, caplog)
+    assert logged.endswith(f"Completing activity as failed: {type(error).__name__}\n")
+    assert logged.count("\n") == 1
+
+
+def test_a_fault_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    logged = _logged(KeyError("seats"), caplog)
+    assert "Traceback" in logged
+    assert "_fail" in logged
