@@ -211,7 +211,8 @@ def _order_of(row: asyncpg.Record) -> OrderView:
         seats=tuple(PricedSeat(seat, prices[seat]) for seat in sort_seats(prices)),
         changes_left=max(0, policy.max_changes - changes),
         max_payment_attempts=policy.payment_attempts,
-        last_error=None if status.is_terminal else _last_error_of(answer),
+        # While it pays the last answer may be the gateway's, of which only the end of the order tells what came of it.
+        last_error=_last_error_of(answer) if status is OrderStatus.SEATS_RESERVED else None,
     )
 
 

@@ -93,6 +93,28 @@ async def test_a_booking_is_told_from_its_hold_to_its_confirmation_with_every_at
     assert stream.is_complete
 
 
+async def test_a_payment_that_fails_is_told_as_failed_by_its_end_alone(api: Api, desk: Desk, flight: str) -> None:
+    desk = replace(desk, gateway=ScriptedGateway(desk.pool, [Act.FAIL] * 3))
+    order = await desk.begin_payment(await held(desk, flight))
+    stream = await api.follow(order.id)
+    events = [await _next(stream)]
+    ask = ValidatePayment(next_step(order), ANY_CODE)
+    for _ in range(2):
+        with pytest.raises(ApplicationError):
+            await desk.run(ask)
+        events.append(await _next(stream))
+    answer = await desk.run(ask)
+    assert answer is not None
+    assert answer.order is not None
+    assert "lastError" not in await _status(api, order), "a capture may still be found"
+    order = await desk.do(ClosePayment(next_step(answer.order)))
+    await desk.do(fail(order, FailureCode.PAYMENT_FAILED))
+    events += await stream.rest()
+    assert not any("lastError" in event.data for event in events)
+    assert len({event.id for event in events}) == len(events)
+    assert events[-1].data["failureCode"] == "PAYMENT_FAILED"
+
+
 async def test_an_attempt_is_told_while_the_gateway_is_asked(
     api: Api, compared: asyncio.Event, desk: Desk, flight: str
 ) -> None:
