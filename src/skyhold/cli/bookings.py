@@ -93,7 +93,11 @@ def pay(
         if no_wait:
             outcome = reply
         else:
-            _wait_for_outcome(client, order)
+            try:
+                _wait_for_outcome(client, order)
+            except KeyboardInterrupt:
+                say(f"The payment goes on without you. See `skyhold status -- {order}`.")
+                raise
             outcome = client.get(order_path(order))
     _print(outcome, as_json=as_json)
     if not no_wait and outcome["status"] != "CONFIRMED":

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -96,3 +97,17 @@ def test_no_code_is_asked_for_that_nobody_would_take(customer: Skyhold) -> None:
         shown = _read_until(terminal, "It ended FAILED: CANCELLED")
         assert "Payment code" not in shown
         assert paying.wait(_PATIENCE_SECONDS) == 1
+
+
+def test_who_stops_waiting_hears_that_the_payment_goes_on(skyhold: Skyhold) -> None:
+    skyhold.surroundings |= {"PAYMENT_SIMULATED_LATENCY": "3s"}
+    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-stopped"
+    skyhold.surroundings["SKYHOLD_API"] = skyhold.start_service().address
+    order_id = json.loads(skyhold.run("book", "FL102", "12A", "--json").stdout)["orderId"]
+    with _paying(skyhold, order_id) as (paying, terminal):
+        _read_until(terminal, "Payment code: ")
+        os.write(terminal, b"31337\n")
+        _read_until(terminal, "attempt 1 of 3")
+        paying.send_signal(signal.SIGINT)
+        _read_until(terminal, f"The payment goes on without you. See `skyhold status -- {order_id}`.")
+        assert paying.wait(_PATIENCE_SECONDS) == 130
