@@ -40,7 +40,8 @@ def require_url(value: str | None, name: str, schemes: frozenset[str]) -> str:
     """
     url = require(value, name)
     if url.partition("://")[0] not in schemes:
-        raise BadSettingError(f"{name}: must be a URL that begins with {' or '.join(sorted(schemes))}://")
+        begins = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise BadSettingError(f"{name}: must be a URL that begins with {begins}")
     return url
 
 

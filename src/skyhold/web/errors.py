@@ -73,7 +73,7 @@ class RateLimited(SkyholdError):
 
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
-        super().__init__()
+        super().__init__(f"Too many requests. Try again in {retry_after} s.")
 
 
 class PreconditionFailed(OrderChanged):
