@@ -2,7 +2,8 @@
 
 A window begins with the first request and ends as a whole, so what is told as `Retry-After` is true, and a counter is
 one small number whatever the limit; at the seam of two windows a caller may get twice the rate. Redis is told keyed
-hashes, and forgets them with the window. While it is away each process counts for itself, in bounded memory.
+hashes, and forgets them with the window. Each process counts for itself as well, in bounded memory: so a flood is
+refused without a question to Redis, and while that is away or slow the limit is that of the process.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ WAIT_SECONDS = 0.2
 PAUSE_SECONDS = 1.0
 
 LOCAL_COUNTERS = 20_000
-"""How many counters a process keeps while Redis is away; beyond that the oldest are forgotten."""
+"""How many counters a process keeps of its own; beyond that the oldest are forgotten."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,11 +62,10 @@ class LocalCounters:
         self._windows[name] = count + 1, ends_at
         if len(self._windows) > self._room:
             del self._windows[next(iter(self._windows))]
-        return ends_at - now if count >= limit.amount else 0.0
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._windows.clear()
+        if count < limit.amount:
+            return 0.0
+        # Redis counts in whole seconds, and may begin its window a moment later: one more is never too few.
+        return min(ends_at - now + 1.0, limit.get_expiry())
 
 
 class RateLimits:
@@ -89,19 +89,20 @@ class RateLimits:
         guest = self._identities.guest_of_cookie(request.cookies.get(cookie_name(request), ""))
         names = {"address": self._name("address", address_of(request))}
         names |= {"guest": self._name("guest", guest.id)} if guest else {}
-        waits = await self._hit_shared(names)
-        if waits is None:
-            waits = [self._local.hit(name, self._limits[kind]) for kind, name in names.items()]
+        # What came to this process alone is within no limit that all processes together would be.
+        waits = [self._local.hit(name, self._limits[kind]) for kind, name in names.items()]
+        if not any(waits):
+            waits = await self._hit_shared(names)
         return math.ceil(max(waits))
 
     def _name(self, kind: str, caller: str) -> str:
         return f"{kind}:{self._seals.text('rate limit', kind, caller)}"
 
-    async def _hit_shared(self, names: Mapping[str, str]) -> list[float] | None:
-        """Count in Redis, all counters at once, and return the seconds to wait for each; None while it is away."""
+    async def _hit_shared(self, names: Mapping[str, str]) -> list[float]:
+        """Count in Redis, all counters at once, and return the seconds to wait for each; none while it is away."""
         now = time.monotonic()
         if now < self._away_until:
-            return None
+            return [0.0]
         if self.is_away:
             # This request tries again; the others go on counting here meanwhile.
             self._away_until = now + PAUSE_SECONDS
@@ -110,10 +111,9 @@ class RateLimits:
                 waits = await asyncio.gather(*(self._hit(name, self._limits[kind]) for kind, name in names.items()))
         except (StorageError, OSError, TimeoutError) as error:
             self._mark_away(error)
-            return None
+            return [0.0]
         if self.is_away:
             self.is_away = False
-            self._local.clear()
             _log.info("redis is back, requests are counted for all processes again")
         return waits
 
