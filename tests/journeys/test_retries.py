@@ -18,7 +18,9 @@ SEAT = "15F"
 
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
 _WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-_HOLDS = "SELECT count(DISTINCT order_id), count(*) FROM seats WHERE status = 'reserved' AND seat_id = $1"
+_HOLDS = (
+    "SELECT count(DISTINCT order_id), count(*) FROM seats WHERE status = 'reserved' AND flight_id = $1 AND seat_id = $2"
+)
 
 
 async def test_an_api_killed_before_its_reply_makes_no_second_hold(quick_stack: Stack) -> None:
@@ -46,7 +48,7 @@ async def test_an_api_killed_before_its_reply_makes_no_second_hold(quick_stack: 
 
             retried = await eventually(ask_again)
             assert retried.status_code == 201, retried.text
-            assert tuple(await ledger.fetchrow(_HOLDS, SEAT)) == (1, 1)  # type: ignore[arg-type]
+            assert tuple(await ledger.fetchrow(_HOLDS, FL201, SEAT)) == (1, 1)  # type: ignore[arg-type]
             again = await guest.post("/api/orders", json=wish, headers=key)
             assert again.json()["orderId"] == retried.json()["orderId"]
     finally:
