@@ -8,20 +8,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
-import psutil
 import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.limits import open_limits
+from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
-from skyhold.embedded.valkey import ValkeyServer
 from skyhold.settings import Settings
 from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
 from skyhold.web.identity import Identities
 from skyhold.web.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateLimits
 from skyhold.web.seals import Seals
+from support.absences import Return, killed, stopped
 from support.services import SECRET_KEY, eventually
 from support.web import ScriptedServices, app_over
 
@@ -187,21 +187,10 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-def _killed(child: ValkeyServer) -> Callable[[], None]:
-    child.kill()
-    return child.start
-
-
-def _stopped(child: ValkeyServer) -> Callable[[], None]:
-    process = psutil.Process(child.pid)
-    process.suspend()
-    return process.resume
-
-
-@pytest.mark.parametrize("away", [_killed, _stopped])
+@pytest.mark.parametrize("away", [killed, stopped])
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
-    away: Callable[[ValkeyServer], Callable[[], None]],
+    away: Callable[[Child], Return],
     is_known: bool,
     own_servers: Servers,
     monkeypatch: pytest.MonkeyPatch,
@@ -243,7 +232,7 @@ async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
 async def test_many_at_once_do_not_wait_one_after_the_other_for_an_absent_redis(own_servers: Servers) -> None:
     async with _limited(own_servers.redis_url, "1000/minute") as (app, limits), _client(app) as client:
         assert limits
-        bring_back = _stopped(own_servers.redis)
+        bring_back = stopped(own_servers.redis)
         try:
             started_at = time.monotonic()
             replies = await asyncio.gather(*(client.get(PATH) for _ in range(300)))

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from skyhold.bootstrap import ledger
@@ -16,6 +15,7 @@ from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
+from support.absences import Return, killed, stopped
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service
 
 COMMANDS_ANSWER_WITHIN = 3.0
@@ -69,27 +69,9 @@ async def _is(service: Service, status: str) -> dict[str, Any]:
     return await eventually(readiness)
 
 
-def _stopped(child: Child) -> Callable[[], None]:
-    # With its own children: PostgreSQL is one process for each connection.
-    processes = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    for process in processes:
-        process.suspend()
-
-    def go_on() -> None:
-        for process in processes:
-            process.resume()
-
-    return go_on
-
-
-def _killed(child: Child) -> Callable[[], None]:
-    child.kill()
-    return child.start
-
-
-@pytest.mark.parametrize("away", [_killed, _stopped])
+@pytest.mark.parametrize("away", [killed, stopped])
 async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_is_back(
-    away: Callable[[Child], Callable[[], None]],
+    away: Callable[[Child], Return],
     own_servers: Servers,
     service: Service,
     free_seat: Callable[[], str],
@@ -124,9 +106,9 @@ async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_
     assert time.monotonic() - back_at < RECOVERS_WITHIN
 
 
-@pytest.mark.parametrize("away", [_killed, _stopped])
+@pytest.mark.parametrize("away", [killed, stopped])
 async def test_without_postgresql_everything_is_a_problem_until_it_is_back(
-    away: Callable[[Child], Callable[[], None]],
+    away: Callable[[Child], Return],
     own_servers: Servers,
     service: Service,
     free_seat: Callable[[], str],
@@ -162,9 +144,9 @@ async def test_a_restart_of_postgresql_between_two_reads_is_not_noticed(own_serv
     await asyncio.gather(*(service.get("/api/flights") for _ in range(8)))
 
 
-@pytest.mark.parametrize("away", [_killed, _stopped])
+@pytest.mark.parametrize("away", [killed, stopped])
 async def test_without_redis_booking_goes_on_and_readiness_says_degraded(
-    away: Callable[[Child], Callable[[], None]],
+    away: Callable[[Child], Return],
     own_servers: Servers,
     service: Service,
     free_seat: Callable[[], str],

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 from structlog.testing import capture_logs
 
@@ -14,6 +13,7 @@ from skyhold.bootstrap.api import open_api
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
+from support.absences import Return, killed, stopped
 from support.bookings import new_order_id
 from support.desks import Desk, change
 from support.streams import Api, SeatView, Stream, served
@@ -23,23 +23,6 @@ from support.streams import Api, SeatView, Stream, served
 def logged() -> Iterator[list[Any]]:
     with capture_logs() as lines:
         yield lines
-
-
-def killed(child: Child) -> Callable[[], None]:
-    child.kill()
-    return child.start
-
-
-def stopped(child: Child) -> Callable[[], None]:
-    processes = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    for process in processes:
-        process.suspend()
-
-    def go_on() -> None:
-        for process in processes:
-            process.resume()
-
-    return go_on
 
 
 async def hear(stream: Stream, view: SeatView, seat: str, status: str, *, within: float = 10.0) -> None:
@@ -53,7 +36,7 @@ async def hear(stream: Stream, view: SeatView, seat: str, status: str, *, within
 
 @pytest.mark.parametrize("away", [killed, stopped])
 async def test_without_redis_changes_are_told_a_little_later(
-    away: Callable[[Child], Callable[[], None]],
+    away: Callable[[Child], Return],
     own_servers: Servers,
     *,
     api: Api,
@@ -96,7 +79,7 @@ async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api,
 
 @pytest.mark.parametrize("away", [killed, stopped])
 async def test_streams_stay_open_without_postgresql_and_go_on_when_it_is_back(
-    away: Callable[[Child], Callable[[], None]], own_servers: Servers, api: Api, desk: Desk, flight: str
+    away: Callable[[Child], Return], own_servers: Servers, api: Api, desk: Desk, flight: str
 ) -> None:
     order = await desk.hold(flight, ["1A"], guest_hash=new_order_id())
     stream, follower = await api.watch(flight), await api.follow(order.id)
