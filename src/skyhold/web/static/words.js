@@ -1,0 +1,95 @@
+// How money, times, seats and counts are written and spoken. Nothing here knows of pages.
+
+const LANGUAGE = "en-US";
+
+/** @type {Map<string, Intl.NumberFormat>} */
+const moneyFormats = new Map();
+
+/** "$350", "$1,830", "$350.50": whole amounts without cents. */
+export function money(cents, currency) {
+  const digits = cents % 100 === 0 ? 0 : 2;
+  const key = `${currency} ${digits}`;
+  if (!moneyFormats.has(key)) {
+    const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+    moneyFormats.set(key, new Intl.NumberFormat(LANGUAGE, options));
+  }
+  return moneyFormats.get(key).format(cents / 100);
+}
+
+/** "350 dollars", as it is read out. */
+export function spokenMoney(cents, currency) {
+  const digits = cents % 100 === 0 ? 0 : 2;
+  const options = { style: "currency", currency, currencyDisplay: "name", minimumFractionDigits: digits };
+  return new Intl.NumberFormat(LANGUAGE, { ...options, maximumFractionDigits: digits })
+    .format(cents / 100)
+    .replace("US dollar", "dollar");
+}
+
+/** "14A", "14A and 14B", "14A, 14B and 14C". */
+export function list(words) {
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
+
+/** "1 seat", "2 seats". */
+export function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** "is" or "are", by how many. */
+export function areFor(number) {
+  return number === 1 ? "is" : "are";
+}
+
+/** Text with a capital first letter. */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * An instant as clocks at a place show it: `{time: "09:00", zone: "EST", day: "Tue 24 Nov"}`.
+ *
+ * @param {string | number} instant RFC 3339, or milliseconds since 1970
+ * @param {string} [zone] IANA; without one, where the reader is
+ */
+export function atPlace(instant, zone) {
+  const date = new Date(instant);
+  const parts = (options, language) =>
+    Object.fromEntries(
+      new Intl.DateTimeFormat(language, { timeZone: zone, ...options }).formatToParts(date).map((p) => [p.type, p.value]),
+    );
+  const { hour, minute } = parts({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, "en-GB");
+  const { weekday, day, month } = parts({ weekday: "short", day: "numeric", month: "short" }, "en-GB");
+  return { time: `${hour}:${minute}`, day: `${weekday} ${day} ${month.slice(0, 3)}`, zone: zoneName(date, zone) };
+}
+
+// Each language has short names of its own zones only: "EST" is American, "CET" British.
+function zoneName(date, timeZone) {
+  const name = (language) =>
+    new Intl.DateTimeFormat(language, { timeZone, timeZoneName: "short" })
+      .formatToParts(date)
+      .find((found) => found.type === "timeZoneName").value;
+  const names = ["en-US", "en-GB", "en-AU", "en-SG"].map(name);
+  return names.find((found) => !/^(GMT|UTC)[+-]/.test(found)) ?? names[0];
+}
+
+/** "6 h", "5 h 30 min", "45 min", between two instants. */
+export function duration(from, to) {
+  const minutes = Math.round((new Date(to) - new Date(from)) / 60_000);
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ") || "0 min";
+}
+
+/** "fifteen minutes", "2 minutes 30 seconds", "5 seconds": a length of time in words. */
+export function lengthOfTime(milliseconds) {
+  const seconds = Math.round(milliseconds / 1000);
+  const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
+  if (minutes && !rest) return count(minutes, "minute");
+  return [minutes && count(minutes, "minute"), count(rest, "second")].filter(Boolean).join(" ");
+}
+
+/** "12:41" of milliseconds; seconds that have begun count, so that 0:00 is the end and nothing before. */
+export function digits(milliseconds) {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
