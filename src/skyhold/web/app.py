@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import skyhold
+from skyhold.web import assets
 from skyhold.web.contract import install_contract
 from skyhold.web.documentation import install_documentation
 from skyhold.web.edge import Edge, install_edge
@@ -23,8 +24,9 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
+    app.state.assets = assets.Assets()
     install_problem_handlers(app)
-    for router in (flights.router, orders.router, commands.router, events.router, health.router):
+    for router in (flights.router, orders.router, commands.router, events.router, health.router, assets.router):
         app.include_router(router)
     install_contract(app)
     install_documentation(app)

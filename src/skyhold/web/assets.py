@@ -1,0 +1,131 @@
+"""The files that pages load: modules, styles, pictures. Read and compressed once, and kept by browsers for a year.
+
+One digest over the whole folder stands in every address, so modules find each other by relative addresses without a
+build step, and a browser never has one file of this version and another of the last. While a new version comes up, a
+page of the one process may ask the other for its files: it gets those that are there, and asks again the next time.
+
+Owns which files there are and under which address. Nothing outside the folder can be reached: names are looked up among
+those that were read, and make no path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from skyhold.web.compression import BEST, VARY, Content
+from skyhold.web.errors import NotFound
+from skyhold.web.revalidation import is_known
+
+FOLDER = Path(__file__).parent / "static"
+
+IS_CHECKOUT = not {"site-packages", "dist-packages"}.intersection(FOLDER.parts)
+"""Whether somebody may be writing these files: then a change of one is seen at the next request."""
+
+_KEPT = "public, max-age=31536000, immutable"
+_ASKED_AGAIN = "no-cache"
+_DAY = "public, max-age=86400"
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+}
+"""What has another ending is no asset and is not served."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file as it is sent."""
+
+    content: Content
+    media_type: str
+    tag: str
+
+
+class Assets:
+    """The files of a folder; `is_watched` looks for changes before each answer."""
+
+    def __init__(self, folder: Path = FOLDER, *, is_watched: bool = IS_CHECKOUT) -> None:
+        self._folder = folder
+        self._is_watched = is_watched
+        self._stamp = self._look()
+        self._digest, self._assets = self._read()
+
+    @property
+    def digest(self) -> str:
+        """What changes with every file."""
+        self._renew()
+        return self._digest
+
+    def address_of(self, name: str) -> str:
+        """Return where a page finds the file.
+
+        Raises:
+            KeyError: there is no such file, which is a mistake in a template.
+        """
+        digest = self.digest
+        if name not in self._assets:
+            raise KeyError(name)
+        return f"/static/{digest}/{name}"
+
+    def find(self, name: str) -> Asset | None:
+        """Return the file of this name, or None."""
+        self._renew()
+        return self._assets.get(name)
+
+    def _renew(self) -> None:
+        if not self._is_watched:
+            return
+        # An editor may be in the middle of replacing a file: the next request finds it done.
+        with contextlib.suppress(OSError):
+            if (stamp := self._look()) != self._stamp:
+                self._digest, self._assets = self._read()
+                self._stamp = stamp
+
+    def _look(self) -> frozenset[tuple[str, int, int]]:
+        stats = ((path.name, path.stat()) for path in self._paths())
+        return frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+    def _read(self) -> tuple[str, dict[str, Asset]]:
+        whole, assets = hashlib.sha256(), {}
+        for path in sorted(self._paths()):
+            plain = path.read_bytes()
+            own = hashlib.sha256(plain).hexdigest()
+            whole.update(f"{path.name} {own}\n".encode())
+            assets[path.name] = Asset(Content(plain, level=BEST), _MEDIA_TYPES[path.suffix], f'W/"{own[:16]}"')
+        return whole.hexdigest()[:16], assets
+
+    def _paths(self) -> list[Path]:
+        return [path for path in self._folder.iterdir() if path.suffix in _MEDIA_TYPES and path.is_file()]
+
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/static/{digest}/{name}")
+async def give_asset(request: Request, digest: str, name: str) -> Response:
+    """Give a file of the folder: for good, or for now if it was asked for by another version of the pages."""
+    assets: Assets = request.app.state.assets
+    return _told(request, assets.find(name), _KEPT if digest == assets.digest else _ASKED_AGAIN)
+
+
+@router.get("/favicon.ico")
+async def give_icon(request: Request) -> Response:
+    """Give the icon to browsers that look for it where no page says that it is: beside JSON."""
+    assets: Assets = request.app.state.assets
+    return _told(request, assets.find("favicon.svg"), _DAY)
+
+
+def _told(request: Request, asset: Asset | None, cache_control: str) -> Response:
+    if asset is None:
+        raise NotFound
+    headers = {"ETag": asset.tag, "Cache-Control": cache_control}
+    if is_known(asset.tag, request.headers.getlist("If-None-Match")):
+        return Response(status_code=304, headers={**headers, "Vary": VARY})
+    body, form = asset.content.for_client(request.headers.get("Accept-Encoding"))
+    return Response(body, media_type=asset.media_type, headers={**headers, **form})
