@@ -1,0 +1,98 @@
+// The page of one flight: the cabin to choose from, kept live, and the hold beside it.
+
+import { read } from "./api.js";
+import { showHolds } from "./chip.js";
+import { fill, say, show } from "./dom.js";
+import { Hold } from "./hold.js";
+import { HoldPanel } from "./hold_panel.js";
+import { LiveStream } from "./live_stream.js";
+import { presence } from "./presence.js";
+import { SeatPicker } from "./seat_picker.js";
+import { Ticker } from "./ticker.js";
+import { count } from "./words.js";
+
+const TRY_AGAIN_MS = 3_000;
+
+const main = document.getElementById("main");
+const { flight: flightId, maxSeats, holdSeconds } = main.dataset;
+const live = document.getElementById("live");
+const wanted = new URL(location.href).searchParams;
+
+document.documentElement.dataset.ready = "";
+showHolds(document.querySelector("nav"), { exceptFlight: flightId });
+start();
+
+async function start() {
+  try {
+    const hold = new Hold(flightId);
+    const [{ body: flight }] = await Promise.all([read(`/api/flights/${flightId}`), hold.load(wanted.get("order"))]);
+    show(document.getElementById("trouble"), false);
+    open(flight, hold);
+  } catch {
+    show(document.getElementById("trouble"), true);
+    setTimeout(start, TRY_AGAIN_MS);
+  }
+}
+
+function open(flight, hold) {
+  document.getElementById("cabin").replaceChildren();
+  const picker = new SeatPicker({
+    cabin: document.getElementById("cabin"),
+    tools: document.getElementById("tools"),
+    flight,
+    maxSeats: Number(maxSeats),
+  });
+  const canHold = Date.parse(flight.departureTime) > Date.now();
+  const ticker = new Ticker(document.getElementById("ticker"));
+  joinPicker(picker, hold, canHold);
+  new HoldPanel(document.getElementById("hold"), {
+    hold,
+    plan: picker.plan,
+    currency: flight.currency,
+    holdMilliseconds: 1000 * Number(holdSeconds),
+    canHold,
+    onShowSeat: (seat) => picker.focusSeat(seat),
+  });
+  listen(picker, hold, ticker);
+}
+
+/** What is chosen on the map is wanted; what is wanted and held is shown on the map. */
+function joinPicker(picker, hold, canHold) {
+  const draw = () => {
+    picker.enabled = canHold && !hold.isPaying;
+    picker.show({ wanted: hold.wanted, held: hold.held, busy: hold.asking !== "", own: hold.own });
+    const { clash } = hold;
+    if (!clash) return picker.clearConflict();
+    const mine = new Set([...hold.held, ...hold.wanted]);
+    const near = clash.alternatives.flat().filter((seat) => !mine.has(seat));
+    picker.showConflict({ taken: clash.seats.map(({ seat }) => seat), near });
+  };
+  picker.addEventListener("want", (event) => hold.want(event.detail.seats));
+  picker.addEventListener("lost", (event) => {
+    hold.lose(event.detail.seats);
+    say(`${count(event.detail.seats.length, "chosen seat")} went to somebody else: ${event.detail.seats.join(", ")}.`, { atOnce: true });
+  });
+  hold.addEventListener("change", draw);
+  presence.addEventListener("wake", () => hold.refresh().catch(() => {}));
+  draw();
+}
+
+function listen(picker, hold, ticker) {
+  const apply = (seats, isNews) => {
+    const before = new Map(seats.map(({ id }) => [id, picker.plan.seat(id)?.status]));
+    picker.apply(seats);
+    if (!isNews) return;
+    const mine = new Set([...hold.held, ...hold.wanted, ...hold.own.keys()]);
+    ticker.tell(seats.filter(({ id, status }) => before.get(id) !== status && !mine.has(id)));
+  };
+  new LiveStream(
+    `/api/flights/${flightId}/events`,
+    { snapshot: ({ seats }) => apply(seats, false), seats: ({ seats }) => apply(seats, true) },
+    { onState: tellLive },
+  );
+}
+
+function tellLive(isLive) {
+  live.toggleAttribute("data-off", !isLive);
+  fill(live, { state: isLive ? "Live" : "Reconnecting" });
+}

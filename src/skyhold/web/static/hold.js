@@ -1,0 +1,257 @@
+// One customer's hold on seats of one flight, as this page knows it: what they want, what the server holds for them.
+//
+// Wishes are sent as whole sets, one at a time; what was wished last is what counts. What the server says always wins.
+
+import { Refused, command, read } from "./api.js";
+import { LiveStream } from "./live_stream.js";
+
+const PAYING = new Set(["PAYMENT_PENDING", "PAYMENT_PROCESSING"]);
+const OPEN = new Set(["CREATED", "SEATS_RESERVED", ...PAYING]);
+
+const CHANGED_ELSEWHERE = "Your seats were changed in another window, so the time starts again.";
+const RESTARTED = "Your seats changed, so the time starts again.";
+
+/**
+ * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash what was taken, and sets instead
+ * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed", order: any}} Ending
+ */
+
+/** Says "change" whenever anything of it is different. */
+export class Hold extends EventTarget {
+  /** The order as the server told it last, while it is open; else null. */
+  order = null;
+  /** The seats that the customer wants, which may be more, fewer or others than are held. @type {Set<string>} */
+  wanted = new Set();
+  /** Seats of this flight that the customer has by other orders. @type {Map<string, "hold" | "booked">} */
+  own = new Map();
+  /** @type {"" | "hold" | "change" | "release"} what is being asked of the server */
+  asking = "";
+  /** Whether an answer is overdue. */
+  isWaiting = false;
+  /** @type {Clash | null} */
+  clash = null;
+  /** @type {Ending | null} how the order before ended, until new seats are held */
+  ending = null;
+  /** Something to tell that is no clash and no ending: a sentence, or "". */
+  notice = "";
+  /** When the time began to run, by the server. */
+  startedAt = undefined;
+
+  #stream = null;
+
+  /** @param {string} flightId */
+  constructor(flightId) {
+    super();
+    this.flightId = flightId;
+  }
+
+  /** The seats that the server holds for the customer. @returns {Set<string>} */
+  get held() {
+    return new Set(this.order?.seats ?? []);
+  }
+
+  get isPaying() {
+    return PAYING.has(this.order?.status);
+  }
+
+  /**
+   * Take up what the customer has on this flight already: the order named, else the newest that is open.
+   *
+   * @throws {Refused | Unanswered}
+   */
+  async load(orderId = null) {
+    const { body } = await read("/api/orders?limit=100");
+    const here = body.orders.filter((order) => order.flightId === this.flightId);
+    const open = here.filter((order) => OPEN.has(order.status));
+    const mine = open.find((order) => order.orderId === orderId) ?? open[0];
+    this.own.clear();
+    for (const order of here) {
+      if (order === mine) continue;
+      const kind = order.status === "CONFIRMED" ? "booked" : OPEN.has(order.status) ? "hold" : null;
+      if (kind) for (const seat of order.seats) this.own.set(seat, kind);
+    }
+    if (mine) this.#take(mine);
+    this.#changed();
+  }
+
+  /** Want exactly these seats: remembered before there is a hold, sent at once when there is one. */
+  want(seats) {
+    this.wanted = new Set(seats);
+    this.clash = null;
+    this.notice = "";
+    this.#changed();
+    this.#sendChange();
+  }
+
+  /** Some of what was wanted went to others before it was held. */
+  lose(seats) {
+    for (const seat of seats) this.wanted.delete(seat);
+    this.#changed();
+  }
+
+  /** Ask for the wanted seats to be held. */
+  async hold() {
+    if (this.asking || this.order || this.wanted.size === 0) return;
+    const seats = [...this.wanted];
+    await this.#ask("hold", async () => {
+      const order = await this.#send("POST", "/api/orders", { body: { flightId: this.flightId, seats } });
+      const wish = this.wanted;
+      this.#take(order, order.serverTime);
+      this.wanted = wish;
+    }, seats);
+    this.#sendChange();
+  }
+
+  /** Give all seats back. */
+  async release() {
+    if (this.asking || !this.order) return;
+    await this.#ask("release", async () => {
+      await this.#send("DELETE", `/api/orders/${this.order.orderId}`);
+      this.wanted = new Set();
+      this.#end("cancelled", this.order);
+    }, []);
+  }
+
+  /** Look at the order again: after a sleep, at the end of its time, when something else has changed it. */
+  async refresh() {
+    if (!this.order) return;
+    const { body } = await read(`/api/orders/${this.order.orderId}`);
+    if (!this.asking) this.#heard(body);
+  }
+
+  async #sendChange() {
+    const isHeld = this.order?.status === "SEATS_RESERVED";
+    if (this.asking || !isHeld || this.wanted.size === 0 || areSame(this.wanted, this.held)) return;
+    const { orderId, version } = this.order;
+    const seats = [...this.wanted];
+    await this.#ask("change", async () => {
+      const path = `/api/orders/${orderId}/seats`;
+      const changed = await this.#send("PUT", path, { body: { seats }, version });
+      Object.assign(this.order, changed);
+      this.startedAt = changed.serverTime;
+      const isLast = changed.expiresAt === this.order.maxExpiresAt;
+      this.notice = isLast ? "Your seats changed. The time cannot be made longer any more." : RESTARTED;
+    }, seats);
+    this.#sendChange();
+  }
+
+  /** Do one thing with the server; a refusal puts what is wanted back to what is so, unless the wish has changed. */
+  async #ask(what, act, seats) {
+    this.asking = what;
+    this.clash = null;
+    this.notice = "";
+    this.#changed();
+    try {
+      await act();
+    } catch (error) {
+      await this.#refused(error, seats);
+    }
+    this.asking = "";
+    this.isWaiting = false;
+    this.#changed();
+  }
+
+  async #refused(error, sent) {
+    const isLatest = areSame(this.wanted, new Set(sent));
+    if (error.code === "SEATS_UNAVAILABLE") {
+      const { conflicts, alternatives = [] } = error.problem;
+      const taken = new Set(conflicts.map(({ seat }) => seat));
+      if ([...taken].some((seat) => this.wanted.has(seat))) this.clash = { seats: conflicts, alternatives };
+      const rest = [...this.wanted].filter((seat) => !taken.has(seat));
+      this.wanted = isLatest && this.order ? this.held : new Set(rest);
+      return;
+    }
+    this.notice = error instanceof Refused ? error.message : "The server did not answer. Nothing may have changed.";
+    if (this.order) await this.#lookAgain(error);
+    else if (!(error instanceof Refused)) await this.load().catch(() => {});
+  }
+
+  async #lookAgain(error) {
+    try {
+      const { body } = await read(`/api/orders/${this.order.orderId}`);
+      if (error.code === "ORDER_CHANGED") this.notice = CHANGED_ELSEWHERE;
+      this.#heard(body);
+    } catch {
+      this.wanted = this.held;
+    }
+  }
+
+  #send(method, path, more) {
+    const onWaiting = (isWaiting) => {
+      this.isWaiting = isWaiting;
+      this.#changed();
+    };
+    return command(method, path, { ...more, onWaiting });
+  }
+
+  #take(order, startedAt = order.updatedAt) {
+    this.order = order;
+    this.wanted = new Set(order.seats);
+    this.startedAt = startedAt;
+    this.ending = null;
+    this.clash = null;
+    this.#follow(order.orderId);
+  }
+
+  /** Take over what the server says of the order, whoever changed it. */
+  #heard(told) {
+    if (!this.order || told.orderId !== this.order.orderId) return;
+    if (!OPEN.has(told.status)) {
+      this.#end(endOf(told), told);
+    } else {
+      const isMoved = told.expiresAt !== this.order.expiresAt;
+      const areOthers = !areSame(new Set(told.seats), this.held);
+      Object.assign(this.order, told);
+      if (areOthers || this.isPaying) this.wanted = this.held;
+      if (isMoved) this.startedAt = told.updatedAt;
+    }
+    this.#changed();
+  }
+
+  #end(kind, order) {
+    this.#stream?.end();
+    this.#stream = null;
+    this.ending = { kind, order };
+    if (kind === "confirmed") {
+      for (const seat of order.seats) this.own.set(seat, "booked");
+      this.wanted = new Set();
+    }
+    this.order = null;
+    this.startedAt = undefined;
+  }
+
+  #follow(orderId) {
+    this.#stream?.end();
+    this.#stream = new LiveStream(`/api/orders/${orderId}/events`, { order: (told) => this.#listen(told) });
+  }
+
+  /** Events of our own commands say nothing new; of others' they call for the whole order, with its version. */
+  #listen(told) {
+    if (this.asking || !this.order) return;
+    const { status, seats, expiresAt } = this.order;
+    const isNews = told.status !== status || told.expiresAt !== expiresAt || !areSame(new Set(told.seats), new Set(seats));
+    if (!isNews) return;
+    const areOthers = told.status === status && !areSame(new Set(told.seats), new Set(seats));
+    this.refresh().then(() => areOthers && this.#tell(CHANGED_ELSEWHERE)).catch(() => {});
+  }
+
+  #tell(notice) {
+    this.notice = notice;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+function endOf({ status, failureCode }) {
+  if (status === "CONFIRMED") return "confirmed";
+  if (status === "EXPIRED") return "expired";
+  return failureCode === "CANCELLED" ? "cancelled" : "failed";
+}
+
+/** Whether two sets have the same members. */
+export function areSame(one, other) {
+  return one.size === other.size && [...one].every((member) => other.has(member));
+}

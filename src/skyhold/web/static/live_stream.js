@@ -1,0 +1,76 @@
+// One event stream of the API, kept open while someone looks: closed after a minute unseen, opened again on return.
+//
+// The browser reconnects by itself after a cut; after a refusal (503, 429) it gives up for ever, so this does it.
+
+import { presence } from "./presence.js";
+
+const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
+
+export class LiveStream {
+  #source = null;
+  #timer = 0;
+  #failures = 0;
+  #isEnded = false;
+  #isLive = null;
+
+  /**
+   * @param {string} url
+   * @param {Record<string, (data: any) => void>} listeners by the name of the event; data is the parsed JSON
+   * @param {{onState?: (isLive: boolean) => void}} [more] hears when the stream is heard, and when it is cut off
+   */
+  constructor(url, listeners, { onState = () => {} } = {}) {
+    this.url = url;
+    this.listeners = listeners;
+    this.onState = onState;
+    this.reopen = () => this.#open();
+    this.pause = () => this.#stop();
+    presence.addEventListener("wake", this.reopen);
+    presence.addEventListener("away", this.pause);
+    this.#open();
+  }
+
+  /** Listen no longer, for good. */
+  end() {
+    this.#isEnded = true;
+    presence.removeEventListener("wake", this.reopen);
+    presence.removeEventListener("away", this.pause);
+    this.#stop();
+  }
+
+  #open() {
+    if (this.#isEnded || presence.isAway) return;
+    this.#stop();
+    const source = new EventSource(this.url);
+    this.#source = source;
+    source.addEventListener("open", () => this.#tell(true));
+    source.addEventListener("error", () => this.#mend(source));
+    for (const [name, listener] of Object.entries(this.listeners)) {
+      source.addEventListener(name, (event) => {
+        this.#failures = 0;
+        listener(JSON.parse(event.data));
+      });
+    }
+  }
+
+  #mend(source) {
+    if (source !== this.#source) return;
+    this.#tell(false);
+    if (source.readyState !== EventSource.CLOSED) return;
+    const pause = PAUSES_MS[Math.min(this.#failures, PAUSES_MS.length - 1)];
+    this.#failures += 1;
+    // Not all at once: after a restart every page of the house comes back.
+    this.#timer = setTimeout(this.reopen, pause * (0.75 + Math.random() / 2));
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #tell(isLive) {
+    if (this.#isLive === isLive) return;
+    this.#isLive = isLive;
+    this.onState(isLive);
+  }
+}

@@ -1,0 +1,249 @@
+// The page of one order: follows it, pays for it, gives it back, and says how it ended.
+
+import { Refused, command, read } from "./api.js";
+import { confirmedView } from "./boarding_pass.js";
+import { Countdown, drawDial } from "./countdown.js";
+import { part, say, show } from "./dom.js";
+import { LiveStream } from "./live_stream.js";
+import { drawEnded, endedView, showClash } from "./order_ends.js";
+import { drawHeld, drawPaying, heldView, payingView, showFault } from "./order_views.js";
+import { presence } from "./presence.js";
+import { SeatPlan } from "./seat_plan.js";
+import { sentence } from "./words.js";
+
+const TRY_AGAIN_MS = 3_000;
+const CHECK_AGAIN_MS = 2_000;
+const TERMINAL = new Set(["CONFIRMED", "FAILED", "EXPIRED"]);
+const CHANGED_ELSEWHERE = "The seats were changed in another window, so the time starts again.";
+
+const main = document.getElementById("main");
+const [place, trouble] = [document.getElementById("view"), document.getElementById("trouble")];
+const { order: orderId, flight: flightId, originCity, destinationCity } = main.dataset;
+const path = `/api/orders/${orderId}`;
+
+/** @type {import("./order_views.js").Known} */
+const known = { order: null, flight: null, plan: null, cities: { origin: originCity, destination: destinationCity } };
+const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isWaiting: false, left: null };
+
+const countdown = new Countdown({
+  onDraw: drawClock,
+  onSay: (text) => say(text),
+  onEnd: check,
+});
+const stream = new LiveStream(`${path}/events`, { order: hear }, { onState: (isLive) => tellTrouble({ isCutOff: !isLive }) });
+
+document.documentElement.dataset.ready = "";
+presence.addEventListener("wake", () => look().catch(() => {}));
+load();
+
+async function load() {
+  try {
+    const [order] = await Promise.all([read(path), lookAtFlight()]);
+    tellTrouble({ isCutOff: false });
+    await learn(order.body);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return location.reload();
+    tellTrouble({ isCutOff: true });
+    setTimeout(load, TRY_AGAIN_MS);
+  }
+}
+
+async function lookAtFlight() {
+  if (!flightId) return;
+  const { body } = await read(`/api/flights/${flightId}`);
+  known.flight = body;
+  known.plan = new SeatPlan(body);
+}
+
+/** Ask for the whole order, and show it. */
+async function look() {
+  const { body } = await read(path);
+  await learn(body);
+}
+
+/** An event tells the status; what it does not tell (the version, the price, how it ended) is asked for. */
+function hear(told) {
+  const { order } = known;
+  if (!order) return;
+  const areSeatsSame = told.seats.join() === order.seats.join();
+  const isMoved = told.expiresAt !== order.expiresAt;
+  const isOpen = !TERMINAL.has(told.status);
+  if (isOpen && areSeatsSame && !isMoved) return learn({ ...order, ...told });
+  if (isOpen && !state.asking && told.status === order.status) state.why = CHANGED_ELSEWHERE;
+  return look().catch(() => {});
+}
+
+/** Take over an order as the server told it; a reply that was overtaken by an event is old news. */
+async function learn(order) {
+  if (known.order && order.serverTime < known.order.serverTime) return;
+  const before = known.order?.status;
+  known.order = order;
+  if (order.status !== "SEATS_RESERVED") state.asking = state.asking === "again" ? "again" : "";
+  if (order.status.startsWith("PAYMENT_")) await rememberClock(before);
+  if (TERMINAL.has(order.status)) {
+    stream.end();
+    await lookAtFlight().catch(() => {});
+  }
+  draw();
+}
+
+/** Find out what the clock stands at: seen by this page, or told by the order's history. */
+async function rememberClock(before) {
+  if (state.left) return;
+  if (before === "SEATS_RESERVED" && countdown.milliseconds) {
+    state.left = { milliseconds: countdown.milliseconds, share: countdown.share };
+    return;
+  }
+  const { body } = await read(`${path}/history`).catch(() => ({ body: { events: [] } }));
+  const paid = body.events.find((event) => event.status === "PAYMENT_PENDING");
+  const held = body.events.findLast((event) => event.status === "SEATS_RESERVED");
+  if (!paid || !held) return;
+  const end = Date.parse(held.expiresAt);
+  const milliseconds = Math.max(0, end - Date.parse(paid.at));
+  state.left = { milliseconds, share: milliseconds / Math.max(1, end - Date.parse(held.at)) };
+}
+
+function draw() {
+  const { order } = known;
+  const kind = kindOf(order);
+  if (kind !== state.kind) replaceView(kind);
+  else if (kind === "held") drawHeld(state.view, known, state);
+  else if (kind === "paying") drawPaying(state.view, known, state.left);
+  else if (kind === "ended") drawEnded(state.view, known, state);
+  if (kind === "held") countdown.runTo(order.expiresAt, order.updatedAt);
+  else countdown.stop();
+  document.title = `${titleOf(kind)} · Skyhold`;
+}
+
+function kindOf({ status }) {
+  if (status === "CREATED") return "created";
+  if (status === "SEATS_RESERVED") return "held";
+  if (status === "CONFIRMED") return "confirmed";
+  return TERMINAL.has(status) ? "ended" : "paying";
+}
+
+const MAKERS = {
+  held: () => heldView(known, { onPay: pay, onRelease: release }),
+  paying: () => payingView(known, state.left),
+  confirmed: () => confirmedView(known),
+  ended: () => endedView(known, { onAgain: () => holdAgain(known.order.seats) }),
+};
+
+/** Show another kind of view; who was at work in the one before is led to the new headline. */
+function replaceView(kind) {
+  const isFirst = state.kind === "";
+  state.kind = kind;
+  if (kind === "created") return;
+  const hadFocus = place.contains(document.activeElement);
+  state.view = MAKERS[kind]();
+  place.replaceChildren(state.view);
+  if (isFirst) return;
+  const headline = part(state.view, "headline");
+  if (hadFocus) headline.focus({ preventScroll: true });
+  scrollTo({ top: 0 });
+  say([headline, part(state.view, "money-first")].filter(Boolean).map((found) => found.textContent).join(" "));
+}
+
+function titleOf(kind) {
+  const number = known.flight?.flightNumber ?? "Skyhold";
+  if (kind === "held") return `Your hold on ${number}`;
+  if (kind === "paying") return `Paying · ${number}`;
+  return kind === "created" ? "Your order" : part(state.view, "headline").textContent.replace(/\.$/, "");
+}
+
+function drawClock(left) {
+  if (state.kind !== "held") return;
+  drawDial(part(state.view, "dial"), left);
+  document.title = `${left.digits} · ${titleOf("held")} · Skyhold`;
+}
+
+/** The time is up by our reckoning: what became of the order is the server's to say. */
+function check() {
+  if (known.order?.status !== "SEATS_RESERVED" || countdown.milliseconds > 0) return;
+  if (!state.asking) state.asking = "check";
+  draw();
+  look().catch(() => {});
+  setTimeout(check, CHECK_AGAIN_MS);
+}
+
+async function pay(code) {
+  if (state.asking) return;
+  const { version } = known.order;
+  await ask("pay", async () => {
+    await command("POST", `${path}/pay`, { body: { paymentCode: code }, version, onWaiting });
+    const { status } = known.order;
+    if (status !== "SEATS_RESERVED") return;
+    await rememberClock(status);
+    known.order = { ...known.order, status: "PAYMENT_PENDING" };
+  });
+}
+
+async function release() {
+  if (state.asking) return;
+  await ask("release", async () => {
+    await command("DELETE", path, { onWaiting });
+    await look();
+  });
+}
+
+/** Hold the same seats, or some instead, by a new order. */
+async function holdAgain(seats) {
+  if (state.asking) return;
+  await ask("again", async () => {
+    const order = await command("POST", "/api/orders", { body: { flightId: known.flight.id, seats }, onWaiting });
+    location.assign(`/orders/${order.orderId}`);
+  });
+}
+
+/** Do one thing with the server; what it refuses is said where it was asked. */
+async function ask(what, act) {
+  Object.assign(state, { asking: what, why: "" });
+  draw();
+  try {
+    await act();
+  } catch (error) {
+    await refused(what, error);
+  }
+  state.asking = "";
+  onWaiting(false);
+  draw();
+}
+
+async function refused(what, error) {
+  if (what === "again") {
+    showClash(state.view, error.problem ?? { detail: error.message }, holdAgain);
+    await lookAtFlight().catch(() => {});
+    return;
+  }
+  if (error.code === "INVALID_PAYMENT_CODE") return showFault(state.view, sentence(error.message));
+  await look().catch(() => {});
+  if (state.kind !== "held") return;
+  if (error.code === "ORDER_CHANGED") {
+    state.why = CHANGED_ELSEWHERE;
+    showFault(state.view, "Look at the seats again, then pay.");
+  } else if (what === "pay") {
+    showFault(state.view, error instanceof Refused ? error.message : "No answer came, so we stopped. Nothing was charged so far; please try again.");
+  } else say(error.message, { atOnce: true });
+}
+
+function onWaiting(isWaiting) {
+  tellTrouble({ isWaiting });
+}
+
+/** Say that the server is away, and that it is over. */
+function tellTrouble(news) {
+  Object.assign(state, news);
+  const text = state.isWaiting
+    ? "No answer yet. We keep trying; you are charged once at most, however often we ask."
+    : state.isCutOff && !isOver()
+      ? "The connection is lost. Your order stands as it is; this page catches up by itself."
+      : "";
+  if (trouble.textContent === text) return;
+  trouble.textContent = text;
+  show(trouble, text !== "");
+  if (text) say(text);
+}
+
+function isOver() {
+  return known.order !== null && TERMINAL.has(known.order.status);
+}

@@ -1,0 +1,125 @@
+// What an order looks like while it is open: held with the clock running, then while the bank is asked.
+//
+// Each view is a template of parts/order_views.html: made once, then only its words change.
+
+import { drawDial } from "./countdown.js";
+import { copyOf, el, fill, part, show } from "./dom.js";
+import { areFor, atPlace, count, digits, list, money } from "./words.js";
+
+/**
+ * @typedef {{order: any, flight: any, plan: import("./seat_plan.js").SeatPlan, cities: {origin: string, destination: string}}} Known
+ * what the page knows: replies of the API, and what the airports' cities are called
+ */
+
+/** The view of a hold; `onPay` gets the code, which nobody keeps. */
+export function heldView(known, { onPay, onRelease }) {
+  const view = copyOf("held");
+  const input = part(view, "code");
+  part(view, "form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const code = input.value;
+    if (!/^[0-9]{5}$/.test(code)) return showFault(view, "Five digits, please: 0 to 9, nothing else.");
+    input.value = "";
+    showFault(view, "");
+    onPay(code);
+  });
+  // What is typed or pasted around digits is never meant.
+  input.addEventListener("input", () => {
+    const digitsOnly = input.value.replace(/[^0-9]/g, "");
+    if (input.value !== digitsOnly) input.value = digitsOnly;
+    showFault(view, "");
+  });
+  part(view, "release").addEventListener("click", onRelease);
+  part(view, "change").href = `/flights/${known.order.flightId}?order=${known.order.orderId}`;
+  drawHeld(view, known, { asking: "" });
+  return view;
+}
+
+/** Draw what has changed of a hold. */
+export function drawHeld(view, known, { asking, why = "" }) {
+  const { order } = known;
+  const total = money(order.totalPriceCents, order.currency);
+  const isChecking = asking === "check";
+  fill(view, {
+    headline: isChecking ? "Checking…" : `${list(order.seats)} ${areFor(order.seats.length)} yours.`,
+    cap: isChecking ? "Time is up. We ask how it ended." : `to pay, until ${atPlace(order.expiresAt).time} your time`,
+    "pay-title": `Pay ${total}`,
+    pay: asking === "pay" ? "Sending the code…" : `Pay ${total}`,
+    release: asking === "release" ? "Giving back…" : order.seats.length === 1 ? "Give the seat back" : "Give the seats back",
+    why,
+  });
+  show(part(view, "why"), why !== "");
+  // Not `disabled`: who has just pressed it would lose their place on the page.
+  for (const name of ["pay", "release"]) part(view, name).setAttribute("aria-disabled", asking !== "");
+  part(view, "pay").setAttribute("aria-busy", asking === "pay");
+  drawFacts(view, known);
+}
+
+/** Show what is wrong with the code, beside its field. */
+export function showFault(view, text) {
+  const input = part(view, "code");
+  fill(view, { fault: text });
+  if (text) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
+  if (text) input.focus();
+}
+
+/** The view of a payment under way. */
+export function payingView(known, left) {
+  const view = copyOf("paying");
+  drawPaying(view, known, left);
+  return view;
+}
+
+/** Draw what has changed of a payment; `left` is what the clock stands at, if that is known. */
+export function drawPaying(view, known, left) {
+  const { order } = known;
+  const { paymentAttempts: attempt, maxPaymentAttempts: attempts } = order;
+  const isAsked = order.status === "PAYMENT_PROCESSING" && attempt > 0;
+  fill(view, {
+    "pay-title": `Paying ${money(order.totalPriceCents, order.currency)}`,
+    attempt: isAsked ? `Contacting the bank, attempt ${attempt} of ${attempts}` : "Contacting the bank",
+    before: beforeAttempt(isAsked ? attempt : 1),
+  });
+  const tries = Array.from({ length: attempts }, (_, n) => (n + 1 < attempt ? "gone" : n + 1 === attempt ? "on" : null));
+  part(view, "tries").replaceChildren(...tries.map((kind) => el("i", { class: kind })));
+  const dial = part(view, "dial");
+  show(part(dial, "clock"), left !== null);
+  if (left !== null) drawDial(dial, { digits: digits(left.milliseconds), share: left.share, mood: "" });
+  drawFacts(view, known);
+}
+
+function beforeAttempt(attempt) {
+  const once = "You are charged once at most, however often we ask.";
+  if (attempt < 2) return "This takes a few seconds. You are charged once at most.";
+  return `${attempt === 2 ? "The first attempt" : "The attempts before"} brought no decision. ${once}`;
+}
+
+function drawFacts(view, known) {
+  const box = part(view, "facts");
+  if (!box.firstElementChild) box.append(copyOf("facts"));
+  const { order, flight, plan, cities } = known;
+  const departs = atPlace(flight.departureTime, flight.departureZone);
+  fill(box, {
+    number: flight.flightNumber,
+    route: `${flight.origin} to ${flight.destination}`,
+    departs: `${departs.day}, ${departs.time}`,
+    from: `${departs.zone}, ${cities.origin}`,
+    seats: order.seats.join(", "),
+    positions: positionsOf(order.seats, plan),
+    total: money(order.totalPriceCents, order.currency),
+    prices: pricesOf(order),
+  });
+}
+
+function positionsOf(seats, plan) {
+  return [...new Set(seats.map((seat) => plan.seat(seat)?.position).filter(Boolean))].join(", ");
+}
+
+/** "2 seats at $350", or "1 at $350, 2 at $420". */
+function pricesOf({ seatPrices, currency }) {
+  const prices = new Map();
+  for (const { priceCents } of seatPrices) prices.set(priceCents, (prices.get(priceCents) ?? 0) + 1);
+  if (prices.size === 1) return `${count(seatPrices.length, "seat")} at ${money(seatPrices[0].priceCents, currency)}`;
+  return [...prices].map(([cents, number]) => `${number} at ${money(cents, currency)}`).join(", ");
+}
