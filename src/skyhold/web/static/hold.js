@@ -83,6 +83,12 @@ export class Hold extends EventTarget {
     this.#sendChange();
   }
 
+  /** The customer has read what was taken. */
+  forgetClash() {
+    this.clash = null;
+    this.#changed();
+  }
+
   /** Some of what was wanted went to others before it was held. */
   lose(seats) {
     for (const seat of seats) this.wanted.delete(seat);

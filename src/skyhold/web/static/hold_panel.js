@@ -30,6 +30,7 @@ export class HoldPanel {
     part(root, "hold").addEventListener("click", () => hold.hold());
     part(root, "release").addEventListener("click", () => hold.release());
     part(root, "seats").addEventListener("click", (event) => this.#drop(event));
+    part(root, "dismiss").addEventListener("click", () => this.#dismiss());
     hold.addEventListener("change", () => this.draw());
     this.draw();
   }
@@ -115,6 +116,11 @@ export class HoldPanel {
     fill(root, { "clash-title": title, "clash-text": text });
     part(root, "clash-acts").replaceChildren(...this.#alternatives());
     say(`${title} ${text} ${this.#alternativesInWords()}`, { atOnce: true });
+  }
+
+  #dismiss() {
+    this.hold.forgetClash();
+    part(this.root, "title").focus();
   }
 
   #clashText() {

@@ -81,6 +81,7 @@ export function endedView(known, { onAgain }) {
     detail: wasAsked ? `Attempts: ${order.paymentAttempts} of ${order.maxPaymentAttempts}` : "",
     money: told(ending.money),
   });
+  view.querySelector(".pane").dataset.shade = order.status === "EXPIRED" ? "" : "half";
   part(view, "other").href = known.flight ? `/flights/${known.flight.id}` : "/";
   const again = part(view, "again");
   again.addEventListener("click", onAgain);
