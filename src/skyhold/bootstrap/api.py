@@ -71,7 +71,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             names=RequestNames(seals, IdempotencyStore(database)),
             alternatives=Alternatives(SeatPlanQueries(database)),
             live=live,
-            max_seats=settings.max_seats_per_order,
+            policy=settings.policy,
             friendly_origins=frozenset(settings.cors_origins),
             checks=Checks(_probes(ServerQueries(database), redis, client, settings.temporal_task_queue)),
         )

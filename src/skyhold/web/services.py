@@ -36,7 +36,7 @@ class Services:
     names: RequestNames
     alternatives: Alternatives
     live: Live
-    max_seats: int = Policy().max_seats
+    policy: Policy = field(default_factory=Policy)
     friendly_origins: frozenset[str] = frozenset()
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
     claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)

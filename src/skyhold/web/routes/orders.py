@@ -103,7 +103,7 @@ async def _turn(
         yield
         return
     require_not_departed(look.departs_at, now=look.now)
-    judge = partial(refuse_early, command.order_id, wanted, max_seats=services.max_seats)
+    judge = partial(refuse_early, command.order_id, wanted, max_seats=services.policy.max_seats)
     judge(look.seats)
 
     async def look_again() -> None:
