@@ -27,6 +27,23 @@ WHERE f.departs_at > statement_timestamp()
 ORDER BY f.departs_at, f.id LIMIT $6
 """
 
+_ONE = """
+SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
+       f.arrival_zone, f.price_cents, f.currency, s.total_seats, s.available_seats
+FROM flights f CROSS JOIN LATERAL (
+    SELECT count(*) AS total_seats, count(*) FILTER (WHERE status = 'available') AS available_seats
+    FROM seats WHERE flight_id = f.id) s
+WHERE f.id = $1::uuid
+"""
+
+_ROUTES = """
+SELECT DISTINCT origin, destination FROM flights WHERE departs_at > statement_timestamp()
+ORDER BY origin, destination LIMIT $1
+"""
+
+ROUTES_LIMIT = 1000
+"""More than anyone looks through."""
+
 
 @dataclass(frozen=True)
 class FlightView:
@@ -85,6 +102,24 @@ class FlightQueries:
         digest = hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
         end = Position(page[-1]["departs_at"], page[-1]["id"]) if has_more else None
         return FlightPage(tuple(flight_of(row) for row in page), end, digest)
+
+    async def find(self, flight_id: str) -> FlightView | None:
+        """Return the flight, departed or not, or None.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        row = await self._database.row(_ONE, flight_id)
+        return flight_of(row) if row else None
+
+    async def list_routes(self) -> list[tuple[str, str]]:
+        """Return from where to where flights go that have not left.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        rows = await self._database.rows(_ROUTES, ROUTES_LIMIT)
+        return [(row["origin"], row["destination"]) for row in rows]
 
 
 def flight_of(row: asyncpg.Record) -> FlightView:

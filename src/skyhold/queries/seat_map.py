@@ -24,6 +24,7 @@ _DIGEST_OF_FLIGHT = f"SELECT {_DIGEST} AS digest FROM flights f WHERE f.id = $1:
 _FLIGHT_WITH_SEATS = f"""
 SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
        f.arrival_zone, f.price_cents, f.currency, {_DIGEST} AS digest,
+       f.departs_at <= statement_timestamp() AS has_departed,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(name, first_row, last_row, layout, exit_rows)
                                   ORDER BY first_row), '[]')
         FROM cabins WHERE flight_id = f.id) AS cabins,
@@ -71,11 +72,12 @@ class SeatMapView:
 
 @dataclass(frozen=True)
 class FlightWithSeats:
-    """A flight and its seat map, as of one moment, and the digest of both."""
+    """A flight and its seat map, as of one moment, and the digest of both; that it departs is no change of either."""
 
     flight: FlightView
     seat_map: SeatMapView
     digest: str
+    has_departed: bool
 
 
 class SeatMapQueries:
@@ -105,7 +107,7 @@ class SeatMapQueries:
 
 def _flight_with_seats(row: asyncpg.Record) -> FlightWithSeats:
     facts = dict(row)
-    digest = _hex(facts.pop("digest"))
+    digest, has_departed = _hex(facts.pop("digest")), facts.pop("has_departed")
     cabins = tuple(
         CabinView(name, first_row, last_row, layout, tuple(exit_rows))
         for name, first_row, last_row, layout, exit_rows in facts.pop("cabins")
@@ -120,6 +122,7 @@ def _flight_with_seats(row: asyncpg.Record) -> FlightWithSeats:
         FlightView(**facts, total_seats=len(seats), available_seats=available),
         SeatMapView(len(rows), max(rows.values(), default=0), cabins, seats),
         digest,
+        has_departed,
     )
 
 

@@ -1,0 +1,34 @@
+"""The names of cities by the three letters that flights know them by, for people to read.
+
+From the package `airportsdata`, for airports and for the cities that have several (NYC, CHI). It is read at the first
+use, off the event loop, and of all that is in it the names alone are kept. A code that is not in it is shown as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Cities:
+    """Knows what the codes stand for, once it has been loaded."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._loading: asyncio.Task[dict[str, str]] | None = None
+
+    async def load(self) -> None:
+        """Read the names, unless that has been done."""
+        if not self._names:
+            self._loading = self._loading or asyncio.create_task(asyncio.to_thread(_read))
+            self._names = await asyncio.shield(self._loading)
+
+    def name_of(self, code: str) -> str:
+        """Return the name of the city, or the code."""
+        return self._names.get(code, code)
+
+
+def _read() -> dict[str, str]:
+    import airportsdata  # noqa: PLC0415 - a tenth of a second that nobody but the first page should wait for
+
+    airports = {code: airport["city"] for code, airport in airportsdata.load("IATA").items() if airport["city"]}
+    return airports | {code: city["name"] for code, city in airportsdata.load_iata_macs().items()}

@@ -1,0 +1,88 @@
+"""A flight in words, as a row of the list, the head of its page and the facts of an order show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from skyhold.queries.flights import FlightView
+from skyhold.web.cities import Cities
+from skyhold.web.words import PlaceTime, duration, money
+
+FILLING_UP_PERCENT = 10
+"""A flight with so few free seats is filling up."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One departure for people to read; `arrival_day` is empty if it is the day of departure."""
+
+    id: str
+    flight_number: str
+    origin: str
+    origin_city: str
+    destination: str
+    destination_city: str
+    departs: PlaceTime
+    arrives: PlaceTime
+    arrival_day: str
+    lasts: str
+    price: str
+    currency: str
+    seats_left: int
+    seats: int
+
+    @classmethod
+    def of(cls, flight: FlightView, cities: Cities) -> Leg:
+        """Return the flight in words."""
+        departs = PlaceTime.of(flight.departs_at, flight.departure_zone)
+        arrives = PlaceTime.of(flight.arrives_at, flight.arrival_zone)
+        return cls(
+            id=flight.id,
+            flight_number=flight.flight_number,
+            origin=flight.origin,
+            origin_city=cities.name_of(flight.origin),
+            destination=flight.destination,
+            destination_city=cities.name_of(flight.destination),
+            departs=departs,
+            arrives=arrives,
+            arrival_day="" if departs.date == arrives.date else arrives.day,
+            lasts=duration(flight.departs_at, flight.arrives_at),
+            price=money(flight.price_cents, flight.currency),
+            currency=flight.currency,
+            seats_left=flight.available_seats,
+            seats=flight.total_seats,
+        )
+
+    @property
+    def is_sold_out(self) -> bool:
+        """Whether nobody can buy a seat now."""
+        return self.seats_left == 0
+
+    @property
+    def percent_left(self) -> int:
+        """How many of a hundred seats are free; never none while there is one."""
+        return -(-100 * self.seats_left // self.seats) if self.seats else 0
+
+    @property
+    def left_words(self) -> str:
+        """What is left."""
+        return "Sold out" if self.is_sold_out else f"{self.seats_left} of {self.seats}"
+
+    @property
+    def left_hint(self) -> str:
+        """What to know about what is left."""
+        if self.is_sold_out:
+            return "seats on hold may come back"
+        return "seats left, filling up" if self.is_filling_up else "seats left"
+
+    @property
+    def is_filling_up(self) -> bool:
+        """Whether there is some hurry."""
+        return not self.is_sold_out and self.seats_left * 100 <= self.seats * FILLING_UP_PERCENT
+
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+BLANK = Leg.of(FlightView("", "", "", "", _NEVER, "UTC", _NEVER, "UTC", 1, 1, 0, "USD"), Cities())
+"""What the row is made of that modules fill."""

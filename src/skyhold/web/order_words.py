@@ -1,0 +1,40 @@
+"""What an order is, in one sentence, for who reads its page without scripts."""
+
+from __future__ import annotations
+
+from skyhold.domain.orders import FailureCode, OrderStatus
+from skyhold.queries.orders import OrderView
+from skyhold.web.words import length_of_time
+
+_PAYING = "We are talking to the bank. Your seats are safe while we finish."
+
+_SENTENCES = {
+    OrderStatus.CREATED: "We are asking for your seats.",
+    OrderStatus.PAYMENT_PENDING: _PAYING,
+    OrderStatus.PAYMENT_PROCESSING: _PAYING,
+    OrderStatus.CONFIRMED: "Paid and confirmed. The seats are yours.",
+    OrderStatus.FAILED: "The booking did not come about. Nothing was charged.",
+    OrderStatus.EXPIRED: "The time ran out before you paid. The seats went back, and nothing was charged.",
+}
+
+_OF_FAILURES: dict[str, str] = {
+    FailureCode.CANCELLED: "You gave the seats back. Nothing was charged.",
+    FailureCode.SEATS_UNAVAILABLE: "Somebody else was faster with these seats. Nothing was charged.",
+    FailureCode.PAYMENT_DECLINED: "The bank declined the payment. The seats went back, and nothing was charged.",
+    FailureCode.PAYMENT_FAILED: "The bank did not answer. The seats went back, and nothing was charged.",
+    FailureCode.SEATS_LOST: "The seats were lost. What was charged is given back.",
+    FailureCode.REFUNDED: "The booking was taken back, and what was charged is given back.",
+}
+
+
+def sentence_of(order: OrderView) -> str:
+    """Return how the order stands, as of the moment when it was read."""
+    if order.status is OrderStatus.SEATS_RESERVED:
+        return _of_hold(order.timer_remaining)
+    return _OF_FAILURES.get(order.failure_code or "", _SENTENCES[order.status])
+
+
+def _of_hold(seconds: int) -> str:
+    if seconds <= 0:
+        return "The time of this hold is up. Nothing was charged."
+    return f"The seats are held for you for another {length_of_time(seconds)}. Nothing is charged yet."

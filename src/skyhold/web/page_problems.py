@@ -1,0 +1,105 @@
+"""Refusals and faults as pages, for people: where the API would answer with a problem, a browser is shown what is so.
+
+Owns the words, and whom they are for: whoever asks for a page, or asks as a browser for something outside of `/api`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from skyhold.domain.errors import FlightNotFound, InvalidRequest, OrderNotFound, SkyholdError, Unavailable
+from skyhold.web.identity import caller_of, remember_guest
+from skyhold.web.rendering import NOT_KEPT, pages_of
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+_PAGES = ("/flights/", "/orders/")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a page says is so; one that `passes` is tried again by the page itself."""
+
+    title: str
+    heading: str
+    text: str
+    passes: bool = False
+    request_id: str = ""
+
+
+_NOT_FOUND = Trouble(
+    "Nothing here",
+    "There is nothing at this address.",
+    "It may have been mistyped, or what was here has moved.",
+)
+
+_AWAY = Trouble(
+    "One moment",
+    "We cannot show this just now.",
+    "Our records do not answer. This is our fault, and nothing that you hold or have paid is lost. "
+    "We try again by ourselves every few seconds.",
+    passes=True,
+)
+
+_TROUBLES: dict[type[Exception], Trouble] = {
+    FlightNotFound: Trouble(
+        "No such flight",
+        "There is no such flight.",
+        "The address may have been mistyped, or the flight is not offered any more.",
+    ),
+    OrderNotFound: Trouble(
+        "No such order",
+        "There is no such order.",
+        "The address may have been mistyped, or the order was made in another browser: an order opens only there.",
+    ),
+    Unavailable: _AWAY,
+}
+
+
+def install_page_problems(app: FastAPI) -> None:
+    """Show people pages where programs are told problems; those must be installed by now."""
+    for kind in (SkyholdError, Unavailable, HTTPException):
+        tell: Any = app.exception_handlers[kind]
+        app.add_exception_handler(kind, _handler(tell))
+
+
+def is_for_people(request: Request) -> bool:
+    """Say whether whoever asked wants to be shown something."""
+    path = request.url.path
+    if path == "/" or path.startswith(_PAGES):
+        return True
+    return not path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+
+
+def _handler(tell: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        problem = await tell(request, error)
+        if not is_for_people(request):
+            return problem
+        page = _show(request, _trouble_of(error), problem)
+        caller = await caller_of(request)
+        remember_guest(request, page, caller, caller.guest or caller.identities.new_guest())
+        return page
+
+    return handle
+
+
+def _show(request: Request, trouble: Trouble, problem: Response) -> Response:
+    page = pages_of(request).reply(
+        request, "problem.html", {"trouble": trouble}, status=problem.status_code, cache_control=NOT_KEPT
+    )
+    for name in ("Retry-After", "Allow"):
+        if value := problem.headers.get(name):
+            page.headers[name] = value
+    return page
+
+
+def _trouble_of(error: Exception) -> Trouble:
+    if isinstance(error, InvalidRequest):
+        return Trouble("Not understood", "We cannot look for that.", error.detail)
+    return next((_TROUBLES[kind] for kind in type(error).__mro__ if kind in _TROUBLES), _NOT_FOUND)

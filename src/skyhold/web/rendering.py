@@ -1,0 +1,75 @@
+"""Pages as replies: rendered from the templates, held to their own origin, compressed.
+
+Owns the policies that browsers hold a page to. Nothing on a page stands inline, no script writes markup, and nothing
+comes from elsewhere, so the policy has no exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from skyhold.web import words
+from skyhold.web.assets import IS_CHECKOUT, Assets
+from skyhold.web.compression import Content
+
+FOLDER = Path(__file__).parent / "templates"
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""The icons in the styles are `data:`."""
+
+HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+ASKED_AGAIN = "private, no-cache"
+"""A page carries the cookie of its guest, and numbers that change."""
+
+NOT_KEPT = "no-store"
+
+
+class Pages:
+    """Makes pages from templates."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=IS_CHECKOUT,
+        )
+        self._templates.globals["asset"] = assets.address_of
+        self._templates.filters.update(money=words.money)
+
+    def reply(
+        self,
+        request: Request,
+        template: str,
+        context: Mapping[str, Any],
+        *,
+        status: int = 200,
+        cache_control: str = ASKED_AGAIN,
+    ) -> Response:
+        """Return the page."""
+        html = self._templates.get_template(template).render(context)
+        body, form = Content(html.encode()).for_client(request.headers.get("Accept-Encoding"))
+        headers = {**HEADERS, **form, "Cache-Control": cache_control}
+        return Response(body, status, headers=headers, media_type="text/html")
+
+
+def pages_of(request: Request) -> Pages:
+    """Return the pages of the app that the request came to."""
+    pages: Pages = request.app.state.pages
+    return pages
