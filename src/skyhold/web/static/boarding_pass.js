@@ -44,9 +44,9 @@ export function confirmedView(known) {
 /** What the sky looks like at this time of the day: as the windows show it on the list of flights. */
 export function skyAt(time) {
   const hour = Number(time.slice(0, 2));
-  if (hour >= 5 && hour < 9) return "dawn";
-  if (hour >= 9 && hour < 17) return "day";
-  return hour >= 17 && hour < 21 ? "dusk" : "night";
+  if (hour >= 5 && hour < 8) return "dawn";
+  if (hour >= 8 && hour < 17) return "day";
+  return hour >= 17 && hour < 20 ? "dusk" : "night";
 }
 
 function confirmedAt(instant) {

@@ -42,7 +42,7 @@ function open(flight, hold) {
     flight,
     maxSeats: Number(maxSeats),
   });
-  const canHold = Date.parse(flight.departureTime) > Date.now();
+  const canHold = !("departed" in main.dataset);
   const ticker = new Ticker(document.getElementById("ticker"));
   joinPicker(picker, hold, canHold);
   new HoldPanel(document.getElementById("hold"), {
