@@ -1,0 +1,270 @@
+// The seat picker: seats and changes go in, the customer's intent comes out. It knows nothing of orders and the
+// network. Its parts: seat_plan.js the model, seat_states.js what a seat is to the customer, seat_grid.js the cabin,
+// seat_card.js the card, seat_tools.js with seat_list.js and seat_filters.js what stands beside it.
+
+import { say } from "./dom.js";
+import { SeatCard } from "./seat_card.js";
+import { SeatGrid } from "./seat_grid.js";
+import { hull } from "./seat_hull.js";
+import { SeatPlan } from "./seat_plan.js";
+import { stateOf } from "./seat_states.js";
+import { SeatTools } from "./seat_tools.js";
+import { list, money } from "./words.js";
+
+const NOBODY = { wanted: new Set(), held: new Set(), busy: false, own: new Map() };
+
+/**
+ * Events, all CustomEvents:
+ * - `want` `{seats, cause}`: the whole new intent, ids in seat order; `cause` is "toggle", "list" or "best". The owner
+ *   answers by `show`.
+ * - `lost` `{seats}`: chosen seats, neither held nor being asked for, that became someone else's by `apply`. The
+ *   picker no longer counts them as wanted; saying it is the owner's.
+ * - `refused` `{reason, seat}`: "taken", "limit" or "disabled"; said and shown already.
+ */
+export class SeatPicker extends EventTarget {
+  #customer = NOBODY;
+  #conflict = { taken: new Set(), near: new Set(), others: "" };
+  #isEnabled = true;
+  #maxSeats;
+  #dirty = new Set();
+  #frame = 0;
+
+  /** @param {{cabin: HTMLElement, tools: HTMLElement, flight: object, maxSeats: number}} parts */
+  constructor({ cabin, tools, flight, maxSeats }) {
+    super();
+    this.#maxSeats = maxSeats;
+    this.plan = new SeatPlan(flight);
+    this.grid = new SeatGrid(this.plan, { onPress: (id) => this.#toggle(id, "toggle") });
+    cabin.replaceChildren(hull(this.plan, this.grid.element));
+    this.tools = new SeatTools(tools, this.plan, this.#answers());
+    const stateOfSeat = (seat) => stateOf(seat, this.#customer);
+    this.card = new SeatCard(this.plan, this.grid, { cabin, stateOf: stateOfSeat, topEdge: () => this.tools.coveredTop });
+    this.#touchAll();
+    this.#draw();
+  }
+
+  #answers() {
+    return {
+      maxSeats: this.#maxSeats,
+      stateOf: (seat) => stateOf(seat, this.#customer),
+      onListPress: (id) => this.#toggle(id, "list"),
+      onBest: (count) => this.#chooseBest(count),
+      onGo: (text) => this.#goTo(text),
+      onJump: (cabin) => this.#jumpTo(cabin),
+      onFilter: () => this.#filter(),
+    };
+  }
+
+  /**
+   * Take over a snapshot or a change; only higher versions count. Drawn with the next frame; focus and scroll stay.
+   *
+   * @param {{id: string, status: string, version: number}[]} seats
+   */
+  apply(seats) {
+    const changed = this.plan.apply(seats);
+    if (!changed.length) return;
+    this.#tellOfFocused(changed.find(({ seat }) => seat.id === this.grid.focused));
+    this.#touch(changed.map(({ seat }) => seat.id));
+    this.#lose(changed.filter(({ seat }) => seat.status !== "available").map(({ seat }) => seat.id));
+  }
+
+  /** Show what the customer has; what is left out is none. @param {Partial<import("./seat_states.js").Customer>} has */
+  show({ wanted = [], held = [], busy = false, own = [] }) {
+    const before = this.#customer;
+    this.#customer = { wanted: new Set(wanted), held: new Set(held), busy, own: new Map(own) };
+    this.#touch([...keysOf(before), ...keysOf(this.#customer)]);
+    if (this.#conflict.taken.size && this.#others(this.#customer.wanted) !== this.#conflict.others) this.clearConflict();
+    const first = this.plan.inOrder(this.#customer.wanted)[0];
+    if (first && before.wanted.size === 0) this.grid.rest(first);
+    this.tools.suggestSize(this.#customer.wanted.size);
+  }
+
+  /** Mark seats just taken by others and the free ones near them, until the customer wants something else. */
+  showConflict({ taken = [], near = [] }) {
+    this.clearConflict();
+    this.#conflict = { taken: new Set(taken), near: new Set(near), others: "" };
+    this.#conflict.others = this.#others(this.#customer.wanted);
+    this.#touch([...taken, ...near]);
+  }
+
+  clearConflict() {
+    this.#touch([...this.#conflict.taken, ...this.#conflict.near]);
+    this.#conflict = { taken: new Set(), near: new Set(), others: "" };
+  }
+
+  /** Bring a seat to the middle of the screen and put the focus on it. */
+  focusSeat(id) {
+    const cell = this.grid.cell(id);
+    if (!cell) return;
+    this.#bring(cell);
+    cell.focus({ preventScroll: true });
+  }
+
+  /** Whether seats can be chosen; they can always be explored. */
+  get enabled() {
+    return this.#isEnabled;
+  }
+
+  set enabled(isEnabled) {
+    if (this.#isEnabled === isEnabled) return;
+    this.#isEnabled = isEnabled;
+    this.#touchAll();
+  }
+
+  #toggle(id, cause) {
+    const { wanted } = this.#customer;
+    const seat = this.plan.seat(id);
+    const state = stateOf(seat, this.#customer);
+    if (!this.#isEnabled) return this.#refuse(id, "disabled", "Seats cannot be changed now.");
+    if (!state.isSelectable) return this.#refuse(id, "taken", `${id} is ${state.said}.`);
+    if (wanted.has(id)) return this.#want([...wanted].filter((other) => other !== id), cause);
+    const limit = `An order has at most ${this.#maxSeats} seats. Take one away first.`;
+    if (wanted.size >= this.#maxSeats) return this.#refuse(id, "limit", limit);
+    return this.#want([...wanted, id], cause);
+  }
+
+  // Drawn as wanted at once: the owner's answer may come later, the reaction to a press may not.
+  #want(ids, cause) {
+    const seats = this.plan.inOrder(ids);
+    this.clearConflict();
+    this.show({ ...this.#customer, wanted: seats });
+    this.dispatchEvent(new CustomEvent("want", { detail: { seats, cause } }));
+  }
+
+  #refuse(seat, reason, text) {
+    say(text);
+    this.card.note(seat, reason === "taken" ? "" : text);
+    this.dispatchEvent(new CustomEvent("refused", { detail: { reason, seat } }));
+  }
+
+  #lose(ids) {
+    const { wanted, held, busy, own } = this.#customer;
+    const lost = busy ? [] : this.plan.inOrder(ids.filter((id) => wanted.has(id) && !held.has(id) && !own.has(id)));
+    if (!lost.length) return;
+    this.show({ ...this.#customer, wanted: [...wanted].filter((id) => !lost.includes(id)) });
+    this.dispatchEvent(new CustomEvent("lost", { detail: { seats: lost } }));
+  }
+
+  // Others' changes are news only where the customer is; what they have or want is the owner's to speak of.
+  #tellOfFocused(change) {
+    if (!change || keysOf(this.#customer).includes(change.seat.id)) return;
+    const { said } = stateOf(change.seat, this.#customer);
+    say(`${change.seat.id} is now ${said}.`);
+  }
+
+  #chooseBest(count) {
+    if (!this.#isEnabled) return "Seats cannot be changed now.";
+    const kinds = count === 1 ? undefined : ["exit", "price"];
+    const isFree = (seat) => isObtainable(seat, this.#customer) && this.tools.filters.matches(seat, kinds);
+    const seats = this.plan.bestTogether(count, { isFree });
+    if (!seats.length) return spoken(noneFound(count, this.tools.filters.isOn));
+    const isSame = seats.length === this.#customer.wanted.size && seats.every((id) => this.#customer.wanted.has(id));
+    if (!isSame) this.#want(seats, "best");
+    this.#bringTools(seats[0]);
+    return spoken(this.#describeFound(seats, isSame));
+  }
+
+  #describeFound(seats, isSame) {
+    const cents = seats.reduce((total, id) => total + this.plan.seat(id).priceCents, 0);
+    const rows = new Set(seats.map((id) => this.plan.seat(id).row));
+    const apart = rows.size > 1 ? ", in neighbouring rows" : "";
+    const verb = isSame ? `You have them: ${list(seats)}` : `Chosen: ${list(seats)}`;
+    return `${verb}${apart}, ${money(cents, this.plan.currency)}.`;
+  }
+
+  #goTo(text) {
+    const id = text.replace(/\s/g, "").toUpperCase();
+    const seat = this.plan.seat(id);
+    if (!id) return { text: spoken("Type a row and a letter, as 14C."), isError: true };
+    if (!seat) return { text: spoken(`There is no seat ${id} on this flight.`), isError: true };
+    this.tools.close();
+    this.focusSeat(id);
+    const { look, said } = stateOf(seat, this.#customer);
+    return { text: look ? `${id} is ${said}.` : "", isError: false };
+  }
+
+  #jumpTo(cabin) {
+    const seats = cabin.rows.flatMap((row) => row.seats);
+    const seat = seats.find((other) => isObtainable(other, this.#customer)) ?? seats[0];
+    this.tools.close();
+    this.#bring(this.grid.head(cabin), "start");
+    this.grid.cell(seat.id).focus({ preventScroll: true });
+  }
+
+  // In a drawer the button that was pressed goes away with it, so the focus goes to what was found.
+  #bringTools(id) {
+    if (!this.tools.isNarrow) return this.#bring(this.grid.cell(id));
+    this.tools.close();
+    return this.focusSeat(id);
+  }
+
+  #bring(element, block = "center") {
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({ block, inline: "nearest", behavior: isCalm ? "instant" : "smooth" });
+  }
+
+  #filter() {
+    this.#touchAll();
+    this.tools.list.drawAll();
+  }
+
+  #others(wanted) {
+    return this.plan.inOrder([...wanted].filter((id) => !this.#conflict.taken.has(id))).join(" ");
+  }
+
+  #touchAll() {
+    this.#touch(this.plan.seats.map((seat) => seat.id));
+  }
+
+  #touch(ids) {
+    for (const id of ids) this.#dirty.add(id);
+    if (this.#dirty.size && !this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const dirty = [...this.#dirty].map((id) => this.plan.seat(id)).filter(Boolean);
+    this.#dirty.clear();
+    for (const seat of dirty) this.#drawSeat(seat);
+    if (dirty.length) this.#drawAround();
+  }
+
+  #drawSeat(seat) {
+    const state = stateOf(seat, this.#customer);
+    const isFree = state.look === null;
+    const isDim = isFree && !this.tools.filters.matches(seat);
+    const isHit = this.#conflict.taken.has(seat.id) && !isFree && state.look !== "mine" && state.look !== "picked";
+    const isNear = isFree && this.#conflict.near.has(seat.id);
+    this.grid.draw(seat, state, { isDim, isHit, isNear, isEnabled: this.#isEnabled });
+    this.tools.list.draw(seat);
+    this.card.refresh(seat.id);
+  }
+
+  #drawAround() {
+    const looks = new Set(this.plan.seats.map((seat) => stateOf(seat, this.#customer).look ?? ""));
+    const free = this.plan.seats.filter((seat) => stateOf(seat, this.#customer).look === null);
+    this.tools.legend.draw(looks);
+    this.tools.list.tidy();
+    this.tools.tell(free, free.filter((seat) => this.tools.filters.matches(seat)));
+  }
+}
+
+function keysOf({ wanted, held, own }) {
+  return [...wanted, ...held, ...own.keys()];
+}
+
+// Free, or the customer's own by this order: a whole new set may keep what they have.
+function isObtainable(seat, { wanted, held, own }) {
+  return held.has(seat.id) || wanted.has(seat.id) || (seat.status === "available" && !own.has(seat.id));
+}
+
+function noneFound(number, isFiltered) {
+  const seats = number === 1 ? "No seat is free" : `No ${number} seats are free`;
+  return isFiltered ? `${seats} that ${number === 1 ? "matches" : "match"} what you look for.` : `${seats}.`;
+}
+
+function spoken(text) {
+  say(text);
+  return text;
+}

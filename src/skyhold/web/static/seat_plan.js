@@ -1,0 +1,186 @@
+// A flight's seats as a model: where each one is, what it costs, what is known of it now. No DOM, no network.
+
+import { bestTogether, closest } from "./seat_search.js";
+
+const OF_THE_LAYOUT = new Set(["window", "middle", "aisle", "exit_row"]);
+
+/**
+ * One seat. `x` is how far from the left wall it is, in seats of the widest cabin, aisles counted; `tier` is the place
+ * of its price among those of its cabin, 0 for the cheapest; `order` its place among all seats, by row and letter.
+ *
+ * @typedef {object} Seat
+ * @property {string} id
+ * @property {number} row
+ * @property {string} column
+ * @property {string} cabin
+ * @property {"window" | "middle" | "aisle" | "window and aisle"} position
+ * @property {string[]} features in words, without the position and the exit row
+ * @property {boolean} isExit
+ * @property {number} priceCents
+ * @property {"available" | "reserved" | "booked" | "blocked"} status
+ * @property {number} version
+ * @property {number} tier
+ * @property {number} x
+ * @property {number} block which block between aisles, from the left
+ * @property {number} order
+ * @property {Row} place
+ */
+
+/**
+ * One row; `blocks` are its seats between the aisles, with null where the layout has a letter and the row no seat.
+ *
+ * @typedef {object} Row
+ * @property {number} number
+ * @property {number} index
+ * @property {boolean} isExit
+ * @property {Cabin} cabin
+ * @property {(Seat | null)[][]} blocks
+ * @property {Seat[]} seats
+ */
+
+/**
+ * One cabin; `prices` are its distinct prices, the cheapest first.
+ *
+ * @typedef {object} Cabin
+ * @property {string} name
+ * @property {number} index
+ * @property {number} firstRow
+ * @property {number} lastRow
+ * @property {string[]} letters one text a block, as ["ABC", "DEF"]
+ * @property {number[]} prices
+ * @property {Row[]} rows
+ */
+
+export class SeatPlan {
+  #seats = new Map();
+
+  /** @param {object} flight the answer of `GET /api/flights/{id}` (docs/openapi.json, FlightWithSeatsBody) */
+  constructor(flight) {
+    this.flightNumber = flight.flightNumber;
+    this.currency = flight.currency;
+    /** @type {Cabin[]} */
+    this.cabins = [];
+    /** @type {Row[]} */
+    this.rows = [];
+    /** @type {Seat[]} every seat, in seat order */
+    this.seats = [];
+    const bodies = new Map(flight.seatMap.seats.map((body) => [body.id, body]));
+    const widest = Math.max(...flight.seatMap.cabins.map((cabin) => cabin.layout.length));
+    for (const body of flight.seatMap.cabins) this.#addCabin(body, bodies, widest);
+  }
+
+  #addCabin(body, bodies, widest) {
+    const { name, firstRow, lastRow } = body;
+    const letters = body.layout.split(" ");
+    const cabin = { name, firstRow, lastRow, letters, index: this.cabins.length, prices: [], rows: [] };
+    const exits = new Set(body.exitRows);
+    for (let number = firstRow; number <= lastRow; number += 1) {
+      const row = { number, index: this.rows.length, isExit: exits.has(number), cabin, blocks: [], seats: [] };
+      this.#addSeats(row, bodies, widest / body.layout.length);
+      if (!row.seats.length) continue;
+      this.rows.push(row);
+      cabin.rows.push(row);
+    }
+    const prices = new Set(cabin.rows.flatMap((row) => row.seats.map((seat) => seat.priceCents)));
+    cabin.prices = [...prices].sort((one, other) => one - other);
+    for (const row of cabin.rows) for (const seat of row.seats) seat.tier = cabin.prices.indexOf(seat.priceCents);
+    this.cabins.push(cabin);
+  }
+
+  #addSeats(row, bodies, width) {
+    let passed = 0;
+    row.cabin.letters.forEach((block, index) => {
+      const places = [...block].map((letter, place) => {
+        const body = bodies.get(`${row.number}${letter}`);
+        const x = (passed + place + 0.5) * width;
+        return body ? this.#addSeat(body, row, { x, block: index, position: positionOf(row.cabin, index, place) }) : null;
+      });
+      row.blocks.push(places);
+      row.seats.push(...places.filter(Boolean));
+      passed += block.length + 1;
+    });
+  }
+
+  #addSeat(body, row, where) {
+    const seat = {
+      ...body,
+      ...where,
+      features: body.features.filter((feature) => !OF_THE_LAYOUT.has(feature)).map((word) => word.replaceAll("_", " ")),
+      isExit: row.isExit || body.features.includes("exit_row"),
+      tier: 0,
+      order: this.seats.length,
+      place: row,
+    };
+    this.#seats.set(seat.id, seat);
+    this.seats.push(seat);
+    return seat;
+  }
+
+  /** @returns {Seat | undefined} */
+  seat(id) {
+    return this.#seats.get(id);
+  }
+
+  /** The facts of a seat in words: `["middle", "economy", "exit row"]`. */
+  describe(id) {
+    const seat = this.#seats.get(id);
+    return [seat.position, seat.cabin, ...(seat.isExit ? ["exit row"] : []), ...seat.features];
+  }
+
+  /** The ids of these that are seats here, each once, in seat order. */
+  inOrder(ids) {
+    const seats = [...new Set(ids)].map((id) => this.#seats.get(id)).filter(Boolean);
+    return seats.sort((one, other) => one.order - other.order).map((seat) => seat.id);
+  }
+
+  /**
+   * Take over what a snapshot or a change says of seats; what is older than what is known counts for nothing.
+   *
+   * @param {{id: string, status: string, version: number}[]} news
+   * @returns {{seat: Seat, before: string}[]} the seats whose status is another now
+   */
+  apply(news) {
+    const changed = [];
+    for (const { id, status, version } of news) {
+      const seat = this.#seats.get(id);
+      if (!seat || version <= seat.version) continue;
+      seat.version = version;
+      if (seat.status === status) continue;
+      changed.push({ seat, before: seat.status });
+      seat.status = status;
+    }
+    return changed;
+  }
+
+  /**
+   * The best free seats for people who want to sit together; none if there are not enough.
+   *
+   * Side by side in one block, else across an aisle, else in neighbouring rows, else as close as it gets; then the
+   * cheapest cabin and seats, then forward, by a window, leaving nobody alone. With `near`, what is close to that seat.
+   *
+   * @param {number} count 1 to 9
+   * @param {{isFree?: (seat: Seat) => boolean, near?: string}} [how]
+   * @returns {string[]} ids in seat order
+   */
+  bestTogether(count, { isFree = isAvailable, near } = {}) {
+    return this.inOrder(bestTogether(this, count, isFree, this.#seats.get(near)).map((seat) => seat.id));
+  }
+
+  /** The ids of the free seats closest to one, the closest first; those of its own cabin before others. */
+  closest(id, count, isFree = isAvailable) {
+    return closest(this, this.#seats.get(id), count, isFree).map((seat) => seat.id);
+  }
+}
+
+function isAvailable(seat) {
+  return seat.status === "available";
+}
+
+function positionOf({ letters }, block, place) {
+  const isFirst = place === 0;
+  const isLast = place === letters[block].length - 1;
+  const words = [];
+  if ((block === 0 && isFirst) || (block === letters.length - 1 && isLast)) words.push("window");
+  if ((block > 0 && isFirst) || (block < letters.length - 1 && isLast)) words.push("aisle");
+  return words.join(" and ") || "middle";
+}

@@ -1,0 +1,58 @@
+// What a seat is to this customer: how it is drawn, what is said of it, whether it can be chosen. No DOM.
+
+import { spokenMoney } from "./words.js";
+
+const OF_STATUS = { available: null, reserved: "held", booked: "sold", blocked: "blocked" };
+
+/** What is said of a look; the legend has its own, shorter words. */
+export const SAID = {
+  mine: "yours",
+  picked: "chosen, not yet held",
+  held: "on hold",
+  sold: "taken",
+  blocked: "not for sale",
+};
+
+const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, booked" };
+
+/**
+ * What the customer has: seats they want, seats the server holds for them, whether a request is under way, and the
+ * seats of their other orders on this flight.
+ *
+ * @typedef {{wanted: Set<string>, held: Set<string>, busy: boolean, own: Map<string, "hold" | "booked">}} Customer
+ */
+
+/**
+ * @typedef {object} SeatState
+ * @property {string | null} look for `data-st`; null is free
+ * @property {string} said
+ * @property {boolean} isSelected
+ * @property {boolean} isSelectable whether choosing it, or giving it up, means anything
+ * @property {boolean} isBusy
+ */
+
+/**
+ * @param {import("./seat_plan.js").Seat} seat
+ * @param {Customer} customer
+ * @returns {SeatState}
+ */
+export function stateOf({ id, status }, { wanted, held, busy, own }) {
+  const isSelected = wanted.has(id);
+  if (isSelected || held.has(id)) {
+    const look = held.has(id) ? "mine" : "picked";
+    return { look, said: SAID[look], isSelected, isSelectable: true, isBusy: busy && isSelected !== held.has(id) };
+  }
+  const never = { isSelected: false, isSelectable: false, isBusy: false };
+  if (own.has(id)) return { look: "mine", said: OF_ANOTHER_ORDER[own.get(id)], ...never };
+  const look = OF_STATUS[status] ?? null;
+  return { look, said: SAID[look] ?? "available", ...never, isSelectable: look === null };
+}
+
+const spoken = new Map();
+
+/** "14B, middle, economy, exit row, 320 dollars, available" */
+export function nameOf(plan, seat, said) {
+  const key = `${seat.priceCents} ${plan.currency}`;
+  if (!spoken.has(key)) spoken.set(key, spokenMoney(seat.priceCents, plan.currency));
+  return [seat.id, ...plan.describe(seat.id), spoken.get(key), said].join(", ");
+}

@@ -1,0 +1,152 @@
+// The tools beside the cabin, on a narrow screen in a drawer under one slim bar: the list, the cabins to jump to, best
+// seats together, go to seat, filters, legend. They ask; the picker does.
+
+import { el, fill, show } from "./dom.js";
+import { SeatFilters, SeatLegend } from "./seat_filters.js";
+import { SeatList } from "./seat_list.js";
+import { money, sentence } from "./words.js";
+
+export class SeatTools {
+  #plan;
+  #root;
+  #bar;
+  #drawer;
+  #size;
+  #isSizeChosen = false;
+  #told = {};
+
+  /**
+   * @param {Element} root
+   * @param {import("./seat_plan.js").SeatPlan} plan
+   * @param {object} ask
+   * @param {number} ask.maxSeats
+   * @param {(seat: object) => object} ask.stateOf
+   * @param {(id: string) => void} ask.onListPress
+   * @param {(count: number) => string} ask.onBest find and select; answers what was found, in words
+   * @param {(text: string) => {text: string, isError: boolean}} ask.onGo
+   * @param {(cabin: object) => void} ask.onJump
+   * @param {() => void} ask.onFilter
+   */
+  constructor(root, plan, ask) {
+    this.#plan = plan;
+    this.#root = root;
+    this.filters = new SeatFilters(plan, ask.onFilter);
+    this.legend = new SeatLegend(plan);
+    const matches = (seat) => this.filters.matches(seat);
+    this.list = new SeatList(plan, { stateOf: ask.stateOf, matches, onPress: ask.onListPress });
+    const jump = plan.cabins.length > 1 ? this.#jump(ask.onJump) : null;
+    const parts = [this.list.element, jump, this.#best(ask), this.#go(ask.onGo), this.filters.element, this.legend.element];
+    this.#drawer = el("div", { class: "drawer", id: "seat-tools" }, ...parts.filter(Boolean));
+    this.#bar = this.#barButton();
+    root.replaceChildren(this.#bar, this.#drawer);
+    this.#listenToLeaving();
+  }
+
+  /** Where the sticky bar ends, from the top of the window: what is above it is covered. 0 where there is no bar. */
+  get coveredTop() {
+    const bar = this.#bar.getBoundingClientRect();
+    return this.isNarrow ? Math.max(0, bar.bottom) : 0;
+  }
+
+  /** Whether the tools are in a drawer, over the cabin. */
+  get isNarrow() {
+    return this.#bar.offsetParent !== null;
+  }
+
+  /** Close the drawer, if there is one. */
+  close() {
+    this.#setOpen(false);
+  }
+
+  /** The size of the customer's party, as far as it is known from their seats. */
+  suggestSize(size) {
+    if (!this.#isSizeChosen && size > 0 && size <= this.#size.length) this.#size.value = size;
+  }
+
+  /** Say how many seats are free, in all and by cabin, and how many of them match. */
+  tell(free, matching) {
+    const words = this.filters.isOn ? `${matching.length} of ${free.length} free` : `${free.length} free`;
+    fill(this.#bar, { free: words });
+    this.filters.tell(matching.length, free.length);
+    for (const cabin of this.#plan.cabins) {
+      const number = free.filter((seat) => seat.cabin === cabin.name).length;
+      fill(this.#root, { [`free-${cabin.index}`]: `${number} free` });
+    }
+  }
+
+  #barButton() {
+    const words = [el("b", {}, "Find a seat"), el("span", { class: "muted", "data-part": "free" })];
+    const props = { type: "button", class: "finder", "aria-expanded": "false", "aria-controls": "seat-tools" };
+    const toggle = () => this.#setOpen(this.#bar.getAttribute("aria-expanded") !== "true");
+    return el("button", { ...props, onclick: toggle }, ...words);
+  }
+
+  #setOpen(isOpen) {
+    if (!isOpen && this.isNarrow && this.#drawer.contains(document.activeElement)) this.#bar.focus();
+    this.#bar.setAttribute("aria-expanded", isOpen);
+    this.#drawer.toggleAttribute("data-open", isOpen);
+  }
+
+  // A drawer over the cabin goes away by Escape, by a press beside it, and when the keyboard leaves it.
+  #listenToLeaving() {
+    this.#root.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    this.#root.addEventListener("focusout", ({ relatedTarget }) => {
+      if (relatedTarget && !this.#root.contains(relatedTarget)) this.close();
+    });
+    document.addEventListener("pointerdown", ({ target }) => !this.#root.contains(target) && this.close());
+  }
+
+  #jump(onJump) {
+    const items = this.#plan.cabins.map((cabin) => {
+      const price = money(cabin.prices[0], this.#plan.currency);
+      const words = [
+        el("b", {}, sentence(cabin.name)),
+        el("span", {}, cabin.prices.length > 1 ? `from ${price}` : price),
+        el("span", { class: "muted" }, `rows ${cabin.firstRow} to ${cabin.lastRow}`),
+        el("span", { class: "muted", "data-part": `free-${cabin.index}` }),
+      ];
+      const go = (event) => {
+        event.preventDefault();
+        onJump(cabin);
+      };
+      return el("li", {}, el("a", { href: `#cabin-${cabin.index + 1}`, onclick: go }, ...words));
+    });
+    return el("nav", { class: "wide", "aria-label": "Cabins" }, el("ul", { class: "jump" }, ...items));
+  }
+
+  #best({ maxSeats, onBest }) {
+    const options = Array.from({ length: maxSeats }, (_, index) => el("option", {}, index + 1));
+    this.#size = el("select", { class: "field", id: "best-size", onchange: () => (this.#isSizeChosen = true) }, ...options);
+    this.#size.value = Math.min(2, maxSeats);
+    return this.#form("best", { field: this.#size, label: "Best seats together", button: "Find" }, () => {
+      this.#isSizeChosen = true;
+      return { text: onBest(Number(this.#size.value)), isError: false };
+    });
+  }
+
+  #go(onGo) {
+    const seats = this.#plan.seats;
+    const example = seats[Math.floor(seats.length / 2)].id;
+    const props = { id: "go-to", placeholder: example, maxlength: 5, autocomplete: "off", autocapitalize: "characters" };
+    const field = el("input", { class: "field", spellcheck: "false", enterkeyhint: "go", ...props });
+    return this.#form("go", { field, label: "Go to seat", button: "Go" }, () => onGo(field.value));
+  }
+
+  // One line: a label, a field, a button, and below them what came of it.
+  #form(name, { field, label, button }, onSubmit) {
+    const said = el("p", { class: "small", id: `${name}-said`, hidden: true });
+    const submit = el("button", { class: "btn line slim", type: "submit" }, button);
+    field.setAttribute("aria-describedby", said.id);
+    const tell = (event) => {
+      event.preventDefault();
+      const { text, isError } = onSubmit();
+      said.textContent = text;
+      show(said, text !== "");
+      if (isError) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    };
+    const title = el("h2", {}, el("label", { for: field.id }, label));
+    const props = { "data-tool": name, novalidate: true, onsubmit: tell };
+    return el("form", props, title, el("div", { class: "line-form" }, field, submit), said);
+  }
+}

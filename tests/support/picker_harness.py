@@ -1,0 +1,163 @@
+"""The seat picker on a page of its own: no server, no orders, a flight made here and an owner that only writes down."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import BrowserContext, Page, Route
+
+import skyhold
+from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
+from skyhold.web.rendering import PAGE_POLICY
+
+ADDRESS = "http://pages.test/"
+
+_WEB = Path(skyhold.__file__).parent / "web"
+
+_PAGE = """<!doctype html>
+<html lang="en" data-ready>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Seats of {flight[flightNumber]}</title>
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/static/tokens.css">
+<link rel="stylesheet" href="/static/base.css">
+<link rel="stylesheet" href="/static/flight.css">
+<link rel="stylesheet" href="/static/cabin.css">
+</head>
+<body>
+<header class="top"><a class="brand" href="/">Skyhold</a><nav aria-label="Site"><a href="/">Flights</a></nav></header>
+<main id="main">
+<div class="strip"><div>
+<h1><b>{flight[origin]}</b><span class="arrow" aria-hidden="true"></span><span class="vh"> to </span>
+<b>{flight[destination]}</b></h1>
+<p class="muted">{flight[flightNumber]}</p>
+</div></div>
+<div class="deck">
+<section class="tools" id="tools" aria-label="Find a seat"></section>
+<div class="cabin" id="cabin"></div>
+<aside class="hold pre" aria-labelledby="hold-title">
+<div class="now"><div><h2 id="hold-title">Choose your seats</h2><p class="muted small">Nothing is held.</p></div></div>
+</aside>
+</div>
+</main>
+<footer class="foot"><p>The end</p></footer>
+<div class="vh" id="say" role="status" aria-live="polite"></div>
+<div class="vh" id="say-at-once" role="alert"></div>
+{icons}
+<script type="application/json" id="flight">{flight_json}</script>
+<script type="module" src="/owner.js"></script>
+</body>
+</html>
+"""
+
+# The owner of these tests wants what the customer wants, holds nothing, and keeps a record of every event.
+_OWNER = """
+import { SeatPicker } from "/static/seat_picker.js";
+
+const flight = JSON.parse(document.getElementById("flight").textContent);
+const part = (id) => document.getElementById(id);
+const before = performance.now();
+const picker = new SeatPicker({ cabin: part("cabin"), tools: part("tools"), flight, maxSeats: 9 });
+const events = [];
+for (const type of ["want", "lost", "refused"]) {
+  picker.addEventListener(type, ({ detail }) => events.push({ type, ...detail }));
+}
+Object.assign(window, { picker, events, drawnIn: performance.now() - before, SeatPlan: picker.plan.constructor, flight });
+"""
+
+
+def a_flight(
+    number: str = "FL101", *, taken: Mapping[str, str] | None = None, cabins: tuple[DemoCabin, ...] | None = None
+) -> dict[str, Any]:
+    """Return what the API says of a flight of the demo: all free, but for these seats and their statuses."""
+    demo = next(flight for flight in DEMO_FLIGHTS if flight.flight_number == number)
+    cabins = cabins or demo.cabins
+    seats = [seat for cabin in cabins for seat in _seats(cabin, taken or {})]
+    return {
+        **_head(demo),
+        "totalSeats": len(seats),
+        "availableSeats": sum(seat["status"] == "available" for seat in seats),
+        "seatMap": {
+            "rows": sum(cabin.last_row - cabin.first_row + 1 for cabin in cabins),
+            "seatsPerRow": max(len(cabin.layout.replace(" ", "")) for cabin in cabins),
+            "cabins": [_cabin(cabin) for cabin in cabins],
+            "seats": seats,
+        },
+    }
+
+
+def _head(flight: DemoFlight) -> dict[str, Any]:
+    return {
+        "id": flight.id,
+        "flightNumber": flight.flight_number,
+        "origin": flight.origin,
+        "destination": flight.destination,
+        "departureTime": "2036-03-01T12:00:00.000Z",
+        "departureZone": "America/New_York",
+        "arrivalTime": "2036-03-01T18:00:00.000Z",
+        "arrivalZone": "America/Los_Angeles",
+        "priceCents": flight.price_cents,
+        "currency": "USD",
+    }
+
+
+def _cabin(cabin: DemoCabin) -> dict[str, Any]:
+    return {
+        "name": cabin.name,
+        "firstRow": cabin.first_row,
+        "lastRow": cabin.last_row,
+        "layout": cabin.layout,
+        "exitRows": list(cabin.exit_rows),
+    }
+
+
+def _seats(cabin: DemoCabin, taken: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"{row}{letter}",
+            "row": row,
+            "column": letter,
+            "status": taken.get(f"{row}{letter}", "available"),
+            "cabin": cabin.name,
+            "features": [*(["exit_row"] if row in cabin.exit_rows else []), *cabin.features],
+            "priceCents": cabin.prices.get(row, cabin.price_cents),
+            "version": 1,
+        }
+        for row in range(cabin.first_row, cabin.last_row + 1)
+        for letter in cabin.layout.replace(" ", "")
+    ]
+
+
+async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
+    """Answer every request of this profile to `ADDRESS`: the page, its owner, and the real files of the pages."""
+    icons = (_WEB / "templates" / "icons.svg").read_text(encoding="utf-8")
+    page = _PAGE.format(flight=flight, icons=icons, flight_json=json.dumps(flight))
+
+    async def answer(route: Route) -> None:
+        path = route.request.url.removeprefix(ADDRESS)
+        if path.startswith("static/"):
+            kind = mimetypes.guess_type(path)[0] or "text/plain"
+            await route.fulfill(body=(_WEB / path).read_bytes(), content_type=kind)
+        elif path == "owner.js":
+            await route.fulfill(body=_OWNER, content_type="text/javascript")
+        else:
+            headers = {"Content-Security-Policy": PAGE_POLICY}
+            await route.fulfill(body=page, content_type="text/html; charset=utf-8", headers=headers)
+
+    await context.route(f"{ADDRESS}**", answer)
+
+
+async def open_picker(context: BrowserContext, flight: dict[str, Any]) -> Page:
+    """Return a page with the picker of this flight, drawn."""
+    await serve_picker(context, flight)
+    page = await context.new_page()
+    await page.goto(ADDRESS)
+    await page.wait_for_function("window.picker !== undefined")
+    return page
