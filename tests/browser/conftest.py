@@ -1,0 +1,101 @@
+"""One Chromium a run, and a few stacks that start when the first test asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+
+from support.browsers import (
+    LONGEST_WAIT_SECONDS,
+    NAMED_BY,
+    PROGRAMS,
+    REQUIRED_BY,
+    Visitors,
+    find_chromium,
+    running_chromium,
+)
+from support.services import Service
+from support.stacks import Stack, new_stack
+
+_HAS_FAILED = pytest.StashKey[bool]()
+
+expect.set_options(timeout=LONGEST_WAIT_SECONDS * 1000)
+
+
+def pytest_runtest_setup() -> None:
+    """Leave these tests out where there is no browser, before anything is started for them."""
+    if find_chromium() is None:
+        missing = f"no Chromium: none of {', '.join(PROGRAMS)} is installed, and {NAMED_BY} names none"
+        if os.environ.get(REQUIRED_BY):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember for the end of a test whether it has failed."""
+    report = yield
+    item.stash[_HAS_FAILED] = item.stash.get(_HAS_FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    program = find_chromium()
+    assert program is not None
+    async with running_chromium(program) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def open_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Visitors]:
+    """Give `await open_page(address)`: someone new at that page. What pages do wrong fails the test at its end."""
+    visitors = Visitors(browser)
+    yield visitors
+    if request.node.stash.get(_HAS_FAILED, False) or visitors.unexpected:
+        request.node.add_report_section("teardown", "pages", await visitors.describe(tmp_path))
+    await visitors.leave()
+    assert not visitors.unexpected, "the pages did:\n" + "\n".join(visitors.unexpected)
+
+
+@pytest.fixture
+async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
+    """Give `new_customer(stack)`: someone else who books there, without a browser."""
+    clients: list[httpx.AsyncClient] = []
+
+    def come(stack: Stack) -> Service:
+        clients.append(httpx.AsyncClient(base_url=stack.endpoints.api, timeout=20))
+        return Service(clients[-1])
+
+    yield come
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A stack as a newcomer has it, but for a bank that answers at once and never fails."""
+    with new_stack() as stack:
+        stack.start(PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def brief_stack() -> Iterator[Stack]:
+    """A stack whose holds last eight seconds: long enough to see the clock run, and to wait for its end."""
+    with new_stack() as stack:
+        stack.start(SEAT_RESERVATION_TIMEOUT="8s", PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def failing_stack() -> Iterator[Stack]:
+    """A stack whose bank fails every time, slowly enough for each attempt to be seen."""
+    with new_stack() as stack:
+        stack.start(PAYMENT_FAILURE_RATE="1", PAYMENT_SIMULATED_LATENCY="1s")
+        yield stack
