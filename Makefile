@@ -10,7 +10,7 @@ UP ?=
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long bench check openapi fmt lock clean
+.PHONY: help install run test test-browser test-long bench check openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 
 test: $(DEV_READY) ## Run the tests on real servers of their own
 	@$(BIN)/pytest -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there is no Chromium, `make test` skips them
+	@SKYHOLD_BROWSER_REQUIRED=1 $(BIN)/pytest tests/browser -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-long: $(DEV_READY) ## Run the tests that take minutes
 	@$(BIN)/pytest -m long --numprocesses $(TEST_PROCESSES) --dist loadfile
