@@ -1,6 +1,7 @@
 // The boarding pass of a confirmed order.
 
 import { copyOf, el, fill, part } from "./dom.js";
+import { NAMED } from "./order_views.js";
 import { areFor, atPlace, count, duration, list, money, sentence } from "./words.js";
 
 const ROWS_DRAWN = 3;
@@ -15,7 +16,7 @@ export function confirmedView(known) {
   ];
   const paid = money(order.totalPriceCents, order.currency);
   fill(view, {
-    headline: `${order.seats.length === 1 ? "Seat" : "Seats"} ${list(order.seats)} ${areFor(order.seats.length)} yours for good.`,
+    headline: `${headlineOf(order.seats)} yours for good.`,
     "paid-once": `Paid once, ${paid}. Keep the reference, it is all you need at the desk.`,
     number: flight.flightNumber,
     origin: flight.origin,
@@ -49,6 +50,11 @@ export function skyAt(time) {
   return hour >= 17 && hour < 20 ? "dusk" : "night";
 }
 
+function headlineOf(seats) {
+  if (seats.length === 1) return `Seat ${seats[0]} is`;
+  return seats.length > NAMED ? `${count(seats.length, "seat")} are` : `Seats ${list(seats)} are`;
+}
+
 function confirmedAt(instant) {
   const { day, time } = atPlace(instant);
   return `${day} ${new Date(instant).getFullYear()}, ${time}`;
@@ -73,8 +79,11 @@ function rowOf(row, letters, flight) {
   const { layout } = flight.seatMap.cabins.find((cabin) => cabin.firstRow <= row && row <= cabin.lastRow);
   const mine = new Set(letters);
   const words = `Row ${row}: ${list([...mine])} ${areFor(mine.size)} yours${sideOf(letters, layout)}`;
-  const marks = [...layout].map((letter) =>
-    letter === " " ? el("span", {}, row) : el("i", { class: mine.has(letter) ? "me" : null }, letter),
+  const firstAisle = layout.indexOf(" ");
+  const marks = [...layout].map((letter, place) =>
+    letter === " "
+      ? el("span", {}, place === firstAisle && row)
+      : el("i", { class: mine.has(letter) ? "me" : null }, letter),
   );
   return [
     el("p", { class: "small muted" }, `Row ${row}${sideOf(letters, layout)}`),

@@ -162,7 +162,9 @@ export class Hold extends EventTarget {
     if (error.code === "SEATS_UNAVAILABLE") {
       const { conflicts, alternatives = [] } = error.problem;
       const taken = new Set(conflicts.map(({ seat }) => seat));
-      if ([...taken].some((seat) => this.wanted.has(seat))) this.clash = { seats: conflicts, alternatives };
+      if ([...taken].some((seat) => this.wanted.has(seat))) {
+        this.clash = { seats: conflicts, alternatives: alternatives.map(({ seats }) => seats) };
+      }
       const rest = [...this.wanted].filter((seat) => !taken.has(seat));
       this.wanted = isLatest && this.order ? this.held : new Set(rest);
       return;

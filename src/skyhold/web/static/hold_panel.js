@@ -38,14 +38,16 @@ export class HoldPanel {
   /** Draw what is so now. */
   draw() {
     const { hold, root } = this;
-    const isHeld = hold.order !== null;
-    root.classList.toggle("pre", !isHeld);
+    const focused = root.contains(document.activeElement) ? document.activeElement : null;
+    root.classList.toggle("pre", hold.order === null);
     root.dataset.phase = this.#phase();
     this.#drawClash();
     this.#drawNote();
     this.#drawSeats();
     this.#drawActions();
     this.#drawClock();
+    // Who pressed a button that is no longer there goes on from the head of the panel.
+    if (focused && !focused.checkVisibility()) part(root, "title").focus({ preventScroll: true });
   }
 
   #phase() {

@@ -4,6 +4,9 @@
 
 import { presence } from "./presence.js";
 
+/** A cut that is mended within this time is nobody's business. */
+const GRACE_MS = 1_500;
+
 const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 
 export class LiveStream {
@@ -12,6 +15,7 @@ export class LiveStream {
   #failures = 0;
   #isEnded = false;
   #isLive = null;
+  #grace = 0;
 
   /**
    * @param {string} url
@@ -34,6 +38,7 @@ export class LiveStream {
     this.#isEnded = true;
     presence.removeEventListener("wake", this.reopen);
     presence.removeEventListener("away", this.pause);
+    clearTimeout(this.#grace);
     this.#stop();
   }
 
@@ -54,7 +59,7 @@ export class LiveStream {
 
   #mend(source) {
     if (source !== this.#source) return;
-    this.#tell(false);
+    this.#grace ||= setTimeout(() => this.#tell(false), GRACE_MS);
     if (source.readyState !== EventSource.CLOSED) return;
     const pause = PAUSES_MS[Math.min(this.#failures, PAUSES_MS.length - 1)];
     this.#failures += 1;
@@ -69,6 +74,8 @@ export class LiveStream {
   }
 
   #tell(isLive) {
+    clearTimeout(this.#grace);
+    this.#grace = 0;
     if (this.#isLive === isLive) return;
     this.#isLive = isLive;
     this.onState(isLive);

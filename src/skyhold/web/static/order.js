@@ -68,6 +68,7 @@ function hear(told) {
   const areSeatsSame = told.seats.join() === order.seats.join();
   const isMoved = told.expiresAt !== order.expiresAt;
   const isOpen = !TERMINAL.has(told.status);
+  if (!isOpen) stream.end();
   if (isOpen && areSeatsSame && !isMoved) return learn({ ...order, ...told });
   if (isOpen && !state.asking && told.status === order.status) state.why = CHANGED_ELSEWHERE;
   return look().catch(() => {});
@@ -82,6 +83,7 @@ async function learn(order) {
   if (order.status.startsWith("PAYMENT_")) await rememberClock(before);
   if (TERMINAL.has(order.status)) {
     stream.end();
+    tellTrouble({ isCutOff: false });
     await lookAtFlight().catch(() => {});
   }
   draw();
@@ -235,15 +237,11 @@ function tellTrouble(news) {
   Object.assign(state, news);
   const text = state.isWaiting
     ? "No answer yet. We keep trying; you are charged once at most, however often we ask."
-    : state.isCutOff && !isOver()
+    : state.isCutOff
       ? "The connection is lost. Your order stands as it is; this page catches up by itself."
       : "";
   if (trouble.textContent === text) return;
   trouble.textContent = text;
   show(trouble, text !== "");
   if (text) say(text);
-}
-
-function isOver() {
-  return known.order !== null && TERMINAL.has(known.order.status);
 }

@@ -1,6 +1,7 @@
 // How orders end without a booking: what happened, what happened to the money, what became of the seats.
 
 import { copyOf, el, fill, part, say, show } from "./dom.js";
+import { named } from "./order_views.js";
 import { areFor, atPlace, list, money } from "./words.js";
 
 const NOTHING = "Nothing was charged.";
@@ -92,7 +93,7 @@ export function endedView(known, { onAgain }) {
 /** Draw what may have changed since: whether the seats are free. */
 export function drawEnded(view, known, { asking }) {
   const { order, flight } = known;
-  const seats = list(order.seats);
+  const seats = named(order.seats);
   const verb = ["PAYMENT_DECLINED", "PAYMENT_FAILED"].includes(order.failureCode) ? "Try again with" : "Hold";
   const tail = verb === "Hold" ? " again" : "";
   const again = part(view, "again");
@@ -106,7 +107,7 @@ export function drawEnded(view, known, { asking }) {
 function seatsNow(known) {
   const { order, flight } = known;
   if (order.seats.length === 0 || flight === null) return "No seat was held.";
-  const [seats, taken] = [list(order.seats), takenOf(known)];
+  const [seats, taken] = [named(order.seats), takenOf(known)];
   const back = `${seats} on ${flight.flightNumber} went back on sale.`;
   if (taken.length === 0) return `${back} ${order.seats.length === 1 ? "It is" : "They are"} still free at this moment.`;
   return `${back} By now ${list(taken)} ${areFor(taken.length)} no longer free.`;
@@ -121,7 +122,7 @@ function takenOf({ order, flight }) {
 export function showClash(view, problem, onChoose) {
   const taken = (problem.conflicts ?? []).map(({ seat }) => seat);
   const title = taken.length ? `${list(taken)} ${taken.length === 1 ? "was" : "were"} just taken.` : problem.detail;
-  const alternatives = problem.alternatives ?? [];
+  const alternatives = (problem.alternatives ?? []).map(({ seats }) => seats);
   const text = alternatives.length ? "Nothing is held. Closest:" : "Nothing is held.";
   fill(view, { "clash-title": title, "clash-text": text });
   const buttons = alternatives.map((seats, number) =>

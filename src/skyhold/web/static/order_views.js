@@ -6,6 +6,9 @@ import { drawDial } from "./countdown.js";
 import { copyOf, el, fill, part, show } from "./dom.js";
 import { areFor, atPlace, count, digits, list, money } from "./words.js";
 
+/** So many seats are called by their names in a headline. */
+export const NAMED = 4;
+
 /**
  * @typedef {{order: any, flight: any, plan: import("./seat_plan.js").SeatPlan, cities: {origin: string, destination: string}}} Known
  * what the page knows: replies of the API, and what the airports' cities are called
@@ -41,7 +44,7 @@ export function drawHeld(view, known, { asking, why = "" }) {
   const total = money(order.totalPriceCents, order.currency);
   const isChecking = asking === "check";
   fill(view, {
-    headline: isChecking ? "Checking…" : `${list(order.seats)} ${areFor(order.seats.length)} yours.`,
+    headline: isChecking ? "Checking…" : `${named(order.seats)} ${areFor(order.seats.length)} yours.`,
     cap: isChecking ? "Time is up. We ask how it ended." : `to pay, until ${atPlace(order.expiresAt).time} your time`,
     "pay-title": `Pay ${total}`,
     pay: asking === "pay" ? "Sending the code…" : `Pay ${total}`,
@@ -110,6 +113,11 @@ function drawFacts(view, known) {
     total: money(order.totalPriceCents, order.currency),
     prices: pricesOf(order),
   });
+}
+
+/** "14A and 14B", or "7 seats" where the names would fill the page. */
+export function named(seats) {
+  return seats.length <= NAMED ? list(seats) : count(seats.length, "seat");
 }
 
 function positionsOf(seats, plan) {
