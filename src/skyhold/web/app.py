@@ -30,6 +30,6 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         app.include_router(router)
     install_contract(app)
     install_documentation(app)
-    install_pages(app, services)
+    install_pages(app)
     install_edge(app, edge or Edge())
     return app

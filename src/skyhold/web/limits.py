@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.web.errors import RateLimited
 from skyhold.web.identity import Identities, cookie_name
+from skyhold.web.page_problems import told
 from skyhold.web.problems import problem_of_refusal
 from skyhold.web.seals import Seals
 
@@ -36,6 +37,8 @@ PAUSE_SECONDS = 1.0
 
 LOCAL_COUNTERS = 20_000
 """How many counters a process keeps of its own; beyond that the oldest are forgotten."""
+
+_LIMITED = ("/api/", "/flights/", "/orders/")
 
 _log = structlog.get_logger(__name__)
 
@@ -133,7 +136,7 @@ class RateLimits:
 
 
 class LimitedRequests:
-    """Middleware that refuses requests for `/api/` beyond the limits, before anything of them is read."""
+    """Middleware that refuses requests for `/api/` and for pages beyond the limits, before anything of them is read."""
 
     def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
         self.app = app
@@ -141,10 +144,12 @@ class LimitedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"].startswith("/api/"):
-            seconds = await self._limits.seconds_to_wait(Request(scope))
+        if scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(_LIMITED)):
+            request = Request(scope)
+            seconds = await self._limits.seconds_to_wait(request)
             if seconds:
-                refusal = problem_of_refusal(scope["state"]["request_id"], RateLimited(seconds))
+                error = RateLimited(seconds)
+                refusal = told(request, error, problem_of_refusal(request.state.request_id, error))
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)

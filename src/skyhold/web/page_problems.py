@@ -6,13 +6,14 @@ Owns the words, and whom they are for: whoever asks for a page, or asks as a bro
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from skyhold.domain.errors import FlightNotFound, InvalidRequest, OrderNotFound, SkyholdError, Unavailable
+from skyhold.web.errors import Internal, RateLimited
 from skyhold.web.identity import caller_of, remember_guest
 from skyhold.web.rendering import NOT_KEPT, pages_of
 
@@ -46,6 +47,19 @@ _AWAY = Trouble(
     passes=True,
 )
 
+_BROKEN = Trouble(
+    "Something broke",
+    "Something broke on our side.",
+    "This is our fault, and nothing that you hold or have paid is lost. Try it again; if it stays like this, tell us.",
+)
+
+_TOO_OFTEN = Trouble(
+    "One moment",
+    "A little slower, please.",
+    "From where you are came more requests than we answer at once. We try again by ourselves in a moment.",
+    passes=True,
+)
+
 _TROUBLES: dict[type[Exception], Trouble] = {
     FlightNotFound: Trouble(
         "No such flight",
@@ -57,7 +71,9 @@ _TROUBLES: dict[type[Exception], Trouble] = {
         "There is no such order.",
         "The address may have been mistyped, or the order was made in another browser: an order opens only there.",
     ),
+    RateLimited: _TOO_OFTEN,
     Unavailable: _AWAY,
+    Internal: _BROKEN,
 }
 
 
@@ -76,20 +92,11 @@ def is_for_people(request: Request) -> bool:
     return not path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
-def _handler(tell: Handler) -> Handler:
-    async def handle(request: Request, error: Exception) -> Response:
-        problem = await tell(request, error)
-        if not is_for_people(request):
-            return problem
-        page = _show(request, _trouble_of(error), problem)
-        caller = await caller_of(request)
-        remember_guest(request, page, caller, caller.guest or caller.identities.new_guest())
-        return page
-
-    return handle
-
-
-def _show(request: Request, trouble: Trouble, problem: Response) -> Response:
+def told(request: Request, error: Exception, problem: Response) -> Response:
+    """Return the page for people, with the status of the problem; the problem for others."""
+    if not is_for_people(request):
+        return problem
+    trouble = replace(_trouble_of(error), request_id=request.state.request_id if isinstance(error, Internal) else "")
     page = pages_of(request).reply(
         request, "problem.html", {"trouble": trouble}, status=problem.status_code, cache_control=NOT_KEPT
     )
@@ -97,6 +104,17 @@ def _show(request: Request, trouble: Trouble, problem: Response) -> Response:
         if value := problem.headers.get(name):
             page.headers[name] = value
     return page
+
+
+def _handler(tell: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        answer = told(request, error, await tell(request, error))
+        if is_for_people(request):
+            caller = await caller_of(request)
+            remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
+        return answer
+
+    return handle
 
 
 def _trouble_of(error: Exception) -> Trouble:

@@ -32,7 +32,7 @@ from skyhold.web.order_words import sentence_of
 from skyhold.web.page_problems import install_page_problems
 from skyhold.web.places import Places
 from skyhold.web.rendering import ASKED_AGAIN, NOT_KEPT, Pages, pages_of
-from skyhold.web.services import Services, UsedServices
+from skyhold.web.services import UsedServices
 from skyhold.web.words import day_of, spelled_length
 
 router = APIRouter(include_in_schema=False)
@@ -40,13 +40,13 @@ router = APIRouter(include_in_schema=False)
 _CODE = re.compile("[A-Za-z]{3}")
 
 
-def install_pages(app: FastAPI, services: Services) -> None:
+def install_pages(app: FastAPI) -> None:
     """Add the pages, and show problems as pages to people; the handlers of problems must be there."""
     assets = Assets()
     app.state.assets = assets
     app.state.pages = Pages(assets)
     app.state.cities = Cities()
-    app.state.places = Places(services.flights)
+    app.state.places = Places(lambda: app.state.services.flights)
     app.include_router(router)
     install_page_problems(app)
 

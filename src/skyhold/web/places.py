@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from skyhold.queries.flights import FlightQueries
@@ -22,7 +23,7 @@ class Choices:
 class Places:
     """Knows the choices, and looks at PostgreSQL for them once a minute at most."""
 
-    def __init__(self, flights: FlightQueries) -> None:
+    def __init__(self, flights: Callable[[], FlightQueries]) -> None:
         self._flights = flights
         self._choices = Choices()
         self._reading = SharedRead(self._read)
@@ -37,6 +38,6 @@ class Places:
         return self._choices
 
     async def _read(self) -> None:
-        routes = await self._flights.list_routes()
+        routes = await self._flights().list_routes()
         origins, destinations = {origin for origin, _ in routes}, {destination for _, destination in routes}
         self._choices = Choices(tuple(sorted(origins)), tuple(sorted(destinations)))

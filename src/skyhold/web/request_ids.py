@@ -5,13 +5,17 @@ The id is always made here: one that a client sent would be an input value repea
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
 import structlog
 import uuid_utils
+from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from skyhold.web.errors import Internal
+from skyhold.web.page_problems import told
 from skyhold.web.problems import internal_problem
 
 HEADER = b"x-request-id"
@@ -65,7 +69,14 @@ class Faults:
             _log.exception("request failed")
             if has_started or scope["type"] != "http":
                 raise
-            await internal_problem(scope["state"]["request_id"])(scope, receive, send)
+            await _answer_of_fault(Request(scope))(scope, receive, send)
+
+
+def _answer_of_fault(request: Request) -> Response:
+    problem = internal_problem(request.state.request_id)
+    with contextlib.suppress(Exception):  # what makes pages may be what is broken
+        return told(request, Internal(), problem)
+    return problem
 
 
 class _Reply:

@@ -39,6 +39,7 @@ class Services:
     policy: Policy = field(default_factory=Policy)
     friendly_origins: frozenset[str] = frozenset()
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
+    kept_flight_lists: KeptReplies = field(default_factory=KeptReplies)
     claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)
     checks: Checks = field(default_factory=lambda: Checks({}))
     command_timeout: timedelta = COMMAND_TIMEOUT

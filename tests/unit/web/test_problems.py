@@ -217,7 +217,9 @@ async def test_a_body_beyond_the_limit_is_too_large(is_chunked: bool, api: httpx
     assert (problem["status"], problem["error"]) == (413, "BODY_TOO_LARGE")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/flight", "/api/orders/an-order/seats/12A", "/api/flights/"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/flight", "/api/orders/an-order/seats/12A", "/api/flights/", "/orders"]
+)
 async def test_an_address_that_leads_nowhere_is_not_found(path: str, api: httpx.AsyncClient) -> None:
     problem = _problem_of(await api.get(path))
     assert (problem["status"], problem["error"]) == (404, "NOT_FOUND")

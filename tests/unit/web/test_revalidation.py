@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from skyhold.web.compression import Content
 from skyhold.web.revalidation import KeptReplies, is_known, tag_of
 
 TAG = tag_of("0123abcd")
@@ -40,11 +41,11 @@ def test_tags_are_weak_because_what_they_tell_of_may_be_compressed_on_its_way() 
 
 
 def test_the_last_reply_of_a_subject_is_kept_and_of_subjects_only_so_many() -> None:
-    kept = KeptReplies(limit=2)
-    kept.keep("a", "1", b"first")
-    kept.keep("a", "2", b"second")
-    assert (kept.find("a", "1"), kept.find("a", "2")) == (None, b"second")
-    kept.keep("b", "1", b"b")
+    kept, second, other = KeptReplies(limit=2), Content(b"second"), Content(b"other")
+    kept.keep("a", "1", Content(b"first"))
+    kept.keep("a", "2", second)
+    assert (kept.find("a", "1"), kept.find("a", "2")) == (None, second)
+    kept.keep("b", "1", other)
     assert kept.find("a", "2")
-    kept.keep("c", "1", b"c")
+    kept.keep("c", "1", other)
     assert [bool(kept.find(*what)) for what in (("a", "2"), ("b", "1"), ("c", "1"))] == [True, False, True]

@@ -11,9 +11,10 @@ from pydantic import BeforeValidator, WithJsonSchema
 from skyhold.domain.errors import FlightNotFound
 from skyhold.domain.flights import canonical_flight_id, is_flight_id
 from skyhold.queries.flights import FlightFilter
+from skyhold.web.compression import Content
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
-from skyhold.web.revalidation import IfNoneMatch, fresh, is_known, not_modified, tag_of, written
+from skyhold.web.revalidation import AcceptEncoding, IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
 from skyhold.web.services import Services, UsedServices
 
@@ -44,6 +45,7 @@ async def list_flights(
     limit: PageLimit = PAGE_UNLESS_SAID,
     cursor: Cursor = None,
     if_none_match: IfNoneMatch = None,
+    accept_encoding: AcceptEncoding = None,
 ) -> Response:
     """List the flights that have not left, by departure."""
     wanted = FlightFilter(origin.upper() if origin else None, destination.upper() if destination else None, day)
@@ -52,9 +54,14 @@ async def list_flights(
     tag = tag_of(page.digest)
     if is_known(tag, if_none_match):
         return not_modified(tag)
-    next_cursor = write_cursor(page.next, wanted) if page.next else None
-    flights = [FlightBody.of(flight) for flight in page.flights]
-    return fresh(tag, written(FlightsBody(flights=flights, next_cursor=next_cursor)))
+    subject = repr((wanted, limit, cursor))
+    content = services.kept_flight_lists.find(subject, tag)
+    if content is None:
+        next_cursor = write_cursor(page.next, wanted) if page.next else None
+        flights = [FlightBody.of(flight) for flight in page.flights]
+        content = written(FlightsBody(flights=flights, next_cursor=next_cursor))
+        services.kept_flight_lists.keep(subject, tag, content)
+    return fresh(tag, content, accept_encoding)
 
 
 @router.get(
@@ -67,6 +74,7 @@ async def get_flight(
     services: UsedServices,
     flight_id: Annotated[str, Path(alias="flightId")],
     if_none_match: IfNoneMatch = None,
+    accept_encoding: AcceptEncoding = None,
 ) -> Response:
     """Show one flight with every seat; also one that has left."""
     canonical = canonical_flight_id(flight_id)
@@ -78,13 +86,15 @@ async def get_flight(
     if is_known(tag, if_none_match):
         return not_modified(tag)
     content = services.kept_seat_maps.find(canonical, tag)
-    return fresh(tag, content) if content else await _tell_seat_map(services, canonical)
+    if content is None:
+        tag, content = await _write_seat_map(services, canonical)
+    return fresh(tag, content, accept_encoding)
 
 
-async def _tell_seat_map(services: Services, flight_id: str) -> Response:
+async def _write_seat_map(services: Services, flight_id: str) -> tuple[str, Content]:
     found = await services.seat_maps.find_flight(flight_id)
     if found is None:
         raise FlightNotFound
     tag, content = tag_of(found.digest), written(FlightWithSeatsBody.of_map(found))
     services.kept_seat_maps.keep(flight_id, tag, content)
-    return fresh(tag, content)
+    return tag, content
