@@ -117,8 +117,9 @@ export class SeatCard {
     const cabin = this.#cabin.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.element;
     const centre = cell.left + cell.width / 2;
-    const least = EDGE_PX + width / 2;
-    const x = Math.max(least, Math.min(document.documentElement.clientWidth - least, centre));
+    const least = Math.max(EDGE_PX, cabin.left) + width / 2;
+    const most = Math.min(document.documentElement.clientWidth - EDGE_PX, cabin.right) - width / 2;
+    const x = Math.max(least, Math.min(most, centre));
     const fitsAbove = cell.top - height - GAP_PX >= this.#topEdge() + EDGE_PX;
     const fitsBelow = cell.bottom + height + GAP_PX <= innerHeight - EDGE_PX;
     const isBelow = fitsBelow && (!fitsAbove || (this.#isRising && this.#hovered === this.#shown));

@@ -242,8 +242,12 @@ export class SeatPicker extends EventTarget {
   }
 
   #drawAround() {
-    const looks = new Set(this.plan.seats.map((seat) => stateOf(seat, this.#customer).look ?? ""));
-    const free = this.plan.seats.filter((seat) => stateOf(seat, this.#customer).look === null);
+    const looks = new Set();
+    const free = this.plan.seats.filter((seat) => {
+      const { look } = stateOf(seat, this.#customer);
+      looks.add(look ?? "");
+      return look === null;
+    });
     this.tools.legend.draw(looks);
     this.tools.list.tidy();
     this.tools.tell(free, free.filter((seat) => this.tools.filters.matches(seat)));

@@ -50,23 +50,18 @@ class Run {
     this.row = seats[0].place;
     this.aisles = seats.at(-1).block - seats[0].block;
     this.price = sum(seats, (seat) => seat.priceCents);
-    this.middle = (seats[0].x + seats.at(-1).x) / 2;
-  }
-
-  /** How many sit without a neighbour on their side of the aisle. */
-  get alone() {
-    const blocks = this.seats.map((seat) => seat.block);
-    return blocks.filter((block) => blocks.indexOf(block) === blocks.lastIndexOf(block)).length;
-  }
-
-  hasWindow() {
-    return this.seats.some((seat) => seat.position.startsWith("window"));
+    this.left = seats[0].x;
+    this.right = seats.at(-1).x;
+    this.middle = (this.left + this.right) / 2;
+    this.hasWindow = seats.some((seat) => seat.position.startsWith("window"));
+    const blocks = seats.map((seat) => seat.block);
+    /** How many sit without a neighbour on their side of the aisle. */
+    this.alone = blocks.filter((block) => blocks.indexOf(block) === blocks.lastIndexOf(block)).length;
   }
 
   /** Whether someone here sits behind, before or diagonally to someone there. */
   touches(other) {
-    const gap = Math.max(this.seats[0].x, other.seats[0].x) - Math.min(this.seats.at(-1).x, other.seats.at(-1).x);
-    return gap <= SIDEWAYS_REACH;
+    return Math.max(this.left, other.left) - Math.min(this.right, other.right) <= SIDEWAYS_REACH;
   }
 }
 
@@ -88,12 +83,12 @@ class Search {
     const rank = this.near
       ? [this.#fromNear(run.seats) + run.aisles * AISLE_FROM_NEAR, run.price, discomfort]
       : [run.aisles, run.price, discomfort];
-    return { seats: run.seats, rank };
+    return { seats: () => run.seats, rank };
   }
 
   #discomfort(run) {
     if (this.count === 1) return ALONE_BY_POSITION[run.seats[0].position];
-    const window = run.hasWindow() ? 0 : WITHOUT_WINDOW;
+    const window = run.hasWindow ? 0 : WITHOUT_WINDOW;
     const alone = run.aisles ? run.alone * PERSON_ALONE : 0;
     return window + alone + this.#leftAlone(run) * SEAT_LEFT_ALONE;
   }
@@ -114,40 +109,58 @@ class Search {
   inNeighbouringRows() {
     const runs = this.rows.map((row) => this.#allRuns(row));
     for (let height = 2; height <= this.count; height += 1) {
-      const found = [];
+      const found = new Best();
       for (let top = 0; top + height <= this.rows.length; top += 1) {
         if (this.rows[top + height - 1].number - this.rows[top].number !== height - 1) continue;
+        if (!found.isBeatenBy(this.#least(top, height))) continue;
         this.#stack(runs.slice(top, top + height), [], this.count, found);
       }
-      if (found.length) return best(found);
+      if (found.seats) return found.seats;
     }
     return null;
   }
 
-  // Every way to take at least one seat of each row, `left` in all, each part touching the one before.
+  // No group in these rows ranks lower than this: with it most rows of an empty cabin need no look.
+  #least(top, height) {
+    if (this.near) return [0, 0, 0];
+    const prices = this.rows.slice(top, top + height).flatMap((row) => row.seats.map((seat) => seat.priceCents));
+    return [Math.min(...prices) * this.count, top];
+  }
+
+  // Every way to take seats of each row, `left` in all, about as many of each, each part touching the one before.
   #stack(rows, taken, left, found) {
-    const [row, ...rest] = rows;
-    if (!row) {
-      found.push(this.#ofRows(taken));
+    const depth = taken.length;
+    if (depth === rows.length) {
+      found.offer(this.#ofRows(taken));
       return;
     }
-    const lengths = rest.length ? range(1, left - rest.length) : [left];
-    for (const length of lengths) {
-      for (const run of row.get(length) ?? []) {
-        if (!taken.length || run.touches(taken.at(-1))) this.#stack(rest, [...taken, run], left - length, found);
+    for (const length of this.#lengths(rows.length, rows.length - depth, left)) {
+      for (const run of rows[depth].get(length) ?? []) {
+        if (depth && !run.touches(taken[depth - 1])) continue;
+        taken.push(run);
+        this.#stack(rows, taken, left - length, found);
+        taken.pop();
       }
     }
   }
 
+  #lengths(height, remaining, left) {
+    if (remaining === 1) return [left];
+    const even = this.count / height;
+    return range(Math.max(1, Math.floor(even) - 1), Math.min(left - remaining + 1, Math.ceil(even) + 1));
+  }
+
   #ofRows(runs) {
-    const seats = runs.flatMap((run) => run.seats);
-    const shift = sum(runs.slice(1), (run, index) => Math.abs(run.middle - runs[index].middle));
+    const shift = sum(runs, (run, index) => (index ? Math.abs(run.middle - runs[index - 1].middle) : 0));
     const alone = sum(runs, (run) => (run.seats.length === 1 ? 1 : run.aisles && run.alone)) * PERSON_ALONE;
     const aisles = sum(runs, (run) => run.aisles) * AISLE_FROM_NEAR;
-    const window = runs.some((run) => run.hasWindow()) ? 0 : WITHOUT_WINDOW;
+    const window = runs.some((run) => run.hasWindow) ? 0 : WITHOUT_WINDOW;
     const price = sum(runs, (run) => run.price);
     const discomfort = this.#backwards(runs[0]) + shift + alone + aisles + window;
-    return { seats, rank: this.near ? [this.#fromNear(seats) + aisles, price, discomfort] : [price, discomfort] };
+    const seats = () => runs.flatMap((run) => run.seats);
+    if (!this.near) return { seats, rank: [price, discomfort] };
+    const near = sum(runs, (run) => this.#fromNear(run.seats) * run.seats.length) / this.count;
+    return { seats, rank: [near + aisles, price, discomfort] };
   }
 
   #runs(row, length) {
@@ -182,7 +195,7 @@ function scattered(free, count, near) {
       const knot = nearest(free, seed, count);
       const spread = sum(knot, (seat) => distance(seat, seed));
       const away = near ? sum(knot, (seat) => distance(seat, near)) : 0;
-      return { seats: knot, rank: [spread + away, sum(knot, (seat) => seat.priceCents)] };
+      return { seats: () => knot, rank: [spread + away, sum(knot, (seat) => seat.priceCents)] };
     }),
   );
 }
@@ -201,16 +214,31 @@ function nearest(free, seed, count) {
   return kept.map(({ seat }) => seat);
 }
 
-/** The seats of the candidate with the lowest rank, number by number; of equals the first. */
+/** The candidate with the lowest rank, number by number; of equals the first. */
+class Best {
+  seats = null;
+  #rank = null;
+
+  offer({ seats, rank }) {
+    if (!this.isBeatenBy(rank)) return;
+    this.#rank = rank;
+    this.seats = seats();
+  }
+
+  isBeatenBy(rank) {
+    return this.#rank === null || isLower(rank, this.#rank);
+  }
+}
+
 function best(candidates) {
-  let winner = null;
-  for (const candidate of candidates) if (!winner || isLower(candidate.rank, winner.rank)) winner = candidate;
-  return winner?.seats ?? null;
+  const found = new Best();
+  for (const candidate of candidates) found.offer(candidate);
+  return found.seats;
 }
 
 function isLower(one, other) {
-  for (let place = 0; place < one.length; place += 1) if (one[place] !== other[place]) return one[place] < other[place];
-  return false;
+  const place = one.findIndex((number, index) => number !== other[index]);
+  return place >= 0 && one[place] < other[place];
 }
 
 function range(first, last) {

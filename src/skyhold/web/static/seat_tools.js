@@ -83,6 +83,8 @@ export class SeatTools {
 
   #setOpen(isOpen) {
     if (!isOpen && this.isNarrow && this.#drawer.contains(document.activeElement)) this.#bar.focus();
+    // From the top of the window the drawer has all the room there is.
+    if (isOpen) scrollBy({ top: this.#root.parentElement.getBoundingClientRect().top, behavior: "instant" });
     this.#bar.setAttribute("aria-expanded", isOpen);
     this.#drawer.toggleAttribute("data-open", isOpen);
   }
