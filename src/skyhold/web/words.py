@@ -23,15 +23,23 @@ _AUSTRALASIAN = re.compile("A[CE][SD]T|AWST|NZ[SD]T")
 
 _NAMED = {
     "America": _AMERICAN,
+    "Canada": _AMERICAN,
+    "US": _AMERICAN,
     "Atlantic": re.compile(f"{_AMERICAN.pattern}|{_EUROPEAN.pattern}"),
     "Europe": _EUROPEAN,
     "Africa": _EUROPEAN,
+    "Arctic": _EUROPEAN,
     "Asia": _EUROPEAN,
     "Australia": _AUSTRALASIAN,
     "Antarctica": _AUSTRALASIAN,
     "Pacific": re.compile(f"HST|{_AUSTRALASIAN.pattern}"),
 }
 """Short names that say by themselves which zone is meant: CST is not also China's, nor IST three countries'."""
+
+_UNNAMED = frozenset(
+    f"America/{city}" for city in ("Adak", "Atka", "Dawson", "Havana", "Hermosillo", "Mazatlan", "Whitehorse")
+) | frozenset(f"Europe/{island}" for island in ("Guernsey", "Isle_of_Man", "Jersey"))
+"""Zones that browsers have no short name for, whatever their own data say."""
 
 _ONE_NAME = {
     "Asia/Dubai": "GST",
@@ -115,9 +123,8 @@ def _zone_name(local: datetime, zone: str) -> str:
     if name := _ONE_NAME.get(zone):
         return name
     name, named = local.tzname() or "", _NAMED.get(zone.partition("/")[0])
-    if name == "UTC" or (named and named.fullmatch(name)):
-        return name
-    return _offset(local)
+    is_clear = name == "UTC" or (named is not None and named.fullmatch(name) and zone not in _UNNAMED)
+    return name if is_clear else _offset(local)
 
 
 def _offset(local: datetime) -> str:

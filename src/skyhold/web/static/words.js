@@ -63,14 +63,27 @@ export function atPlace(instant, zone) {
   return { time: `${hour}:${minute}`, day: `${weekday} ${day} ${month.slice(0, 3)}`, zone: zoneName(date, zone) };
 }
 
-// Each language has short names of its own zones only: "EST" is American, "CET" British.
+// Short names that say by themselves which zone is meant, and those that everybody knows though browsers leave them out;
+// any other zone is told by its distance from Greenwich. The server writes the same (words.py).
+const CLEAR_NAME = /^([ECMPA][SD]T|AK[SD]T|HST|GMT|UTC|BST|[WCE]ES?T|A[CE][SD]T|AWST|NZ[SD]T)$/;
+const ONE_NAME = {
+  "Asia/Dubai": "GST",
+  "Asia/Hong_Kong": "HKT",
+  "Asia/Seoul": "KST",
+  "Asia/Singapore": "SGT",
+  "Asia/Tokyo": "JST",
+};
+
 function zoneName(date, timeZone) {
-  const name = (language) =>
-    new Intl.DateTimeFormat(language, { timeZone, timeZoneName: "short" })
+  const place = timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (ONE_NAME[place]) return ONE_NAME[place];
+  const name = (language, timeZoneName) =>
+    new Intl.DateTimeFormat(language, { timeZone, timeZoneName })
       .formatToParts(date)
       .find((found) => found.type === "timeZoneName").value;
-  const names = ["en-US", "en-GB", "en-AU", "en-SG"].map(name);
-  return names.find((found) => !/^(GMT|UTC)[+-]/.test(found)) ?? names[0];
+  // Each language has short names of its own zones only: "EST" is American, "CET" British.
+  const names = ["en-US", "en-GB", "en-AU"].map((language) => name(language, "short"));
+  return names.find((found) => CLEAR_NAME.test(found)) ?? name("en-US", "shortOffset").replace(/\+0$/, "");
 }
 
 /** "6 h", "5 h 30 min", "45 min", between two instants. */
