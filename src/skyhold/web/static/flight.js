@@ -12,6 +12,9 @@ import { Ticker } from "./ticker.js";
 import { count } from "./words.js";
 
 const TRY_AGAIN_MS = 3_000;
+const LOOK_AGAIN_MS = 2_000;
+/** For so long after it was the customer's, what happens to a seat is no news of others. */
+const LATELY_MS = 5_000;
 
 const main = document.getElementById("main");
 const { flight: flightId, maxSeats, holdSeconds } = main.dataset;
@@ -27,7 +30,9 @@ async function start() {
     const hold = new Hold(flightId);
     const [{ body: flight }] = await Promise.all([read(`/api/flights/${flightId}`), hold.load(wanted.get("order"))]);
     show(document.getElementById("trouble"), false);
+    const isUnsure = hold.order === null && hold.mayHaveAsked;
     open(flight, hold);
+    if (isUnsure) setTimeout(() => hold.catchUp(), LOOK_AGAIN_MS);
   } catch {
     show(document.getElementById("trouble"), true);
     setTimeout(start, TRY_AGAIN_MS);
@@ -73,17 +78,21 @@ function joinPicker(picker, hold, canHold) {
     say(`${count(event.detail.seats.length, "chosen seat")} went to somebody else: ${event.detail.seats.join(", ")}.`, { atOnce: true });
   });
   hold.addEventListener("change", draw);
-  presence.addEventListener("wake", () => hold.refresh().catch(() => {}));
+  presence.addEventListener("wake", () => hold.catchUp());
   draw();
 }
 
 function listen(picker, hold, ticker) {
+  const lately = new Map();
+  hold.addEventListener("change", () => {
+    for (const seat of [...hold.held, ...hold.wanted, ...hold.own.keys()]) lately.set(seat, performance.now());
+  });
+  const isOthers = (id) => !(performance.now() - lately.get(id) < LATELY_MS) && !hold.held.has(id) && !hold.own.has(id);
   const apply = (seats, isNews) => {
     const before = new Map(seats.map(({ id }) => [id, picker.plan.seat(id)?.status]));
     picker.apply(seats);
     if (!isNews) return;
-    const mine = new Set([...hold.held, ...hold.wanted, ...hold.own.keys()]);
-    ticker.tell(seats.filter(({ id, status }) => before.get(id) !== status && !mine.has(id)));
+    ticker.tell(seats.filter(({ id, status }) => before.get(id) !== status && isOthers(id)));
   };
   new LiveStream(
     `/api/flights/${flightId}/events`,

@@ -11,6 +11,9 @@ const OPEN = new Set(["CREATED", "SEATS_RESERVED", ...PAYING]);
 const CHANGED_ELSEWHERE = "Your seats were changed in another window, so the time starts again.";
 const RESTARTED = "Your seats changed, so the time starts again.";
 
+/** Where a page notes that it asks for a hold, in case it is left before the answer. */
+const ASKED = "skyhold-asked";
+
 /**
  * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash what was taken, and sets instead
  * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed", order: any}} Ending
@@ -38,11 +41,14 @@ export class Hold extends EventTarget {
   startedAt = undefined;
 
   #stream = null;
+  #unheard = null;
+  #windows = new BroadcastChannel("skyhold-orders");
 
   /** @param {string} flightId */
   constructor(flightId) {
     super();
     this.flightId = flightId;
+    this.#windows.addEventListener("message", () => this.catchUp());
   }
 
   /** The seats that the server holds for the customer. @returns {Set<string>} */
@@ -63,10 +69,12 @@ export class Hold extends EventTarget {
     const { body } = await read("/api/orders?limit=100");
     const here = body.orders.filter((order) => order.flightId === this.flightId);
     const open = here.filter((order) => OPEN.has(order.status));
-    const mine = open.find((order) => order.orderId === orderId) ?? open[0];
+    // Seats that are being chosen for a new order are not exchanged for those of another.
+    const isFree = this.order === null && this.wanted.size === 0;
+    const mine = isFree ? (open.find((order) => order.orderId === orderId) ?? open[0]) : null;
     this.own.clear();
     for (const order of here) {
-      if (order === mine) continue;
+      if (order === mine || order.orderId === this.order?.orderId) continue;
       const kind = order.status === "CONFIRMED" ? "booked" : OPEN.has(order.status) ? "hold" : null;
       if (kind) for (const seat of order.seats) this.own.set(seat, kind);
     }
@@ -125,6 +133,21 @@ export class Hold extends EventTarget {
     if (!this.asking) this.#heard(body);
   }
 
+  /** Look at all of it again: another window of this customer may have done something, or this one slept. */
+  async catchUp() {
+    try {
+      await this.refresh();
+      await this.load();
+    } catch {
+      // The streams say that the server is away; whoever comes back asks again.
+    }
+  }
+
+  /** Whether a page that was left in the middle of asking for a hold might have got it. */
+  get mayHaveAsked() {
+    return sessionStorage.getItem(ASKED) === this.flightId;
+  }
+
   async #sendChange() {
     const isHeld = this.order?.status === "SEATS_RESERVED";
     if (this.asking || !isHeld || this.wanted.size === 0 || areSame(this.wanted, this.held)) return;
@@ -146,6 +169,7 @@ export class Hold extends EventTarget {
     this.asking = what;
     this.clash = null;
     this.notice = "";
+    sessionStorage.setItem(ASKED, this.flightId);
     this.#changed();
     try {
       await act();
@@ -154,6 +178,9 @@ export class Hold extends EventTarget {
     }
     this.asking = "";
     this.isWaiting = false;
+    sessionStorage.removeItem(ASKED);
+    this.#windows.postMessage(what);
+    if (this.#unheard) this.#listen(this.#unheard);
     this.#changed();
   }
 
@@ -204,6 +231,8 @@ export class Hold extends EventTarget {
   /** Take over what the server says of the order, whoever changed it. */
   #heard(told) {
     if (!this.order || told.orderId !== this.order.orderId) return;
+    // A reply that was overtaken by another is old news; all of them tell when they were written.
+    if (told.serverTime < this.order.serverTime) return;
     if (!OPEN.has(told.status)) {
       this.#end(endOf(told), told);
     } else {
@@ -235,7 +264,8 @@ export class Hold extends EventTarget {
 
   /** Events of our own commands say nothing new; of others' they call for the whole order, with its version. */
   #listen(told) {
-    if (this.asking || !this.order) return;
+    this.#unheard = this.asking ? told : null;
+    if (this.asking || !this.order || told.orderId !== this.order.orderId) return;
     const { status, seats, expiresAt } = this.order;
     const isNews = told.status !== status || told.expiresAt !== expiresAt || !areSame(new Set(told.seats), new Set(seats));
     if (!isNews) return;

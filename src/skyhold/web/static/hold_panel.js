@@ -22,8 +22,9 @@ export class HoldPanel {
    */
   constructor(root, { hold, plan, currency, holdMilliseconds, canHold, onShowSeat }) {
     Object.assign(this, { root, hold, plan, currency, holdMilliseconds, canHold, onShowSeat });
+    this.pageTitle = document.title;
     this.#countdown = new Countdown({
-      onDraw: (left) => drawDial(part(root, "now"), left),
+      onDraw: (left) => this.#drawTime(left),
       onSay: (text) => say(text),
       onEnd: () => this.#timeIsUp(),
     });
@@ -61,13 +62,21 @@ export class HoldPanel {
     const { order, startedAt, isPaying } = this.hold;
     const runs = order?.status === "SEATS_RESERVED";
     if (runs) this.#countdown.runTo(order.expiresAt, startedAt);
-    else this.#countdown.stop();
+    else {
+      this.#countdown.stop();
+      document.title = this.pageTitle;
+    }
     show(part(this.root, "clock"), runs);
     show(this.root.querySelector(".pane"), order !== null);
     const chosen = this.hold.wanted.size;
     const title = isPaying ? "Paying" : runs ? "Yours for" : chosen ? `${count(chosen, "seat")} chosen` : "Choose your seats";
     fill(this.root, { title, hint: this.#hint() });
     show(part(this.root, "hint"), part(this.root, "hint").textContent !== "");
+  }
+
+  #drawTime(left) {
+    drawDial(part(this.root, "now"), left);
+    document.title = `${left.digits} · ${this.pageTitle}`;
   }
 
   #hint() {
@@ -138,7 +147,7 @@ export class HoldPanel {
   #alternatives() {
     return this.hold.clash.alternatives.map((seats, number) => {
       const added = this.#newOf(seats);
-      const words = added.length === 1 ? [added[0], this.plan.seat(added[0]).position].join(", ") : list(added);
+      const words = added.length === 1 ? `${added[0]}, ${this.plan.seat(added[0]).position}` : added.join(", ");
       const choose = () => this.#choose(seats);
       return el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: choose }, words);
     });

@@ -9,6 +9,7 @@ import { drawEnded, endedView, showClash } from "./order_ends.js";
 import { drawHeld, drawPaying, heldView, payingView, showFault } from "./order_views.js";
 import { presence } from "./presence.js";
 import { SeatPlan } from "./seat_plan.js";
+import { serverClock } from "./server_clock.js";
 import { sentence } from "./words.js";
 
 const TRY_AGAIN_MS = 3_000;
@@ -80,6 +81,7 @@ async function learn(order) {
   const before = known.order?.status;
   known.order = order;
   if (order.status !== "SEATS_RESERVED") state.asking = state.asking === "again" ? "again" : "";
+  else if (state.asking === "check" && Date.parse(order.expiresAt) > serverClock.now()) state.asking = "";
   if (order.status.startsWith("PAYMENT_")) await rememberClock(before);
   if (TERMINAL.has(order.status)) {
     stream.end();

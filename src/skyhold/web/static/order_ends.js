@@ -126,7 +126,7 @@ export function showClash(view, problem, onChoose) {
   const text = alternatives.length ? "Nothing is held. Closest:" : "Nothing is held.";
   fill(view, { "clash-title": title, "clash-text": text });
   const buttons = alternatives.map((seats, number) =>
-    el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: () => onChoose(seats) }, list(seats)),
+    el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: () => onChoose(seats) }, seats.join(", ")),
   );
   part(view, "clash-acts").replaceChildren(...buttons);
   show(part(view, "clash"), true);

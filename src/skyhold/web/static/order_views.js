@@ -20,6 +20,7 @@ export function heldView(known, { onPay, onRelease }) {
   const input = part(view, "code");
   part(view, "form").addEventListener("submit", (event) => {
     event.preventDefault();
+    if (part(view, "pay").getAttribute("aria-disabled") === "true") return;
     const code = input.value;
     if (!/^[0-9]{5}$/.test(code)) return showFault(view, "Five digits, please: 0 to 9, nothing else.");
     input.value = "";
@@ -81,7 +82,7 @@ export function drawPaying(view, known, left) {
   const isAsked = order.status === "PAYMENT_PROCESSING" && attempt > 0;
   fill(view, {
     "pay-title": `Paying ${money(order.totalPriceCents, order.currency)}`,
-    attempt: isAsked ? `Contacting the bank, attempt ${attempt} of ${attempts}` : "Contacting the bank",
+    attempt: isAsked ? `Contacting the bank, attempt\u00a0${attempt}\u00a0of\u00a0${attempts}` : "Contacting the bank",
     before: beforeAttempt(isAsked ? attempt : 1),
   });
   const tries = Array.from({ length: attempts }, (_, n) => (n + 1 < attempt ? "gone" : n + 1 === attempt ? "on" : null));
