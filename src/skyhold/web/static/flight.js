@@ -1,6 +1,6 @@
 // The page of one flight: the cabin to choose from, kept live, and the hold beside it.
 
-import { read } from "./api.js";
+import { Refused, Unanswered, read } from "./api.js";
 import { showHolds } from "./chip.js";
 import { fill, say, show } from "./dom.js";
 import { Hold } from "./hold.js";
@@ -33,7 +33,8 @@ async function start() {
     const isUnsure = hold.order === null && hold.mayHaveAsked;
     open(flight, hold);
     if (isUnsure) setTimeout(() => hold.catchUp(), LOOK_AGAIN_MS);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
     show(document.getElementById("trouble"), true);
     setTimeout(start, TRY_AGAIN_MS);
   }

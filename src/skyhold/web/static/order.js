@@ -1,6 +1,6 @@
 // The page of one order: follows it, pays for it, gives it back, and says how it ended.
 
-import { Refused, command, read } from "./api.js";
+import { Refused, Unanswered, command, read } from "./api.js";
 import { confirmedView } from "./boarding_pass.js";
 import { Countdown, drawDial } from "./countdown.js";
 import { part, say, show } from "./dom.js";
@@ -26,6 +26,10 @@ const path = `/api/orders/${orderId}`;
 const known = { order: null, flight: null, plan: null, cities: { origin: originCity, destination: destinationCity } };
 const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isWaiting: false, left: null };
 
+/** The event that came before the page knew the order. */
+let unheard = null;
+let [isCatchingUp, isOutdated] = [false, false];
+
 const countdown = new Countdown({
   onDraw: drawClock,
   onSay: (text) => say(text),
@@ -34,7 +38,7 @@ const countdown = new Countdown({
 const stream = new LiveStream(`${path}/events`, { order: hear }, { onState: (isLive) => tellTrouble({ isCutOff: !isLive }) });
 
 document.documentElement.dataset.ready = "";
-presence.addEventListener("wake", () => look().catch(() => {}));
+presence.addEventListener("wake", () => known.order && catchUp());
 load();
 
 async function load() {
@@ -42,9 +46,9 @@ async function load() {
     const [order] = await Promise.all([read(path), lookAtFlight()]);
     tellTrouble({ isCutOff: false });
     await learn(order.body);
+    if (unheard) hear(unheard);
   } catch (error) {
-    if (error instanceof Refused && error.status === 404) return location.reload();
-    tellTrouble({ isCutOff: true });
+    expectAbsence(error);
     setTimeout(load, TRY_AGAIN_MS);
   }
 }
@@ -59,20 +63,50 @@ async function lookAtFlight() {
 /** Ask for the whole order, and show it. */
 async function look() {
   const { body } = await read(path);
+  tellTrouble({ isCutOff: false });
   await learn(body);
+}
+
+/** Look until the server has answered; what happens meanwhile is looked at as well. */
+async function catchUp() {
+  isOutdated = true;
+  if (isCatchingUp) return;
+  isCatchingUp = true;
+  while (isOutdated) {
+    isOutdated = false;
+    try {
+      await look();
+    } catch (error) {
+      isOutdated = true;
+      expectAbsence(error);
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
+    }
+  }
+  isCatchingUp = false;
+}
+
+/** Say that the server is away, if that is what is wrong; an order that is gone has its own page. */
+function expectAbsence(error) {
+  if (error.status === 404) location.reload();
+  if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
+  tellTrouble({ isCutOff: true });
 }
 
 /** An event tells the status; what it does not tell (the version, the price, how it ended) is asked for. */
 function hear(told) {
   const { order } = known;
+  unheard = order ? null : told;
   if (!order) return;
   const areSeatsSame = told.seats.join() === order.seats.join();
   const isMoved = told.expiresAt !== order.expiresAt;
   const isOpen = !TERMINAL.has(told.status);
   if (!isOpen) stream.end();
-  if (isOpen && areSeatsSame && !isMoved) return learn({ ...order, ...told });
+  if (isOpen && areSeatsSame && !isMoved) {
+    learn({ ...order, ...told });
+    return;
+  }
   if (isOpen && !state.asking && told.status === order.status) state.why = CHANGED_ELSEWHERE;
-  return look().catch(() => {});
+  catchUp();
 }
 
 /** Take over an order as the server told it; a reply that was overtaken by an event is old news. */
@@ -116,7 +150,7 @@ function draw() {
   else if (kind === "ended") drawEnded(state.view, known, state);
   if (kind === "held") countdown.runTo(order.expiresAt, order.updatedAt);
   else countdown.stop();
-  document.title = `${titleOf(kind)} · Skyhold`;
+  if (kind !== "held") document.title = `${titleOf(kind)} · Skyhold`;
 }
 
 function kindOf({ status }) {
@@ -166,7 +200,7 @@ function check() {
   if (known.order?.status !== "SEATS_RESERVED" || countdown.milliseconds > 0) return;
   if (!state.asking) state.asking = "check";
   draw();
-  look().catch(() => {});
+  catchUp();
   setTimeout(check, CHECK_AGAIN_MS);
 }
 
