@@ -1,0 +1,126 @@
+"""A simulated crowd as text: a line of counts, a picture of it for terminals, and the table and the JSON at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from skyhold.simulation.crowd import Crowd
+from skyhold.simulation.outcomes import ENDS, NEWS_KEPT, Outcomes, State
+
+_WORDS = {
+    State.CONFIRMED: "confirmed",
+    State.DECLINED: "declined",
+    State.PAYMENT_FAILED: "payment failed",
+    State.CANCELLED: "cancelled",
+    State.LET_GO: "let go at the end",
+    State.EXPIRED: "expired",
+    State.FAILED: "failed otherwise",
+}
+
+_BAR_WIDTH = 60
+
+
+def counts_of(outcomes: Outcomes) -> dict[str, int]:
+    """Return what is told while a crowd is under way."""
+    return {
+        "held": outcomes.count(State.HELD),
+        "paying": outcomes.count(State.PAYING),
+        "confirmed": outcomes.count(State.CONFIRMED),
+        "declined": outcomes.count(State.DECLINED, State.PAYMENT_FAILED),
+        "conflicts": outcomes.conflicts,
+        "given back": outcomes.count(State.CANCELLED, State.LET_GO, State.EXPIRED),
+    }
+
+
+def line_of(crowd: Crowd) -> str:
+    """Return where the crowd is, as a line."""
+    counts = "  ".join(f"{name} {count}" for name, count in counts_of(crowd.outcomes).items())
+    return f"{crowd.seconds:6.1f} s  {counts}"
+
+
+def picture_of(crowd: Crowd) -> Group:
+    """Return where the crowd is, for a terminal: the time, the counts, and what just happened."""
+    facts = Text(f"{crowd.seconds:5.1f} s", style="dim")
+    for name, count in counts_of(crowd.outcomes).items():
+        facts.append("   ").append(str(count), style="bold").append(f" {name}", style="not dim")
+    bar = ProgressBar(total=crowd.plan.seconds, completed=min(crowd.seconds, crowd.plan.seconds), width=_BAR_WIDTH)
+    news = ["Letting go of what is held."] if crowd.is_leaving else list(crowd.outcomes.news)
+    lines = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in news]
+    return Group(facts, Padding(bar, (0, 0, 1, 0)), *lines, *[Text()] * (NEWS_KEPT - len(lines)))
+
+
+def table_of(crowd: Crowd) -> Table:
+    """Return what came of the crowd, as a table for a person."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(2):
+        table.add_column()
+    for name, value in _rows(crowd.outcomes):
+        table.add_row(name, value)
+    return table
+
+
+def latencies_of(crowd: Crowd) -> Table:
+    """Return how long the crowd waited, as a table for a person."""
+    table = Table("Answered", "times", "p50 ms", "p99 ms", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for act, latency in crowd.outcomes.latencies().items():
+        table.add_row(act, str(latency.count), _milliseconds(latency.p50_ms), _milliseconds(latency.p99_ms))
+    return table
+
+
+def json_of(crowd: Crowd) -> dict[str, Any]:
+    """Return what came of the crowd, for a program."""
+    plan, outcomes = crowd.plan, crowd.outcomes
+    return {
+        "customers": plan.customers,
+        "flights": list(plan.flights.values()),
+        "seed": plan.seed,
+        "pace": plan.pace,
+        "seconds": round(crowd.seconds, 1),
+        "closing": crowd.closing,
+        "orders": {
+            "made": len(outcomes.states),
+            **{state.value: outcomes.count(state) for state in ENDS},
+            "open": outcomes.open_orders,
+        },
+        "seatsSold": len(outcomes.sold),
+        "tripsWithoutSeats": outcomes.trips_without_seats,
+        "changes": outcomes.changes,
+        "conflicts": outcomes.conflicts,
+        "refusals": dict(outcomes.refusals.most_common()),
+        "retries": outcomes.retries,
+        "latencies": {
+            act: {"count": latency.count, "p50Ms": latency.p50_ms, "p99Ms": latency.p99_ms}
+            for act, latency in outcomes.latencies().items()
+        },
+        "surprises": {"count": outcomes.surprises, "told": outcomes.told_surprises},
+    }
+
+
+def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
+    yield "Orders", str(len(outcomes.states))
+    for state in ENDS:
+        if count := outcomes.count(state):
+            more = f", {len(outcomes.sold)} seats" if state is State.CONFIRMED else ""
+            yield f"  {_WORDS[state]}", f"{count}{more}"
+    if outcomes.open_orders:
+        yield "  still open", str(outcomes.open_orders)
+    yield "Trips without seats", str(outcomes.trips_without_seats)
+    yield "Changes of seats", str(outcomes.changes)
+    yield "Conflicts", str(outcomes.conflicts)
+    yield "Refusals", str(outcomes.refusals.total())
+    for code, count in outcomes.refusals.most_common():
+        yield f"  {code}", str(count)
+    yield "Asked again", str(outcomes.retries)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}"

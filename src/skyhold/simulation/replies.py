@@ -1,0 +1,141 @@
+"""What the API may answer to an honest customer (docs/api.md), and what nobody must ever see."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+_LATE = frozenset({"ORDER_EXPIRED", "ORDER_CLOSED", "ORDER_CHANGED", "PAYMENT_IN_PROGRESS", "GIVEN_UP"})
+"""What every command for an order may be refused with."""
+
+_SERVER_ERROR = 500
+
+_CODE = re.compile(r"[A-Z_]{1,40}")
+
+
+class Act(StrEnum):
+    """What a customer asks of the API."""
+
+    LOOK = "look"
+    HOLD = "hold"
+    CHANGE = "change"
+    PAY = "payment"
+    CANCEL = "cancel"
+    FOLLOW = "status"
+
+
+DONE: Mapping[Act, int] = {
+    Act.LOOK: 200,
+    Act.HOLD: 201,
+    Act.CHANGE: 200,
+    Act.PAY: 202,
+    Act.CANCEL: 204,
+    Act.FOLLOW: 200,
+}
+"""The status of a yes."""
+
+REFUSALS: Mapping[Act, frozenset[str]] = {
+    Act.LOOK: frozenset(),
+    Act.HOLD: _LATE - {"PAYMENT_IN_PROGRESS"} | {"SEATS_UNAVAILABLE", "FLIGHT_DEPARTED", "HOLD_LIMIT"},
+    Act.CHANGE: _LATE | {"SEATS_UNAVAILABLE", "TOO_MANY_CHANGES"},
+    Act.PAY: _LATE,
+    Act.CANCEL: _LATE,
+    Act.FOLLOW: frozenset(),
+}
+"""The codes of a no. All have status 409, but ORDER_CHANGED after If-Match, which is 412.
+
+What is documented, but answered only to those who ask for nonsense or for what is another's, is not among them.
+"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A yes: its body, the order's tag if it has one, and how long it took."""
+
+    body: Mapping[str, Any]
+    tag: str | None
+    seconds: float
+
+
+class Refused(Exception):
+    """The API said no, as it may."""
+
+    def __init__(self, code: str, problem: Mapping[str, Any]) -> None:
+        self.code = code
+        self.problem = problem
+        super().__init__(code)
+
+
+class Unreachable(Exception):
+    """Nobody answers at the address of the API, and has not for a while."""
+
+
+class Surprise(Exception):
+    """The API did what no customer must ever see; `detail` says what, and names no one and no code of theirs."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+
+def read_reply(act: Act, response: httpx.Response, seconds: float) -> Reply:
+    """Return the reply if it is a yes.
+
+    Raises:
+        Refused: it is a no.
+        Surprise: it is neither, as far as the documentation goes.
+    """
+    body = body_of(response)
+    if response.status_code == DONE[act] and body is not None:
+        return Reply(body, response.headers.get("ETag"), seconds)
+    code = code_of(response)
+    expected = {409, 412} if code == "ORDER_CHANGED" else {409}
+    if code in REFUSALS[act] and response.status_code in expected:
+        raise Refused(code, body or {})
+    raise Surprise(f"A {act} was answered {described(response)}, which no honest customer should hear.")
+
+
+@contextlib.contextmanager
+def understood(act: Act) -> Iterator[None]:
+    """Take a reply apart in the block.
+
+    Raises:
+        Surprise: it has not the members that it must have.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as odd:
+        raise Surprise(f"What answered a {act} is not of the form that is documented.") from odd
+
+
+def is_broken(response: httpx.Response) -> bool:
+    """Say whether the server could not say yes or no."""
+    return response.status_code >= _SERVER_ERROR
+
+
+def body_of(response: httpx.Response) -> dict[str, Any] | None:
+    """Return the JSON object of a response, empty if it has no body, or None if it has another one."""
+    try:
+        body = response.json() if response.content else {}
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def code_of(response: httpx.Response) -> str:
+    """Return the code of a problem, or nothing if it is none."""
+    code = str((body_of(response) or {}).get("error", ""))
+    return code if _CODE.fullmatch(code) else ""
+
+
+def described(response: httpx.Response) -> str:
+    """Return a response in words for whoever looks for its cause."""
+    request_id = response.headers.get("X-Request-Id")
+    words = [str(response.status_code), code_of(response), f"(request {request_id})" if request_id else ""]
+    return " ".join(word for word in words if word)

@@ -1,0 +1,118 @@
+"""Which seats a customer chooses: together if that can be, of the kind and in the place they like.
+
+Tastes are alike, as people's are, so that customers who look at the same map at the same time want the same seats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skyhold.domain.seat_plans import Block, CabinLayout, Place, PlacedSeat, SeatPlan, members_of
+from skyhold.domain.seats import SeatStatus, sort_seats
+
+WINDOW, AISLE = "w", "a"
+
+_FAVOURITES = 8
+"""Among so many places one of the best is taken: the better the likelier."""
+
+_CABIN_STEEPNESS = 6
+"""The higher, the fewer want a dearer cabin than the cheapest."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Seats as a customer wants them.
+
+    `kind` is what at least one of them shall be, `is_left` and `depth` where in its cabin: 0 at the nose, 1 at the
+    tail. `comfort` says how dear a cabin may be, 0 for the cheapest; `luck` which of several good places it becomes, 0
+    for the best. All three are less than 1.
+    """
+
+    party: int
+    kind: str
+    is_left: bool
+    depth: float
+    comfort: float
+    luck: float
+
+
+class SeatMap:
+    """The seats of a flight as a customer saw them."""
+
+    def __init__(self, seat_map: Mapping[str, Any]) -> None:
+        seats = [
+            PlacedSeat(
+                str(seat["id"]),
+                int(seat["row"]),
+                str(seat["column"]),
+                str(seat["cabin"]),
+                SeatStatus(seat["status"]),
+                int(seat["priceCents"]),
+            )
+            for seat in seat_map["seats"]
+        ]
+        cabins = [
+            CabinLayout(str(cabin["name"]), int(cabin["firstRow"]), int(cabin["lastRow"]), str(cabin["layout"]))
+            for cabin in seat_map["cabins"]
+        ]
+        self.plan = SeatPlan(seats, cabins)
+
+    @property
+    def is_sold_out(self) -> bool:
+        """Whether no seat is free, and none is held that could come back."""
+        hopeful = {SeatStatus.AVAILABLE, SeatStatus.RESERVED}
+        return not any(place.seat.status in hopeful for place in self.plan.places)
+
+    def choose(self, wish: Wish) -> tuple[str, ...]:
+        """Return the seats of the wish, sorted; fewer if there are no more, none if none is free."""
+        free = members_of(self.plan.free)
+        party = min(wish.party, len(free))
+        if party == 0:
+            return ()
+        for section in self._sections(wish):
+            together = [
+                block for block in self.plan.blocks(section, party) if block.mask & self.plan.free == block.mask
+            ]
+            if together:
+                return self._names(members_of(self._one_of_the_best(together, section, wish, party).mask))
+        return self._names(self._nearest(free, party, wish))
+
+    def _sections(self, wish: Wish) -> list[int]:
+        """Return the cabins: the one that is wanted, then the others, those first that cost nearly as much."""
+        prices = {section: self._price(section) for section in self.plan.cabin_of}
+        by_price = sorted(prices, key=lambda section: (prices[section], section))
+        wanted = int(wish.comfort**_CABIN_STEEPNESS * len(by_price))
+        return sorted(by_price, key=lambda section: abs(by_price.index(section) - wanted))
+
+    def _price(self, section: int) -> int:
+        return min(self.plan.places[number].seat.price_cents for number in self.plan.numbers_in(section))
+
+    def _one_of_the_best(self, blocks: list[Block], section: int, wish: Wish, party: int) -> Block:
+        """Return one of the blocks that come nearest to the wish."""
+        depths = [self.plan.places[number].y for number in self.plan.numbers_in(section)]
+        front, length = min(depths), max(1, max(depths) - min(depths))
+
+        def cost(block: Block) -> tuple[float, int]:
+            is_elsewhere = abs((block.y / party - front) / length - wish.depth)
+            is_other_side = (block.x < 0) is not wish.is_left
+            return is_elsewhere + (
+                wish.kind not in block.kinds
+            ) / 3 + block.has_aisle / 4 + is_other_side / 8, block.rank
+
+        blocks.sort(key=cost)
+        return blocks[int(wish.luck**2 * min(_FAVOURITES, len(blocks)))]
+
+    def _nearest(self, free: list[int], party: int, wish: Wish) -> list[int]:
+        """Return seats that are near each other, since no row has as many side by side."""
+        first = self.plan.places[free[int(wish.luck * len(free))]]
+
+        def distance(number: int) -> int:
+            place: Place = self.plan.places[number]
+            return abs(place.x - first.x) + abs(place.y - first.y)
+
+        return sorted(free, key=distance)[:party]
+
+    def _names(self, numbers: list[int]) -> tuple[str, ...]:
+        return sort_seats(self.plan.places[number].seat.id for number in numbers)
