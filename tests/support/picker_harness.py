@@ -13,6 +13,7 @@ from playwright.async_api import BrowserContext, Page, Route
 import skyhold
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
 from skyhold.web.rendering import PAGE_POLICY
+from support.browsers import Visitors
 
 ADDRESS = "http://pages.test/"
 
@@ -154,10 +155,22 @@ async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
     await context.route(f"{ADDRESS}**", answer)
 
 
-async def open_picker(context: BrowserContext, flight: dict[str, Any]) -> Page:
-    """Return a page with the picker of this flight, drawn."""
+async def open_picker(visitors: Visitors, flight: dict[str, Any], **options: Any) -> Page:
+    """Return someone new's page with the picker of this flight, drawn; the options are those of Playwright's contexts."""
+    context = await visitors.newcomer(ADDRESS, **options)
     await serve_picker(context, flight)
     page = await context.new_page()
     await page.goto(ADDRESS)
     await page.wait_for_function("window.picker !== undefined")
     return page
+
+
+async def next_frame(page: Page) -> None:
+    """Wait until what was asked of the picker so far is drawn."""
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+async def events_of(page: Page) -> list[dict[str, Any]]:
+    """Return what the picker has told its owner so far."""
+    events: list[dict[str, Any]] = await page.evaluate("events")
+    return events

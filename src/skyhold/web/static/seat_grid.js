@@ -167,7 +167,8 @@ export class SeatGrid {
       const again = place > 1 ? [el("span", { class: "num", "aria-hidden": "true" }, row.number)] : [];
       return [...again, ...block.map((seat) => (seat ? this.#cell(seat) : el("span", { "aria-hidden": "true" })))];
     });
-    const made = el("div", { role: "row", "aria-rowindex": index, class: "row" }, number, ...parts.flat());
+    const props = { role: "row", "aria-label": `Row ${row.number}`, "aria-rowindex": index, class: "row" };
+    const made = el("div", props, number, ...parts.flat());
     if (row.isExit) {
       made.classList.add("exit");
       made.prepend(el("i", { "aria-hidden": "true" }, "‹ Exit"), el("i", { "aria-hidden": "true" }, "Exit ›"));

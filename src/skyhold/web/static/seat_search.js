@@ -4,7 +4,8 @@
 const AISLE_FROM_NEAR = 3;
 const WITHOUT_WINDOW = 1;
 const SEAT_LEFT_ALONE = 1.5;
-const PERSON_ALONE = 3;
+const PERSON_ALONE = 5;
+const UNEVEN_ROWS = 1;
 const ALONE_BY_POSITION = { window: 0, "window and aisle": 0, aisle: 0.5, middle: 3 };
 const ANOTHER_CABIN = 8;
 const SIDEWAYS_REACH = 1.5;
@@ -156,7 +157,9 @@ class Search {
     const aisles = sum(runs, (run) => run.aisles) * AISLE_FROM_NEAR;
     const window = runs.some((run) => run.hasWindow) ? 0 : WITHOUT_WINDOW;
     const price = sum(runs, (run) => run.price);
-    const discomfort = this.#backwards(runs[0]) + shift + alone + aisles + window;
+    const sizes = runs.map((run) => run.seats.length);
+    const uneven = (Math.max(...sizes) - Math.min(...sizes)) * UNEVEN_ROWS;
+    const discomfort = this.#backwards(runs[0]) + shift + alone + aisles + window + uneven;
     const seats = () => runs.flatMap((run) => run.seats);
     if (!this.near) return { seats, rank: [price, discomfort] };
     const near = sum(runs, (run) => this.#fromNear(run.seats) * run.seats.length) / this.count;
