@@ -167,7 +167,8 @@ export class Hold extends EventTarget {
   /** Do one thing with the server; a refusal puts what is wanted back to what is so, unless the wish has changed. */
   async #ask(what, act, seats) {
     this.asking = what;
-    this.clash = null;
+    // A change may follow by itself on one that was refused: then the refusal is still news.
+    if (what !== "change") this.clash = null;
     this.notice = "";
     sessionStorage.setItem(ASKED, this.flightId);
     this.#changed();

@@ -116,10 +116,10 @@ export class HoldPanel {
   #drawClash() {
     const { hold, root } = this;
     const section = part(root, "clash");
-    const key = hold.clash && JSON.stringify(hold.clash);
-    if (section.dataset.key === (key ?? "")) return;
-    section.dataset.key = key ?? "";
-    show(section, key !== null);
+    const key = hold.clash ? JSON.stringify([hold.clash, ...hold.held]) : "";
+    if (section.dataset.key === key) return;
+    section.dataset.key = key;
+    show(section, key !== "");
     if (!hold.clash) return;
     const taken = hold.clash.seats.map(({ seat }) => seat);
     const title = `${list(taken)} ${taken.length === 1 ? "was" : "were"} just taken.`;
