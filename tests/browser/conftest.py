@@ -19,6 +19,7 @@ from support.browsers import (
     find_chromium,
     running_chromium,
 )
+from support.pages import FL102, FL201, FL202, Row
 from support.services import Service
 from support.stacks import Stack, new_stack
 
@@ -75,6 +76,18 @@ async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
     yield come
     for client in clients:
         await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def _rows() -> Iterator[Row]:
+    """All rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
+    return (Row(flight_id, number) for number in range(1, 16) for flight_id in (FL102, FL201, FL202))
+
+
+@pytest.fixture
+def row(_rows: Iterator[Row]) -> Row:
+    """A row for this test alone."""
+    return next(_rows)
 
 
 @pytest.fixture(scope="session")

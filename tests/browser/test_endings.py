@@ -1,0 +1,164 @@
+"""Every way in which an order ends: what happened, what happened to the money, and the next step."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+from playwright.async_api import Page, expect
+
+from support.browsers import Visitors
+from support.pages import (
+    DESKTOP,
+    Row,
+    expect_seat,
+    expect_words,
+    hold,
+    order_page,
+    pay,
+    seconds_left,
+    status_of,
+    told_by,
+)
+from support.services import Service, eventually
+from support.stacks import Stack
+
+
+async def test_a_declined_code_costs_nothing_and_the_same_seats_can_be_tried_again(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    page = await order_page(open_page, stack, row, "AB")
+    seats = " and ".join(row.seats("AB"))
+
+    await pay(page, "00000")
+
+    await _expect_ending(page, "declined", "Nothing was charged.", "went back on sale")
+    declined = page.url
+    assert (await status_of(page))["failureCode"] == "PAYMENT_DECLINED"
+    await page.get_by_role("button", name=f"Try again with {seats}").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"{seats} are yours.")
+    assert page.url != declined
+    await pay(page, "99999")
+    await expect(page.get_by_role("article", name="Boarding pass")).to_be_visible()
+    assert (await status_of(page))["seats"] == row.seats("AB")
+
+
+async def test_each_attempt_is_told_and_after_the_last_nothing_was_charged(
+    open_page: Visitors, failing_stack: Stack, row: Row
+) -> None:
+    page = await order_page(open_page, failing_stack, row)
+    told = await told_by(page)
+
+    await pay(page, "12345")
+
+    await expect_words(page.get_by_role("main"), "Your seats are safe while we finish.")
+    await expect(page.get_by_role("timer", name="Clock stopped with")).to_have_text(re.compile(r"^1[45]:\d\d$"))
+    await _expect_ending(page, "did not go through", "Nothing was charged.", "Attempts: 3 of 3")
+    attempts = [text for text in await told() if "attempt" in text]
+    assert attempts == [f"Contacting the bank, attempt {number} of 3" for number in (1, 2, 3)]
+    assert (await status_of(page))["failureCode"] == "PAYMENT_FAILED"
+    await expect(page.get_by_role("button", name=f"Try again with {row.number}A")).to_be_visible()
+
+
+async def test_a_customer_who_watches_sees_the_time_run_out(open_page: Visitors, brief_stack: Stack, row: Row) -> None:
+    page = await order_page(open_page, brief_stack, row)
+    shown = [await seconds_left(page)]
+    assert 5 <= shown[0] <= 8
+
+    while await page.get_by_role("timer").is_visible():  # Its end takes it away.
+        digits = await page.get_by_role("timer").all_inner_texts()
+        shown.extend(int(text.removeprefix("0:")) for text in digits)
+        assert re.match(r"0:0\d · Your hold", await page.title()) or shown[-1] == 0 or not digits
+        await asyncio.sleep(0.1)
+
+    assert {later - earlier for earlier, later in pairwise(shown)} <= {0, -1}, shown
+    await _expect_ending(page, "Time ran out", "Nothing was charged.", "went back on sale")
+    assert (await status_of(page))["status"] == "EXPIRED"
+    await page.get_by_role("button", name=f"Hold {row.number}A again").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"{row.number}A is yours.")
+
+
+async def test_a_customer_who_was_away_finds_that_the_time_ran_out(
+    open_page: Visitors, brief_stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
+) -> None:
+    page = await order_page(open_page, brief_stack, row)
+    address = page.url
+    await page.goto("about:blank")
+    await _until_free(new_customer(brief_stack), row, "A")
+
+    await page.goto(address)
+
+    await _expect_ending(page, "Time ran out", "Nothing was charged.", "still free")
+    await page.go_back()
+    await page.go_back()
+    await _expect_ending(page, "Time ran out", "Nothing was charged.", "still free")
+
+
+async def test_the_map_says_that_the_time_ran_out_and_offers_the_seats_again(
+    open_page: Visitors, brief_stack: Stack, row: Row
+) -> None:
+    page = await open_page(f"{brief_stack.endpoints.api}{row.path}", **DESKTOP)
+    await hold(page, *row.seats("AB"))
+
+    panel = page.get_by_role("complementary")
+    await expect_words(panel, "Time ran out", "Nothing was charged")
+    await expect(panel.get_by_role("timer")).to_be_hidden()
+    await panel.get_by_role("button", name=re.compile("^Hold 2 seats")).click()
+    await expect_seat(page, row.seats("B")[0], "yours")
+
+
+async def test_an_order_given_back_ends_at_once(
+    open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
+) -> None:
+    page = await order_page(open_page, stack, row, "AB")
+
+    await page.get_by_role("button", name="Give the seats back").click()
+
+    await _expect_ending(page, "You gave the seats back", "Nothing was charged.", "went back on sale")
+    assert (await status_of(page))["failureCode"] == "CANCELLED"
+    await new_customer(stack).hold(*row.seats("AB"), flight_id=row.flight_id)
+
+
+async def test_seats_given_back_on_the_map_are_free_again(open_page: Visitors, stack: Stack, row: Row) -> None:
+    page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
+    await hold(page, *row.seats("AB"))
+
+    await page.get_by_role("button", name="Give all back").click()
+
+    await expect_words(page.get_by_role("complementary"), "You gave the seats back. Nothing was charged.")
+    for seat_id in row.seats("AB"):
+        await expect_seat(page, seat_id, "available")
+
+
+async def test_seats_that_are_gone_by_then_are_not_offered_again(
+    open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
+) -> None:
+    page = await order_page(open_page, stack, row, "AB")
+    await pay(page, "00000")
+    await _expect_ending(page, "declined", "Nothing was charged.")
+    await new_customer(stack).hold(*row.seats("A"), flight_id=row.flight_id)
+
+    await page.get_by_role("button", name=re.compile("^Try again")).click()
+
+    await expect_words(page.get_by_role("main"), f"{row.number}A was just taken.", "Nothing is held.")
+    instead = page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F]$")).first
+    offered = re.findall(r"\d+[A-F]", await instead.inner_text())
+    await instead.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"{' and '.join(offered)} are yours.")
+    assert (await status_of(page))["seats"] == offered
+
+
+async def _expect_ending(page: Page, headline: str, money: str, *words: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(headline)
+    await expect_words(page.get_by_role("main"), money, *words)
+    await expect(page.get_by_label("Payment code")).to_have_count(0)
+
+
+async def _until_free(customer: Service, row: Row, letter: str) -> None:
+    async def is_free() -> bool:
+        seat = await customer.seat(row.seats(letter)[0], flight_id=row.flight_id)
+        return bool(seat["status"] == "available")
+
+    await eventually(is_free)
