@@ -6,6 +6,7 @@ Every page makes a guest of a browser that is none yet, so that whatever its mod
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -133,12 +134,19 @@ def _filter_of(asked: Mapping[str, str]) -> FlightFilter:
     Raises:
         InvalidRequest: a field cannot be meant.
     """
-    day = asked.get("date", "").strip()
-    try:
-        departs_on = date.fromisoformat(day) if day else None
-    except ValueError:
-        raise InvalidRequest("A date is written like 2026-11-24: year, month, day.") from None
-    return FlightFilter(_code_of(asked.get("origin")), _code_of(asked.get("destination")), departs_on)
+    return FlightFilter(_code_of(asked.get("origin")), _code_of(asked.get("destination")), _day_of(asked.get("date")))
+
+
+def _day_of(text: str | None) -> date | None:
+    day = (text or "").strip()
+    if not day:
+        return None
+    with contextlib.suppress(ValueError):
+        # Python knows more ways to write a date than people and browsers do.
+        found = date.fromisoformat(day)
+        if found.isoformat() == day:
+            return found
+    raise InvalidRequest("A date is written like 2026-11-24: year, month, day.")
 
 
 def _code_of(text: str | None) -> str | None:

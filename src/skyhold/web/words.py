@@ -82,8 +82,8 @@ def money(cents: int, currency: str) -> str:
 
 
 def day_of(day: date) -> str:
-    """Return "Tue 24 Nov"."""
-    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    """Return "Tue 24 Nov", which no line breaks apart."""
+    return "\N{NO-BREAK SPACE}".join((_WEEKDAYS[day.weekday()], str(day.day), _MONTHS[day.month - 1]))
 
 
 def duration(start: datetime, end: datetime) -> str:

@@ -2,7 +2,7 @@
 
 import { copyOf, el, fill, part } from "./dom.js";
 import { NAMED } from "./order_views.js";
-import { areFor, atPlace, count, duration, list, money, sentence } from "./words.js";
+import { areFor, atPlace, count, duration, list, money, sentence, skyAt } from "./words.js";
 
 const ROWS_DRAWN = 3;
 
@@ -40,14 +40,6 @@ export function confirmedView(known) {
   part(view, "rows").append(...rowsOf(order.seats, flight));
   part(view, "print").addEventListener("click", () => print());
   return view;
-}
-
-/** What the sky looks like at this time of the day: as the windows show it on the list of flights. */
-export function skyAt(time) {
-  const hour = Number(time.slice(0, 2));
-  if (hour >= 5 && hour < 8) return "dawn";
-  if (hour >= 8 && hour < 17) return "day";
-  return hour >= 17 && hour < 20 ? "dusk" : "night";
 }
 
 function headlineOf(seats) {

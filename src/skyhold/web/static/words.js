@@ -47,7 +47,7 @@ export function sentence(text) {
 }
 
 /**
- * An instant as clocks at a place show it: `{time: "09:00", zone: "EST", day: "Tue 24 Nov"}`.
+ * An instant as clocks at a place show it: `{time: "09:00", zone: "EST", day: "Tue 24 Nov"}`; no line breaks a day apart.
  *
  * @param {string | number} instant RFC 3339, or milliseconds since 1970
  * @param {string} [zone] IANA; without one, where the reader is
@@ -60,7 +60,7 @@ export function atPlace(instant, zone) {
     );
   const { hour, minute } = parts({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, "en-GB");
   const { weekday, day, month } = parts({ weekday: "short", day: "numeric", month: "short" }, "en-GB");
-  return { time: `${hour}:${minute}`, day: `${weekday} ${day} ${month.slice(0, 3)}`, zone: zoneName(date, zone) };
+  return { time: `${hour}:${minute}`, day: [weekday, day, month.slice(0, 3)].join("\u00a0"), zone: zoneName(date, zone) };
 }
 
 // Short names that say by themselves which zone is meant, and those that everybody knows though browsers leave them out;
@@ -84,6 +84,14 @@ function zoneName(date, timeZone) {
   // Each language has short names of its own zones only: "EST" is American, "CET" British.
   const names = ["en-US", "en-GB", "en-AU"].map((language) => name(language, "short"));
   return names.find((found) => CLEAR_NAME.test(found)) ?? name("en-US", "shortOffset").replace(/\+0$/, "");
+}
+
+/** What the sky looks like at this time of the day: as its windows show it, `time` being "07:40". */
+export function skyAt(time) {
+  const hour = Number(time.slice(0, 2));
+  if (hour >= 5 && hour < 8) return "dawn";
+  if (hour >= 8 && hour < 17) return "day";
+  return hour >= 17 && hour < 20 ? "dusk" : "night";
 }
 
 /** "6 h", "5 h 30 min", "45 min", between two instants. */

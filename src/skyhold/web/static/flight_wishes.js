@@ -1,0 +1,76 @@
+// Which flights are wanted: the form, and the address of the page, which say the same at all times.
+
+import { atPlace } from "./words.js";
+
+const FIELDS = ["origin", "destination", "date"];
+
+/** Tells "change" when other flights are wanted. */
+export class FlightWishes extends EventTarget {
+  #form;
+  #told = "";
+
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    super();
+    this.#form = form;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", (event) => this.#follow(event.target.name));
+    addEventListener("popstate", () => this.#takeAddress());
+    this.#told = this.query().toString();
+  }
+
+  /** What the API is asked: the fields that say something, and where the list begins. */
+  query() {
+    const asked = new URL(location.href).searchParams;
+    return new URLSearchParams([...FIELDS, "cursor"].flatMap((name) => (asked.get(name) ? [[name, asked.get(name)]] : [])));
+  }
+
+  /** Names of cities by code, as the choices say them. */
+  get cities() {
+    return new Map([...this.#form.querySelectorAll("[data-city]")].map(({ value, dataset }) => [value, dataset.city]));
+  }
+
+  /** Want all flights again. */
+  clear() {
+    this.#write(new URLSearchParams());
+    this.#follow("");
+  }
+
+  /** "No flights from New York to Chicago on Tue 24 Nov." */
+  noneTitle() {
+    const { origin, destination, date } = Object.fromEntries(this.query());
+    const city = (code) => this.cities.get(code.toUpperCase()) ?? code.toUpperCase();
+    const words = [
+      origin && ` from ${city(origin)}`,
+      destination && ` to ${city(destination)}`,
+      date && ` on ${atPlace(`${date}T12:00:00Z`, "UTC").day}`,
+    ].filter(Boolean);
+    return words.length ? `No flights${words.join("")}.` : "No flights are offered at the moment.";
+  }
+
+  #follow(field) {
+    const said = new URLSearchParams([...new FormData(this.#form)].filter(([, value]) => value));
+    const address = said.size ? `/?${said}` : "/";
+    // A date is typed in parts, each of which is a change: together they are one step back.
+    if (field === "date" && history.state?.field === "date") history.replaceState({ field }, "", address);
+    else history.pushState({ field }, "", address);
+    this.#tell();
+  }
+
+  #takeAddress() {
+    this.#write(new URL(location.href).searchParams);
+    this.#tell();
+  }
+
+  /** Going to a place within the page changes its address too, but not what is wanted. */
+  #tell() {
+    const wanted = this.query().toString();
+    if (wanted === this.#told) return;
+    this.#told = wanted;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #write(asked) {
+    for (const name of FIELDS) this.#form.elements[name].value = asked.get(name)?.toUpperCase() ?? "";
+  }
+}
