@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Error, Page, Request, Route, expect
 
 from support.browsers import Visitors
-from support.pages import DESKTOP, Row, choose, expect_seat, expect_words, hold, order_page, pay, seat, status_of
+from support.pages import DESKTOP, Row, choose, expect_seat, expect_words, hold, order_page, pay, seat
 from support.services import Service
 from support.stacks import Stack
 
@@ -84,9 +84,7 @@ async def test_of_many_wishes_in_a_row_the_last_one_counts(open_page: Visitors, 
     assert changes.wishes == [[a, b], [a, b, d, e]], "one change at a time, and none of those between"
 
 
-async def test_a_hold_whose_reply_is_lost_is_one_hold(
-    lossy: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
-) -> None:
+async def test_a_hold_whose_reply_is_lost_is_one_hold(lossy: Visitors, stack: Stack, row: Row) -> None:
     page = await lossy(stack.endpoints.api + row.path, **DESKTOP)
     holds = Lost(times=2)
     await page.route(ORDERS, holds)
@@ -108,7 +106,7 @@ async def test_a_payment_whose_reply_is_lost_is_one_payment(lossy: Visitors, sta
 
     await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("for good"))
     assert len(set(payments.keys)) == 1
-    history = await (await page.request.get(f"{page.url.replace('/orders/', '/api/orders/')}/history")).json()
+    history = await (await page.request.get(f"{_api_of(page)}/history")).json()
     statuses = [event["status"] for event in history["events"]]
     assert statuses.count("PAYMENT_PENDING") == 1
 
@@ -117,20 +115,19 @@ async def test_a_reply_that_was_overtaken_by_an_event_changes_nothing(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:
     page = await order_page(open_page, stack, row)
-    looks = Delayed()
-    await page.route(ORDER, looks)
+    look = Delayed()
+    await page.route(ORDER, look, times=1)
     await page.evaluate("window.dispatchEvent(new Event('online'))")
-    await asyncio.wait_for(looks.arrived.wait(), 10)
-
-    reply = await page.request.post(
-        f"{page.url.replace('/orders/', '/api/orders/')}/pay", data={"paymentCode": "99999"}
-    )
+    await asyncio.wait_for(look.arrived.wait(), 10)
+    reply = await page.request.post(f"{_api_of(page)}/pay", data={"paymentCode": "99999"})
     assert reply.status == 202
-    looks.let_go.set()
-
     headline = page.get_by_role("heading", level=1)
     await expect(headline).to_have_text(re.compile("for good"))
-    assert (await status_of(page))["status"] == "CONFIRMED"
+
+    async with page.expect_event("requestfinished", lambda request: request == look.asked[0]):
+        look.let_go.set()
+
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
     await expect(headline).to_have_text(re.compile("for good"))
 
 
@@ -141,7 +138,7 @@ async def test_an_end_that_cannot_be_looked_at_is_looked_at_until_it_can(
     looks = Lost(times=2)
     await page.route(ORDER, looks)
 
-    await page.request.delete(page.url.replace("/orders/", "/api/orders/"))
+    await page.request.delete(_api_of(page))
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("You gave the seats back.")
     assert len(looks.keys) >= 3
@@ -214,6 +211,10 @@ async def test_a_wish_for_a_seat_that_is_gone_does_not_undo_the_wishes_after_it(
     await expect_seat(page, c, "yours")
     await expect_words(page.get_by_role("complementary"), f"{b} was just taken")
     assert changes.wishes == [[a, b], [a, c]]
+
+
+def _api_of(page: Page) -> str:
+    return page.url.replace("/orders/", "/api/orders/")
 
 
 async def _change_in(page: Page, seat_id: str) -> None:

@@ -28,7 +28,7 @@ const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isWa
 
 /** The event that came before the page knew the order. */
 let unheard = null;
-let [isCatchingUp, isOutdated] = [false, false];
+let looks = 0;
 
 const countdown = new Countdown({
   onDraw: drawClock,
@@ -67,22 +67,19 @@ async function look() {
   await learn(body);
 }
 
-/** Look until the server has answered; what happens meanwhile is looked at as well. */
+/** Look until the server has answered, or until there is a newer reason to look. */
 async function catchUp() {
-  isOutdated = true;
-  if (isCatchingUp) return;
-  isCatchingUp = true;
-  while (isOutdated) {
-    isOutdated = false;
+  looks += 1;
+  const mine = looks;
+  while (mine === looks) {
     try {
       await look();
+      return;
     } catch (error) {
-      isOutdated = true;
       expectAbsence(error);
       await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
     }
   }
-  isCatchingUp = false;
 }
 
 /** Say that the server is away, if that is what is wrong; an order that is gone has its own page. */
