@@ -1,4 +1,4 @@
-// One event stream of the API, kept open while someone looks: closed after a minute unseen, opened again on return.
+// One event stream of the API, kept open while someone looks: closed soon after the page is left, open again on return.
 //
 // The browser reconnects by itself after a cut; after a refusal (503, 429) it gives up for ever, so this does it.
 

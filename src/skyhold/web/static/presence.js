@@ -3,12 +3,13 @@
 // Browsers slow the timers of hidden pages to one a minute, and laptops sleep: whatever shows time or listens starts
 // afresh on "wake".
 
-const AWAY_AFTER_MS = 60_000;
+/** Short: a browser has six connections to one origin over HTTP/1.1, for the streams of all its tabs together. */
+const AWAY_AFTER_MS = 15_000;
 const TICK_MS = 5_000;
 const SLEPT_MS = 20_000;
 
 class Presence extends EventTarget {
-  /** Whether the page has been hidden for a minute. */
+  /** Whether the page has been out of sight for so long that nobody waits for it. */
   isAway = false;
 
   constructor() {
