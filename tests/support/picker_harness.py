@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, Page, Route
+from playwright.async_api import BrowserContext, Locator, Page, Route
 
 import skyhold
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
@@ -16,6 +17,11 @@ from skyhold.web.rendering import PAGE_POLICY
 from support.browsers import Visitors
 
 ADDRESS = "http://pages.test/"
+
+A_PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+EACH_STATUS = {"1A": "booked", "1B": "reserved", "1C": "blocked", "34D": "booked", "34E": "reserved", "34F": "blocked"}
+"""Seats of both cabins in every state but free."""
 
 _WEB = Path(skyhold.__file__).parent / "web"
 
@@ -174,3 +180,47 @@ async def events_of(page: Page) -> list[dict[str, Any]]:
     """Return what the picker has told its owner so far."""
     events: list[dict[str, Any]] = await page.evaluate("events")
     return events
+
+
+def seat_of(page: Page, seat: str) -> Locator:
+    """Return the cell of a seat in the map."""
+    return page.get_by_role("gridcell", name=re.compile(rf"^{seat}, "))
+
+
+async def apply(page: Page, **statuses: str) -> None:
+    """Let this news arrive: each seat's next version."""
+    await page.evaluate(
+        """(statuses) => picker.apply(Object.entries(statuses).map(([id, status]) =>
+            ({ id, status, version: picker.plan.seat(id).version + 1 })))""",
+        statuses,
+    )
+
+
+async def show(page: Page, **has: Any) -> None:
+    """Let the owner say what the customer has, and see it drawn."""
+    await page.evaluate("(has) => picker.show({ ...has, own: new Map(has.own ?? []) })", has)
+    await next_frame(page)
+
+
+async def focused_seat(page: Page) -> str | None:
+    """Return the seat of the map that has the focus."""
+    focused: str | None = await page.evaluate("document.activeElement.dataset.seat ?? null")
+    return focused
+
+
+async def press(page: Page, *keys: str) -> None:
+    """Press keys one after the other."""
+    for key in keys:
+        await page.keyboard.press(key)
+
+
+async def wanted(page: Page) -> list[str]:
+    """Return the customer's last intent."""
+    wants = [event for event in await events_of(page) if event["type"] == "want"]
+    seats: list[str] = wants[-1]["seats"] if wants else []
+    return seats
+
+
+def said(page: Page) -> Locator:
+    """Return what is said to who listens, when they are idle."""
+    return page.locator("#say")

@@ -23,7 +23,9 @@ export class SeatList {
     this.#ask = ask;
     const summary = el("summary", {}, icon("list"), "Choose from a list");
     this.element = el("details", { class: "pick" }, summary);
-    this.element.addEventListener("toggle", () => this.#open());
+    // Before it opens, so that the next key finds the list there; the browser itself may open it too, to find a word.
+    summary.addEventListener("click", () => this.#make());
+    this.element.addEventListener("toggle", () => this.#make());
   }
 
   /** Draw one seat again; a list never opened has nothing to draw. */
@@ -62,8 +64,8 @@ export class SeatList {
     show(this.element.lastChild, isEmpty);
   }
 
-  #open() {
-    if (!this.element.open || this.#box) return;
+  #make() {
+    if (this.#box) return;
     const groups = this.#plan.cabins.map((cabin) => this.#group(cabin));
     const props = { class: "rows", role: "listbox", "aria-label": "Free seats", "aria-multiselectable": "true" };
     this.#box = el("div", props, ...groups);

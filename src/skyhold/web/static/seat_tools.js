@@ -36,7 +36,8 @@ export class SeatTools {
     this.list = new SeatList(plan, { stateOf: ask.stateOf, matches, onPress: ask.onListPress });
     const jump = plan.cabins.length > 1 ? this.#jump(ask.onJump) : null;
     const parts = [this.list.element, jump, this.#best(ask), this.#go(ask.onGo), this.filters.element, this.legend.element];
-    this.#drawer = el("div", { class: "drawer", id: "seat-tools" }, ...parts.filter(Boolean));
+    const done = el("button", { type: "button", class: "btn done wide", onclick: () => this.close() }, "Show the seats");
+    this.#drawer = el("div", { class: "drawer", id: "seat-tools" }, ...parts.filter(Boolean), done);
     this.#bar = this.#barButton();
     root.replaceChildren(this.#bar, this.#drawer);
     this.#listenToLeaving();
