@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,18 @@ _MEDIA_TYPES = {
 """What has another ending is no asset and is not served."""
 
 
+_IMPORT = re.compile(r'^(?:import|export|\})[^"(\n]*"\./([^"]+)"', re.MULTILINE)
+"""An import that comes with the module; one by `import()` comes when it is wanted."""
+
+
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent."""
+    """A file as it is sent; `imports` are the modules that a module asks for."""
 
     content: Content
     media_type: str
     tag: str
+    imports: tuple[str, ...] = ()
 
 
 class Assets:
@@ -73,6 +79,21 @@ class Assets:
             raise KeyError(name)
         return f"/static/{digest}/{name}"
 
+    def modules_of(self, name: str) -> list[str]:
+        """Return all modules that come with a module, itself among them, for a page that wants them in one go.
+
+        Raises:
+            KeyError: there is no such file.
+        """
+        self._renew()
+        found, wanted = set[str](), [name]
+        while wanted:
+            name = wanted.pop()
+            if name not in found:
+                found.add(name)
+                wanted += self._assets[name].imports
+        return sorted(found)
+
     def find(self, name: str) -> Asset | None:
         """Return the file of this name, or None."""
         self._renew()
@@ -97,7 +118,9 @@ class Assets:
             plain = path.read_bytes()
             own = hashlib.sha256(plain).hexdigest()
             whole.update(f"{path.name} {own}\n".encode())
-            assets[path.name] = Asset(Content(plain, level=BEST), _MEDIA_TYPES[path.suffix], f'W/"{own[:16]}"')
+            imports = tuple(_IMPORT.findall(plain.decode())) if path.suffix == ".js" else ()
+            content = Content(plain, level=BEST)
+            assets[path.name] = Asset(content, _MEDIA_TYPES[path.suffix], f'W/"{own[:16]}"', imports)
         return whole.hexdigest()[:16], assets
 
     def _paths(self) -> list[Path]:

@@ -50,7 +50,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=IS_CHECKOUT,
         )
-        self._templates.globals["asset"] = assets.address_of
+        self._templates.globals.update(asset=assets.address_of, modules_of=assets.modules_of)
         self._templates.filters.update(money=words.money)
 
     def reply(
