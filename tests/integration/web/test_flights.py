@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -275,3 +276,46 @@ async def test_head_of_a_stream_of_events_is_its_head_alone(service: Service) ->
     assert reply.headers["content-type"].startswith("text/event-stream")
     missing = await service.api.head("/api/flights/nothing/events")
     assert (missing.status_code, missing.content) == (404, b"")
+
+
+@pytest.mark.parametrize("path", ["/api/flights", f"/api/flights/{SK900}"])
+async def test_what_is_read_most_is_compressed_once_for_each_change_of_it(
+    path: str, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed: list[int] = []
+
+    def counted(content: bytes, **more: int) -> bytes:
+        compressed.append(len(content))
+        return compress(content, **more)
+
+    compress = gzip.compress
+    monkeypatch.setattr("skyhold.web.compression.gzip.compress", counted)
+    for _ in range(3):
+        reply = await service.api.get(path, headers={"accept-encoding": "gzip"})
+        assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("gzip", "Accept-Encoding")
+        assert int(reply.headers["content-length"]) < len(reply.content)
+    plain = await service.api.get(path, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert (plain.json(), plain.headers["etag"]) == (reply.json(), reply.headers["etag"])
+    known = await service.api.get(path, headers={"accept-encoding": "gzip", "if-none-match": reply.headers["etag"]})
+    assert (known.status_code, known.content, known.headers["vary"]) == (304, b"", "Accept-Encoding")
+    assert len(compressed) == 1
+    await service.hold("1A", flight_id=SK900)
+    changed = await service.api.get(path, headers={"accept-encoding": "gzip"})
+    assert (changed.headers["content-encoding"], len(compressed)) == ("gzip", 2)
+    assert changed.json() != reply.json()
+
+
+async def test_lists_of_other_flights_are_told_apart_though_they_look_the_same(service: Service) -> None:
+    first = (await service.get("/api/flights?limit=1"))["nextCursor"]
+    filtered = (await service.get("/api/flights?limit=1&origin=SFO"))["nextCursor"]
+    assert first
+    assert filtered is None
+    assert (await service.get("/api/flights?limit=1"))["nextCursor"] == first
+
+
+async def test_what_is_said_of_orders_is_never_compressed(service: Service) -> None:
+    order = await service.hold("1A", "1D", "1G", flight_id=SK900)
+    for path in ("/api/orders", f"/api/orders/{order['orderId']}", f"/api/orders/{order['orderId']}/history"):
+        reply = await service.api.get(path, headers={"accept-encoding": "gzip"})
+        assert "content-encoding" not in reply.headers, path

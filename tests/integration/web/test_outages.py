@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from skyhold.bootstrap import ledger
@@ -16,6 +17,7 @@ from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
 from support.absences import Return, killed, stopped
+from support.markup import markup_of
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service
 
 COMMANDS_ANSWER_WITHIN = 3.0
@@ -69,6 +71,11 @@ async def _is(service: Service, status: str) -> dict[str, Any]:
     return await eventually(readiness)
 
 
+async def _pages(service: Service, held: dict[str, Any]) -> list[httpx.Response]:
+    paths = ("/", f"/flights/{FL101}", f"/orders/{held['orderId']}")
+    return await asyncio.gather(*(service.api.get(path) for path in paths))
+
+
 @pytest.mark.parametrize("away", [killed, stopped])
 async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_is_back(
     away: Callable[[Child], Return],
@@ -81,6 +88,7 @@ async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_
     try:
         assert (await service.status(held["orderId"]))["status"] == "SEATS_RESERVED"
         assert (await service.get(f"/api/flights/{FL101}"))["seatMap"]["rows"] == 20
+        assert [reply.status_code for reply in await _pages(service, held)] == [200] * 3
         started_at = time.monotonic()
         replies = await asyncio.gather(
             service.order([free_seat()]),
@@ -126,6 +134,9 @@ async def test_without_postgresql_everything_is_a_problem_until_it_is_back(
         assert time.monotonic() - started_at < COMMANDS_ANSWER_WITHIN
         assert [(reply.status_code, reply.json()["error"]) for reply in replies] == [(503, "DATABASE_UNAVAILABLE")] * 4
         assert all("outcome" not in reply.json() for reply in replies)
+        pages = await _pages(service, held)
+        assert [(page.status_code, page.headers["retry-after"]) for page in pages] == [(503, "2")] * 3
+        assert all("This is our fault" in markup_of(page).said for page in pages)
         body = await _is(service, "unavailable")
         assert body["checks"]["postgresql"].startswith("unavailable")
     finally:
@@ -133,6 +144,7 @@ async def test_without_postgresql_everything_is_a_problem_until_it_is_back(
     back_at = time.monotonic()
     await _is(service, "ready")
     assert (await service.status(held["orderId"]))["status"] == "SEATS_RESERVED"
+    assert [page.status_code for page in await _pages(service, held)] == [200] * 3
     assert (await service.order([free_seat()])).status_code == 201
     assert time.monotonic() - back_at < RECOVERS_WITHIN
 

@@ -313,9 +313,7 @@ async def test_an_order_says_how_it_ended(service: Service) -> None:
     assert "You gave the seats back. Nothing was charged." in page.said
 
 
-@pytest.mark.parametrize(
-    "name", ["another", "%00", "%3Cscript%3Ealert(1)", "a" * 65, "a%20b", "%F0%9F%9B%AB"]
-)
+@pytest.mark.parametrize("name", ["another", "%00", "%3Cscript%3Ealert(1)", "a" * 65, "a%20b", "%F0%9F%9B%AB"])
 async def test_an_order_that_there_is_not_is_told_on_a_page(name: str, visitor: httpx.AsyncClient) -> None:
     reply = await visitor.get(f"/orders/{name}", headers=BROWSER)
     assert reply.status_code == 404

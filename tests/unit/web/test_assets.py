@@ -127,6 +127,18 @@ def test_a_template_that_names_no_file_is_a_mistake(folder: Path) -> None:
         Assets(folder).address_of("missing.js")
 
 
+def test_the_modules_of_a_page_are_found_in_the_modules(folder: Path) -> None:
+    (folder / "a.js").write_text(
+        'import { b } from "./b.js";\nimport {\n  c,\n} from "./c.js";\nimport("./later.js");\n'
+    )
+    (folder / "b.js").write_text('// from "./nowhere.js"\nexport { c } from "./c.js";\nimport "./d.js";\n')
+    (folder / "c.js").write_text('import { a } from "./a.js";\n')
+    (folder / "d.js").write_text('const text = "./no.js";\n')
+    assets = Assets(folder)
+    assert assets.modules_of("a.js") == ["a.js", "b.js", "c.js", "d.js"]
+    assert assets.modules_of("d.js") == ["d.js"]
+
+
 def test_modules_and_styles_load_only_files_that_are_there() -> None:
     for path in FOLDER.iterdir():
         text = path.read_text(encoding="utf-8")
