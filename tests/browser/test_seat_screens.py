@@ -35,6 +35,21 @@ async def test_the_card_follows_the_mouse_and_the_keyboard(open_page: Visitors) 
     await expect(card).to_contain_text("Chosen, not yet held")
 
 
+async def test_the_card_is_away_from_a_seat_that_was_pressed(open_page: Visitors) -> None:
+    page = await open_picker(open_page, a_flight())
+    card = page.locator(".card")
+    await seat_of(page, "9C").hover()
+    await expect(card).to_be_visible()
+
+    await seat_of(page, "9C").click()
+    await expect(seat_of(page, "9C")).to_have_attribute("data-st", "picked")
+    await seat_of(page, "8C").click(timeout=1_000)  # It was under the card.
+
+    assert await wanted(page) == ["8C", "9C"]
+    await page.wait_for_timeout(300)  # Longer than a mouse has to rest for the card.
+    await expect(card).to_be_hidden()
+
+
 async def test_escape_takes_the_card_away_and_the_mouse_can_go_onto_it(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     card = page.locator(".card")

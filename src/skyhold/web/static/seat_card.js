@@ -17,6 +17,7 @@ export class SeatCard {
   #stateOf;
   #shown = null;
   #hovered = null;
+  #pressed = null;
   #timer = 0;
   #height = null;
   #isRising = false;
@@ -44,7 +45,7 @@ export class SeatCard {
     const grid = this.#grid.element;
     grid.addEventListener("pointerover", (event) => this.#over(event));
     grid.addEventListener("pointerout", (event) => event.pointerType !== "touch" && this.#leave());
-    grid.addEventListener("pointerdown", () => this.hide());
+    grid.addEventListener("pointerdown", (event) => this.#press(event));
     grid.addEventListener("focusin", ({ target }) => target.matches(":focus-visible") && this.#show(target));
     grid.addEventListener("focusout", () => this.hide());
     this.element.addEventListener("pointerenter", () => clearTimeout(this.#timer));
@@ -71,9 +72,16 @@ export class SeatCard {
     show(this.element, false);
   }
 
+  // Who presses a seat knows it, and wants its neighbours next: the card is away until the mouse has been elsewhere.
+  #press(event) {
+    this.#pressed = this.#grid.seatOf(event);
+    this.hide();
+  }
+
   #over(event) {
     const id = this.#grid.seatOf(event);
-    if (!id || event.pointerType === "touch") return;
+    if (!id || event.pointerType === "touch" || id === this.#pressed) return;
+    this.#pressed = null;
     clearTimeout(this.#timer);
     if (this.#shown === id) return;
     // The card goes where the mouse comes from, so that it is not in the way of where it goes.
