@@ -1,4 +1,5 @@
 // The chip in the head of a page: the hold that runs out first, wherever on Skyhold one is.
+// As it asks for the customer's orders anyway, it tells them to whoever shows more of them.
 
 import { read } from "./api.js";
 import { Countdown } from "./countdown.js";
@@ -10,9 +11,10 @@ import { list } from "./words.js";
  * Show the customer's holds in the head of the page, but for those on one flight.
  *
  * @param {HTMLElement} nav
- * @param {{exceptFlight?: string}} [where] the flight whose holds the page shows itself
+ * @param {{exceptFlight?: string, onOrders?: (orders: any[]) => void}} [where] the flight whose holds the page shows
+ *   itself; who else wants to know of the newest orders
  */
-export function showHolds(nav, { exceptFlight } = {}) {
+export function showHolds(nav, { exceptFlight, onOrders = () => {} } = {}) {
   const chip = el(
     "a",
     { class: "chip", hidden: true },
@@ -27,6 +29,7 @@ export function showHolds(nav, { exceptFlight } = {}) {
   async function look() {
     const orders = await read("/api/orders?limit=20").then(({ body }) => body.orders, () => null);
     if (orders === null) return;
+    onOrders(orders);
     const held = orders.filter((order) => order.status === "SEATS_RESERVED" && order.timerRemaining > 0);
     const shown = held.filter((order) => order.flightId !== exceptFlight);
     const first = shown.sort((one, other) => (one.expiresAt < other.expiresAt ? -1 : 1))[0];

@@ -1,6 +1,7 @@
 // The list of flights: narrowed without leaving the page, and its numbers kept fresh while someone looks.
 
 import { Refused } from "./api.js";
+import { showBookings } from "./bookings.js";
 import { showHolds } from "./chip.js";
 import { copyOf, say, show } from "./dom.js";
 import { FlightList } from "./flight_list.js";
@@ -34,7 +35,7 @@ byId("all").addEventListener("click", (event) => keepHere(event, () => wishes.cl
 more.addEventListener("click", (event) => keepHere(event, showMore));
 
 document.documentElement.dataset.ready = "";
-showHolds(document.querySelector("nav"));
+showHolds(document.querySelector("nav"), { onOrders: (orders) => showBookings(byId("bookings"), orders) });
 refresh();
 
 /** Show what is wanted now; until it comes, that something comes. */
