@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -27,8 +26,9 @@ _WORDS = {
 _BAR_WIDTH = 60
 
 
-def counts_of(outcomes: Outcomes) -> dict[str, int]:
+def counts_of(crowd: Crowd) -> dict[str, int]:
     """Return what is told while a crowd is under way."""
+    outcomes, waiting = crowd.outcomes, crowd.kept_waiting
     return {
         "held": outcomes.count(State.HELD),
         "paying": outcomes.count(State.PAYING),
@@ -36,24 +36,28 @@ def counts_of(outcomes: Outcomes) -> dict[str, int]:
         "declined": outcomes.count(State.DECLINED, State.PAYMENT_FAILED),
         "conflicts": outcomes.conflicts,
         "given back": outcomes.count(State.CANCELLED, State.LET_GO, State.EXPIRED),
+        **({"kept waiting": waiting} if waiting else {}),
     }
 
 
 def line_of(crowd: Crowd) -> str:
     """Return where the crowd is, as a line."""
-    counts = "  ".join(f"{name} {count}" for name, count in counts_of(crowd.outcomes).items())
+    counts = "  ".join(f"{name} {count}" for name, count in counts_of(crowd).items())
     return f"{crowd.seconds:6.1f} s  {counts}"
 
 
 def picture_of(crowd: Crowd) -> Group:
-    """Return where the crowd is, for a terminal: the time, the counts, and what just happened."""
-    facts = Text(f"{crowd.seconds:5.1f} s", style="dim")
-    for name, count in counts_of(crowd.outcomes).items():
-        facts.append("   ").append(str(count), style="bold").append(f" {name}", style="not dim")
+    """Return where the crowd is, for a terminal: the counts, the time, and what just happened."""
+    counts = counts_of(crowd)
+    facts = Table.grid(padding=(0, 3, 0, 0))
+    facts.add_row(*[Text(str(count), style="bold") for count in counts.values()])
+    facts.add_row(*[Text(name, style="dim") for name in counts])
+    time = Table.grid(padding=(0, 1, 0, 0))
     bar = ProgressBar(total=crowd.plan.seconds, completed=min(crowd.seconds, crowd.plan.seconds), width=_BAR_WIDTH)
+    time.add_row(bar, f"{crowd.seconds:.1f} s{', finishing' if crowd.closing else ''}")
     news = ["Letting go of what is held."] if crowd.is_leaving else list(crowd.outcomes.news)
     lines = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in news]
-    return Group(facts, Padding(bar, (0, 0, 1, 0)), *lines, *[Text()] * (NEWS_KEPT - len(lines)))
+    return Group(facts, time, *lines, *[Text()] * (NEWS_KEPT - len(lines)))
 
 
 def table_of(crowd: Crowd) -> Table:

@@ -61,7 +61,13 @@ class Crowd:
         self.closing: Closing | None = None
         self._pauses = Pauses(plan.pace)
         self._scene = Scene(api, plan.flights, self._pauses, self.outcomes, lambda: self._close(Closing.SOLD_OUT))
+        self._customers: list[Customer] = []
         self._began_at = monotonic()
+
+    @property
+    def kept_waiting(self) -> int:
+        """How many customers the API keeps waiting."""
+        return sum(customer.is_kept_waiting for customer in self._customers)
 
     @property
     def seconds(self) -> float:
@@ -100,9 +106,11 @@ class Crowd:
         """See one customer through, however their life goes."""
         random = Random(f"{self.plan.seed} {number}")
         customer = Customer(f"customer {number}", self._scene, plan_trips(random, list(self.plan.flights)))
+        self._customers.append(customer)
         await self._pauses.closed(within=arrival)
         await self._note_trouble(customer.live())
         await self._note_trouble(customer.let_go())
+        self._customers.remove(customer)
 
     async def _note_trouble(self, act: Awaitable[None]) -> None:
         try:

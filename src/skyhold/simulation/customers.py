@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from time import monotonic
+from math import inf
 from typing import Any
 
 from skyhold.simulation.guests import Api, Guest
+from skyhold.simulation.orders import OwnOrder
 from skyhold.simulation.outcomes import Outcomes, State, state_of
-from skyhold.simulation.pauses import Pauses
+from skyhold.simulation.pauses import Leaving, Pauses
 from skyhold.simulation.replies import Act, Refused, Reply, Surprise, Unreachable, understood
 from skyhold.simulation.seats import SeatMap, Wish
 from skyhold.simulation.trips import DECLINED_CODE, Ending, Trip
@@ -20,10 +19,8 @@ from skyhold.simulation.trips import DECLINED_CODE, Ending, Trip
 ATTEMPTS = 5
 """After so many conflicts a customer gives up."""
 
-LAST_CALL = 0.7
+LAST_CALL = 0.5
 """Who sees the time of a hold run out thinks no longer than this share of what is left."""
-
-LET_GO_PATIENCE_SECONDS = 5.0
 
 _TAKEN = "SEATS_UNAVAILABLE"
 
@@ -36,17 +33,6 @@ _ENDS_IN_WORDS = {
     State.EXPIRED: "has lost by time",
     State.FAILED: "has lost",
 }
-
-
-@dataclass
-class OwnOrder:
-    """An order as its customer last saw it; `tag` is that of its seats, `ends_at` by this process's clock."""
-
-    id: str
-    flight_id: str
-    seats: tuple[str, ...]
-    tag: str
-    ends_at: float
 
 
 @dataclass
@@ -76,9 +62,14 @@ class Customer:
         self._pauses = scene.pauses
         self._outcomes = scene.outcomes
         self._trips = trips
-        self._guest = Guest(scene.api, scene.pauses.wait)
+        self._guest = Guest(scene.api, scene.pauses)
         self._open: dict[str, OwnOrder] = {}
         self._uncertain: set[str] = set()
+
+    @property
+    def is_kept_waiting(self) -> bool:
+        """Whether the API did not answer what was asked last, or wants to be left alone for a while."""
+        return self._guest.is_kept_waiting
 
     async def live(self) -> None:
         """Make one trip after the other until the crowd is closed.
@@ -100,13 +91,25 @@ class Customer:
             Unreachable: nobody answers.
             Surprise: something happened that must not.
         """
-        self._guest.wait, self._guest.patience_seconds = asyncio.sleep, LET_GO_PATIENCE_SECONDS
+        self._guest.is_going_home = True
+        try:
+            await self._end_uncertain()
+            await self._end_open()
+        finally:
+            self._outcomes.retries += self._guest.take_retries()
+
+    async def _end_uncertain(self) -> None:
+        """Cancel what may have been held without a word; nobody knows whether there is such an order."""
         for order_id in self._uncertain:
-            # Nobody knows whether there is such an order.
             with contextlib.suppress(Refused, Surprise):
                 await self._ask(Act.CANCEL, "DELETE", f"/api/orders/{order_id}")
+
+    async def _end_open(self) -> None:
         for order in tuple(self._open.values()):
-            await self._give_back(order, State.LET_GO)
+            if self._outcomes.states[order.id] is State.PAYING:
+                self._end(order, await self._guest.await_end(order.id))
+            else:
+                await self._give_back(order, State.LET_GO)
 
     async def _travel(self, trip: Trip) -> None:
         flight_id = await self._look_around(trip)
@@ -121,9 +124,8 @@ class Customer:
                 await self._change(order, trip, wish)
             await self._think(trip.thinking.deciding, order)
             await self._bring_to_an_end(order, trip)
-        except Refused:
-            # Too late, for all they know: they have done with it.
-            await self._give_back(order, State.CANCELLED)
+        except Refused as refused:
+            await self._give_up(order, refused)
 
     async def _look_around(self, trip: Trip) -> str:
         """Look at the flights, and return the one that was meant, or the next one that has seats left."""
@@ -153,28 +155,27 @@ class Customer:
                 return self._remember(flight_id, seats, reply)
         return None
 
-    async def _choose(self, flight_id: str, trip: Trip, wish: Wish) -> tuple[str, ...]:
+    async def _choose(self, flight_id: str, trip: Trip, wish: Wish, order: OwnOrder | None = None) -> tuple[str, ...]:
         """Look at the seats for a while, and return those that please best; meanwhile others may take them."""
         shown = await self._ask(Act.LOOK, "GET", f"/api/flights/{flight_id}")
         with understood(Act.LOOK):
             seen = SeatMap(shown.body["seatMap"])
         if seen.is_sold_out:
             self._scene.note_sold_out(flight_id)
-        await self._pauses.think(trip.thinking.choosing)
+        await self._think(trip.thinking.choosing, order)
         return seen.choose(wish)
 
     def _remember(self, flight_id: str, seats: tuple[str, ...], reply: Reply) -> OwnOrder:
-        with understood(Act.HOLD):
-            order = OwnOrder(str(reply.body["orderId"]), flight_id, seats, reply.tag or "", _ends_at(reply.body))
+        order = OwnOrder.of(flight_id, seats, reply)
         self._open[order.id] = order
         self._outcomes.states[order.id] = State.HELD
         self._tell(flight_id, f"holds {' '.join(seats)}")
-        _require_seats(Act.HOLD, seats, reply.body)
+        order.require_seats(Act.HOLD, reply.body)
         return order
 
     async def _change(self, order: OwnOrder, trip: Trip, wish: Wish) -> None:
         """Ask for other seats; those that are held stay if others were faster."""
-        seats = await self._choose(order.flight_id, trip, wish)
+        seats = await self._choose(order.flight_id, trip, wish, order)
         if not seats:
             return
         path = f"/api/orders/{order.id}/seats"
@@ -187,9 +188,7 @@ class Customer:
             return
         self._outcomes.changes += 1
         self._tell(order.flight_id, f"changes {' '.join(order.seats)} for {' '.join(seats)}")
-        _require_seats(Act.CHANGE, seats, reply.body)
-        with understood(Act.CHANGE):
-            order.seats, order.tag, order.ends_at = seats, reply.tag or "", _ends_at(reply.body)
+        order.change(seats, reply)
 
     async def _bring_to_an_end(self, order: OwnOrder, trip: Trip) -> None:
         match trip.ending:
@@ -211,11 +210,18 @@ class Customer:
         path, body = f"/api/orders/{order.id}/pay", {"paymentCode": payment_code}
         try:
             await self._ask(Act.PAY, "POST", path, body, if_match=order.tag)
-        except Refused:
-            await self._give_back(order, State.CANCELLED)
+        except Refused as refused:
+            await self._give_up(order, refused)
         else:
             self._outcomes.states[order.id] = State.PAYING
             self._end(order, await self._guest.await_end(order.id))
+
+    async def _give_up(self, order: OwnOrder, refused: Refused) -> None:
+        """Leave an order of which something was refused for good: see how it has ended, or cancel it."""
+        if refused.code in {"ORDER_EXPIRED", "ORDER_CLOSED"}:
+            self._end(order, await self._guest.await_end(order.id))
+        else:
+            await self._give_back(order, State.CANCELLED)
 
     async def _give_back(self, order: OwnOrder, state: State) -> None:
         """Cancel, or see how the order ends if it is too late for that."""
@@ -234,7 +240,7 @@ class Customer:
         if status.get("failureCode") == "SEATS_LOST":
             raise Surprise("Seats were paid for and then lost.")
         if state is State.CONFIRMED:
-            _require_seats(Act.FOLLOW, order.seats, status)
+            order.require_seats(Act.FOLLOW, status)
             self._outcomes.sell(order.flight_id, order.seats, order.id)
 
     def _close(self, order: OwnOrder, state: State) -> None:
@@ -242,9 +248,9 @@ class Customer:
         self._outcomes.states[order.id] = state
         self._tell(order.flight_id, f"{_ENDS_IN_WORDS[state]} {' '.join(order.seats)}")
 
-    async def _think(self, seconds: float, order: OwnOrder) -> None:
-        """Think, but not until the time of the hold is over."""
-        await self._pauses.think(seconds, at_most=LAST_CALL * (order.ends_at - monotonic()))
+    async def _think(self, seconds: float, order: OwnOrder | None) -> None:
+        """Think, but not until the time of a hold is over."""
+        await self._pauses.think(seconds, at_most=LAST_CALL * order.seconds_left if order else inf)
 
     async def _ask(
         self, act: Act, method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
@@ -255,7 +261,7 @@ class Customer:
         except Refused as refused:
             self._outcomes.refusals[refused.code] += 1
             raise
-        except (Unreachable, Surprise):
+        except (Leaving, Unreachable, Surprise):
             if act is Act.HOLD and self._guest.uncertain_order_id:
                 self._uncertain.add(self._guest.uncertain_order_id)
             raise
@@ -273,21 +279,3 @@ def _instead(refused: Refused) -> tuple[str, ...]:
     with understood(Act.HOLD):
         offered = refused.problem.get("alternatives") or [{"seats": []}]
         return tuple(str(seat) for seat in offered[0]["seats"])
-
-
-def _ends_at(body: Mapping[str, Any]) -> float:
-    """Return when a hold ends by this process's clock, whatever that shows."""
-    expires_at, now = (datetime.fromisoformat(body[name]) for name in ("expiresAt", "serverTime"))
-    return monotonic() + (expires_at - now).total_seconds()
-
-
-def _require_seats(act: Act, seats: tuple[str, ...], body: Mapping[str, Any]) -> None:
-    """Hold the seats of a reply against those that were asked for.
-
-    Raises:
-        Surprise: they are others.
-    """
-    with understood(act):
-        given = set(body["seats"])
-    if given != set(seats):
-        raise Surprise(f"A {act} was answered with other seats than its order should have.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import monotonic, perf_counter
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Self
 import httpx
 from httpx_sse import EventSource, SSEError
 
+from skyhold.simulation.pauses import Pauses
 from skyhold.simulation.replies import (
     Act,
     Refused,
@@ -43,8 +44,9 @@ IDLE_SECONDS = 4.0
 SILENCE_SECONDS = 45.0
 """The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
 
-PATIENCE_SECONDS = 20.0
-"""How long a command is asked again for: an API that is restarted is back by then."""
+PATIENCE_SECONDS = 15.0
+LAST_PATIENCE_SECONDS = 5.0
+"""How long something is asked again for: an API that is restarted is back by then. Who has to leave has less."""
 
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0
@@ -87,12 +89,13 @@ class Api:
 class Guest:
     """One customer's own way to the API."""
 
-    def __init__(self, api: Api, wait: Callable[[float], Awaitable[None]]) -> None:
-        self.wait = wait
-        self.patience_seconds = PATIENCE_SECONDS
-        self._retries = 0
+    def __init__(self, api: Api, pauses: Pauses) -> None:
+        self.is_going_home = False
+        self.is_kept_waiting = False
         self.uncertain_order_id: str | None = None
         self._api = api
+        self._pauses = pauses
+        self._retries = 0
         self._cookies = httpx.Cookies()
 
     async def ask(
@@ -106,10 +109,11 @@ class Guest:
             Refused: it was a no.
             Unreachable: nobody answers.
             Surprise: the API went on failing, or answered what it must not.
+            Leaving: all were told to go home while the API wanted to be left alone.
         """
-        self.uncertain_order_id = None
+        self.uncertain_order_id, self.is_kept_waiting = None, False
         headers = _headers(method, if_match)
-        give_up_at: float | None = None
+        troubled_since: float | None = None
         while True:
             trouble: Unreachable | Surprise
             try:
@@ -118,20 +122,19 @@ class Guest:
                 trouble = Unreachable(type(lost).__name__)
             else:
                 if response.status_code == _TOO_MANY:
-                    self._retries += 1
-                    await self.wait(_retry_after(response))
+                    await self._leave_alone(_retry_after(response))
                     continue
                 if not is_broken(response) and code_of(response) != "GIVEN_UP":
-                    self.uncertain_order_id = None
+                    self.uncertain_order_id, self.is_kept_waiting = None, False
                     return read_reply(act, response, seconds)
                 # What was given up was not done: that is asked for anew, under another name.
                 headers = headers if is_broken(response) else _headers(method, if_match)
                 self.uncertain_order_id = (body_of(response) or {}).get("orderId", self.uncertain_order_id)
-                trouble = Surprise(f"A {act} was answered {described(response)} for {self.patience_seconds:.0f} s.")
-            give_up_at = give_up_at or monotonic() + self.patience_seconds
-            if monotonic() >= give_up_at:
+                trouble = Surprise(f"A {act} was answered {described(response)}, again and again.")
+            troubled_since = troubled_since or monotonic()
+            if monotonic() >= troubled_since + self._patience_seconds:
                 raise trouble
-            self._retries += 1
+            self._keep_waiting()
             await asyncio.sleep(RETRY_SECONDS)
 
     def take_retries(self) -> int:
@@ -165,6 +168,18 @@ class Guest:
             return (await self.ask(Act.FOLLOW, "GET", f"/api/orders/{order_id}/status")).body
         except Refused as refused:
             raise Surprise(f"A look at an order of one's own was refused: {refused.code}.") from refused
+
+    @property
+    def _patience_seconds(self) -> float:
+        return LAST_PATIENCE_SECONDS if self._pauses.is_leaving else PATIENCE_SECONDS
+
+    def _keep_waiting(self) -> None:
+        self.is_kept_waiting = True
+        self._retries += 1
+
+    async def _leave_alone(self, seconds: float) -> None:
+        self._keep_waiting()
+        await (asyncio.sleep(seconds) if self.is_going_home else self._pauses.wait(seconds))
 
     async def _listen(self, order_id: str) -> Mapping[str, Any] | None:
         """Return the last that an order's stream told, or None if it told nothing; why, a look at the status says."""

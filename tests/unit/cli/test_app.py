@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import skyhold
 from skyhold.cli.app import app
 
-COMMANDS = ("up", "doctor", "book", "pay", "status", "cancel", "watch", "worker", "api", "migrate", "seed")
+COMMANDS = ("up", "doctor", "book", "pay", "status", "cancel", "watch", "simulate", "worker", "api", "migrate", "seed")
 
 
 def test_the_version_is_told() -> None:

@@ -1,0 +1,138 @@
+"""`skyhold simulate` on a real service: its outcomes, how it stops, and an API that restarts under it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+from support.commands import Service, Skyhold
+from support.terminals import CONTROL, PATIENCE_SECONDS, on_terminal
+
+
+def seats_of(service: Service, number: str) -> Counter[str]:
+    """Return how many seats of a flight are in which state."""
+    with httpx.Client(base_url=service.address, trust_env=False) as api:
+        flights = api.get("/api/flights").json()["flights"]
+        flight_id = next(flight["id"] for flight in flights if flight["flightNumber"] == number)
+        seats = api.get(f"/api/flights/{flight_id}").json()["seatMap"]["seats"]
+    return Counter(seat["status"] for seat in seats)
+
+
+def wait_until_held(service: Service, number: str, many: int) -> None:
+    """Return when so many seats of the flight are held."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while seats_of(service, number)["reserved"] < many:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_crowd_tells_what_came_of_it_and_holds_nothing_at_its_end(customer: Skyhold, service: Service) -> None:
+    done = customer.run(
+        *("simulate", "--customers", "12", "--flight", "FL201", "--flight", "fl202"),
+        *("--for", "4s", "--pace", "6", "--seed", "11", "--json"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert (told["customers"], told["seed"], told["pace"], told["closing"]) == (12, 11, 6.0, "timeOver")
+    assert told["flights"] == ["FL201", "FL202"]
+    orders = told["orders"]
+    assert orders["made"] == sum(orders.values()) - orders["made"] > 12
+    assert orders["confirmed"] > 0
+    assert orders["declined"] > 0
+    assert orders["open"] == told["surprises"]["count"] == 0
+    for act in ("hold", "payment"):
+        assert 0 < told["latencies"][act]["p50Ms"] <= told["latencies"][act]["p99Ms"]
+    assert told["latencies"]["hold"]["count"] == orders["made"]
+    seats = seats_of(service, "FL201") + seats_of(service, "FL202")
+    assert seats["booked"] == told["seatsSold"]
+    assert seats["reserved"] == 0
+    assert "12 customers on FL201 FL202 at http://" in done.stderr
+    assert re.search(r"seed 11\b", done.stderr)
+
+
+def test_a_person_gets_a_table(customer: Skyhold) -> None:
+    done = customer.run("simulate", "--customers", "3", "--flight", "FL202", "--for", "1s", "--pace", "20")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Orders +\d+", done.stdout)
+    assert re.search(r"^Answered +times +p50 ms +p99 ms\nhold +\d+ +[\d.]+ +[\d.]+$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_whoever_stops_it_leaves_no_seat_held(
+    customer: Skyhold, service: Service, number: signal.Signals, code: int
+) -> None:
+    crowd = customer.start("simulate", "--customers", "15", "--flight", "FL102", "--for", "10m", "--json")
+    wait_until_held(service, "FL102", 8)
+
+    asked_at = time.monotonic()
+    assert crowd.stop(number) == code
+
+    assert time.monotonic() - asked_at < 10
+    assert seats_of(service, "FL102")["reserved"] == 0
+    assert "Letting go of what is held." in crowd.errors.read_text()
+    assert "Traceback" not in crowd.errors.read_text()
+
+
+def test_a_person_at_a_terminal_sees_counts_and_news_and_stops_it_by_ctrl_c(
+    customer: Skyhold, service: Service
+) -> None:
+    arguments = ("simulate", "--customers", "15", "--flight", "FL101", "--for", "10m")
+    with on_terminal(customer, *arguments) as (crowd, screen):
+        screen.wait_for(r"FL101  customer \d+ holds \d+[A-F]")
+        shown = CONTROL.sub("", screen.wait_for("given back"))
+        assert re.search(r"[1-9]\d* +0 +0 +\d+ +\d+ +\d+ *\r\nheld +paying +confirmed +declined +conflicts", shown)
+        crowd.send_signal(signal.SIGINT)
+        shown = screen.wait_for("Answered")
+        assert re.search(r"let go at the end +\d+", CONTROL.sub("", shown))
+        assert crowd.wait(PATIENCE_SECONDS) == 130
+    assert seats_of(service, "FL101")["reserved"] == 0
+
+
+def test_an_api_that_restarts_is_waited_for(skyhold: Skyhold) -> None:
+    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-simulate"
+    service = skyhold.start_service()
+    skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
+    crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "6s", "--json", "--seed", "3")
+    wait_until_held(service, "SK900", 3)
+
+    service.api.process.kill()
+    service.api.process.wait(PATIENCE_SECONDS)
+    again = skyhold.start("api")
+    again.wait_for("API listening on ")
+
+    assert crowd.process.stdout is not None
+    told = json.loads(crowd.process.stdout.read())
+    assert crowd.process.wait(PATIENCE_SECONDS) == 0, crowd.errors.read_text()
+    assert told["retries"] > 0
+    assert told["orders"]["confirmed"] > 0
+    assert told["orders"]["open"] == 0
+    assert seats_of(service, "SK900")["reserved"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--for", "a while"), 2, "--for must be a duration such as 15m"),
+        (("--for", "0s"), 2, "longer than nothing"),
+        (("--customers", "0"), 2, "--customers"),
+        (("--pace", "0"), 2, "--pace"),
+        (("--flight", "FL999"), 4, "No flight of this number"),
+        (("--flight", "00000000-0000-0000-0000-000000000000"), 4, "no such flight"),
+        (("--api", "http://127.0.0.1:1"), 3, "Nobody answers at http://127.0.0.1:1."),
+    ],
+)
+def test_what_cannot_be_done_is_said_at_once(
+    customer: Skyhold, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = customer.run("simulate", *arguments, NO_COLOR="1", COLUMNS="200")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,162 @@
+"""An API in memory that answers as docs/api.md says, for one flight; tests tell it how to go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
+NUMBER = "FL101"
+
+_ORDER = re.compile(r"/api/orders/([^/]+)(/\w+)?")
+
+Fault = Callable[[httpx.Request], httpx.Response | None]
+
+
+def problem(status: int, code: str, **fields: Any) -> httpx.Response:
+    """Return a problem as the API tells it."""
+    headers = {"Retry-After": str(fields.pop("retry_after", 1)), "X-Request-Id": "a-request"}
+    return httpx.Response(status, json={"error": code, "detail": "No.", **fields}, headers=headers)
+
+
+def on(method: str, path: str, *answers: httpx.Response | Exception) -> Fault:
+    """Return a fault: requests like this get these answers first, one after the other."""
+    left = list(answers)
+
+    def fault(request: httpx.Request) -> httpx.Response | None:
+        if not left or request.method != method or not re.fullmatch(path, request.url.path):
+            return None
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return fault
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is so, which must be soon."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - many things may make it so
+            await asyncio.sleep(0.002)
+
+
+@dataclass
+class SmallApi:
+    """Rows of six seats, any number of guests, payments that are decided at once."""
+
+    rows: int = 20
+    fault: Fault = field(default=lambda _: None)
+    hold_seconds: float = 900.0
+    asked: list[httpx.Request] = field(default_factory=list)
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.seats = {f"{row}{letter}": "available" for row in range(1, self.rows + 1) for letter in "ABCDEF"}
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self.answer)
+
+    @property
+    def commands(self) -> list[tuple[str, str, Any]]:
+        """What was asked for, without the names that chance gives."""
+        return [
+            (request.method, request.url.path, json.loads(request.content) if request.content else None)
+            for request in self.asked
+        ]
+
+    def statuses(self) -> set[str]:
+        return {order["status"] for order in self.orders.values()}
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.asked.append(request)
+        if wrong := self.fault(request):
+            return wrong
+        if request.url.path == "/api/flights":
+            left = sum(status == "available" for status in self.seats.values())
+            return httpx.Response(200, json={"flights": [{"id": FLIGHT, "availableSeats": left}], "nextCursor": None})
+        if request.url.path == f"/api/flights/{FLIGHT}":
+            return httpx.Response(200, json={"id": FLIGHT, "flightNumber": NUMBER, "seatMap": self._seat_map()})
+        if request.url.path == "/api/orders":
+            return self._hold(request)
+        found = _ORDER.fullmatch(request.url.path)
+        order = self.orders.get(found[1]) if found else None
+        if found is None or order is None or self.owners[found[1]] != request.headers.get("Cookie"):
+            return problem(404, "ORDER_NOT_FOUND")
+        return self._show(order, found[2]) if request.method == "GET" else self._obey(request, order, found[2])
+
+    def _hold(self, request: httpx.Request) -> httpx.Response:
+        guest = request.headers.get("Cookie") or f"skyhold-guest=guest-{next(self._numbers)}"
+        seats = json.loads(request.content)["seats"]
+        if taken := [seat for seat in seats if self.seats[seat] != "available"]:
+            conflicts = [{"seat": seat, "status": self.seats[seat]} for seat in taken]
+            return problem(409, "SEATS_UNAVAILABLE", conflicts=conflicts, alternatives=[])
+        self.seats |= dict.fromkeys(seats, "reserved")
+        order = {"orderId": f"order-{next(self._numbers)}", "status": "SEATS_RESERVED", "seats": seats, "version": 1}
+        self.orders[order["orderId"]] = order
+        self.owners[order["orderId"]] = guest
+        return self._reply(201, order, {"Set-Cookie": f"{guest}; Path=/; HttpOnly"})
+
+    def _show(self, order: dict[str, Any], what: str | None) -> httpx.Response:
+        if what != "/events":
+            return self._reply(200, order)
+        told = f"event: order\nid: 1\ndata: {json.dumps(order)}\n\n"
+        return httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"})
+
+    def _obey(self, request: httpx.Request, order: dict[str, Any], act: str | None) -> httpx.Response:
+        if order["status"] != "SEATS_RESERVED":
+            return problem(409, "ORDER_CLOSED")
+        if request.headers.get("If-Match", f'"{order["version"]}"') != f'"{order["version"]}"':
+            return problem(412, "ORDER_CHANGED")
+        if request.method == "DELETE":
+            self._end(order, "FAILED", "available", failureCode="CANCELLED")
+            return httpx.Response(204)
+        body = json.loads(request.content)
+        if act == "/pay":
+            if body["paymentCode"] == "00000":
+                self._end(order, "FAILED", "available", failureCode="PAYMENT_DECLINED")
+            else:
+                self._end(order, "CONFIRMED", "booked", reference="ABCDEF")
+            return httpx.Response(202, json={"orderId": order["orderId"], "status": "PAYMENT_PENDING"})
+        if any(self.seats[seat] != "available" for seat in body["seats"] if seat not in order["seats"]):
+            return problem(409, "SEATS_UNAVAILABLE", conflicts=[], alternatives=[])
+        self.seats |= dict.fromkeys(order["seats"], "available") | dict.fromkeys(body["seats"], "reserved")
+        order |= {"seats": body["seats"], "version": order["version"] + 1}
+        return self._reply(200, order)
+
+    def _end(self, order: dict[str, Any], status: str, seat_status: str, **more: Any) -> None:
+        self.seats |= dict.fromkeys(order["seats"], seat_status)
+        order |= {"status": status, **more}
+
+    def _reply(self, status: int, order: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
+        now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        times = {"serverTime": now.isoformat(), "expiresAt": (now + timedelta(seconds=self.hold_seconds)).isoformat()}
+        tag = {"ETag": f'"{order["version"]}"'}
+        return httpx.Response(status, json=order | times, headers=tag | (headers or {}))
+
+    def _seat_map(self) -> dict[str, Any]:
+        cabin = {"name": "economy", "firstRow": 1, "lastRow": self.rows, "layout": "ABC DEF", "exitRows": []}
+        seats = [
+            {
+                "id": seat,
+                "row": int(seat[:-1]),
+                "column": seat[-1],
+                "cabin": "economy",
+                "status": status,
+                "priceCents": 35000,
+            }
+            for seat, status in self.seats.items()
+        ]
+        return {"rows": self.rows, "seatsPerRow": 6, "cabins": [cabin], "seats": seats}

@@ -1,0 +1,62 @@
+"""`skyhold` on a terminal, as a person sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from support.commands import Skyhold
+
+PATIENCE_SECONDS = 40
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m")
+
+
+class Screen:
+    """What a terminal has shown so far."""
+
+    def __init__(self, terminal: int) -> None:
+        self.shown = ""
+        self._terminal = terminal
+
+    def wait_for(self, pattern: str) -> str:
+        """Return what was shown up to the pattern, which must be soon, and forget it."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (found := re.search(pattern, self.shown)):
+            ready, _, _ = select.select([self._terminal], [], [], deadline - time.monotonic())
+            assert ready, f"not shown: {pattern}, but: {CONTROL.sub('', self.shown)[-3000:]}"
+            self.shown += os.read(self._terminal, 65536).decode()
+        before, self.shown = self.shown[: found.end()], self.shown[found.end() :]
+        return before
+
+
+@contextlib.contextmanager
+def on_terminal(
+    skyhold: Skyhold, *arguments: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Screen]]:
+    """Run a command in a terminal of 80 columns and 24 lines; it is ended at the end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skyhold", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=skyhold.directory,
+        env=skyhold.surroundings | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"} | variables,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield process, Screen(ours)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+        os.close(ours)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+from skyhold.simulation import guests
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait for long."""
+    for name, seconds in {"PATIENCE_SECONDS": 0.2, "LAST_PATIENCE_SECONDS": 0.1, "RETRY_SECONDS": 0.01}.items():
+        monkeypatch.setattr(guests, name, seconds)
+    monkeypatch.setattr(guests, "LOOK_SECONDS", 0.01)

@@ -1,0 +1,177 @@
+"""How one simulated customer speaks with the API: as themselves, by name, and again if there was no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from skyhold.simulation.guests import Api, Guest
+from skyhold.simulation.pauses import Leaving, Pauses
+from skyhold.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
+from support.small_api import FLIGHT, SmallApi, on, problem, until
+
+UNKNOWN = problem(503, "WORKFLOW_UNAVAILABLE", outcome="unknown", orderId="order-unknown")
+AWAY = problem(503, "DATABASE_UNAVAILABLE")
+
+pytestmark = pytest.mark.usefixtures("short_patience")
+
+
+@pytest.fixture
+def small() -> SmallApi:
+    return SmallApi()
+
+
+@pytest.fixture
+async def api(small: SmallApi) -> AsyncIterator[Api]:
+    async with Api("http://skyhold.test", transport=small.transport) as api:
+        yield api
+
+
+@pytest.fixture
+def guest(api: Api) -> Guest:
+    return Guest(api, Pauses())
+
+
+async def hold(guest: Guest, *seats: str) -> Reply:
+    return await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": seats})
+
+
+def names(small: SmallApi) -> list[str | None]:
+    return [request.headers.get("Idempotency-Key") for request in small.asked]
+
+
+async def test_every_customer_is_a_guest_of_their_own(api: Api, small: SmallApi) -> None:
+    one, other = Guest(api, Pauses()), Guest(api, Pauses())
+    first = (await hold(one, "1A")).body["orderId"]
+    second = (await hold(other, "1B")).body["orderId"]
+
+    assert (await one.status(first))["seats"] == ["1A"]
+    assert (await other.status(second))["seats"] == ["1B"]
+    with pytest.raises(Surprise, match="404 ORDER_NOT_FOUND"):
+        await one.status(second)
+    assert len(set(small.owners.values())) == 2
+
+
+async def test_each_command_has_a_name_and_looking_has_none(guest: Guest, small: SmallApi) -> None:
+    order = (await hold(guest, "1A")).body["orderId"]
+    await guest.ask(Act.CHANGE, "PUT", f"/api/orders/{order}/seats", {"seats": ["1B"]}, if_match='"1"')
+    await guest.status(order)
+
+    first, second, third = names(small)
+    assert first
+    assert second
+    assert first != second
+    assert len(first) >= 16
+    assert third is None
+    assert small.asked[1].headers["If-Match"] == '"1"'
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("gone"), httpx.ConnectError("nobody"), UNKNOWN, AWAY])
+async def test_what_was_not_answered_is_asked_again_under_the_same_name(
+    guest: Guest, small: SmallApi, lost: httpx.Response | Exception
+) -> None:
+    small.fault = on("POST", "/api/orders", lost, lost)
+
+    reply = await hold(guest, "1A")
+
+    assert reply.body["seats"] == ["1A"]
+    assert len(names(small)) == 3
+    assert len(set(names(small))) == 1
+    assert guest.take_retries() == 2
+    assert guest.take_retries() == 0
+    assert guest.uncertain_order_id is None
+
+
+async def test_what_was_given_up_is_asked_anew(guest: Guest, small: SmallApi) -> None:
+    small.fault = on("POST", "/api/orders", UNKNOWN, problem(409, "GIVEN_UP"))
+
+    await hold(guest, "1A")
+
+    first, second, third = names(small)
+    assert first == second != third
+
+
+async def test_patience_ends_when_nobody_answers(guest: Guest, small: SmallApi) -> None:
+    small.fault = on("POST", "/api/orders", *[httpx.ConnectError("nobody")] * 1000)
+    with pytest.raises(Unreachable):
+        await hold(guest, "1A")
+    assert guest.is_kept_waiting
+    assert len(small.asked) > 3
+
+
+async def test_a_server_that_stays_broken_is_a_surprise_and_the_order_may_exist(guest: Guest, small: SmallApi) -> None:
+    small.fault = on("POST", "/api/orders", UNKNOWN, *[AWAY] * 1000)
+    with pytest.raises(Surprise, match=r"A hold was answered 503 DATABASE_UNAVAILABLE \(request a-request\), again"):
+        await hold(guest, "1A")
+    assert guest.uncertain_order_id == "order-unknown"
+
+
+async def test_a_no_is_heard_at_once(guest: Guest, small: SmallApi) -> None:
+    small.seats["1A"] = "booked"
+    with pytest.raises(Refused, match="SEATS_UNAVAILABLE"):
+        await hold(guest, "1A")
+    assert len(small.asked) == 1
+
+
+async def test_a_limit_is_waited_out_as_long_as_it_says(
+    guest: Guest, small: SmallApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def wait(_: Pauses, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(Pauses, "wait", wait)
+    small.fault = on("POST", "/api/orders", problem(429, "RATE_LIMITED", retry_after=17), problem(429, "RATE_LIMITED"))
+
+    await hold(guest, "1A")
+
+    assert waits == [17.0, 1.0]
+
+
+async def test_who_has_to_leave_waits_for_no_limit(api: Api, small: SmallApi) -> None:
+    pauses = Pauses()
+    small.fault = on("POST", "/api/orders", problem(429, "RATE_LIMITED", retry_after=60))
+    waiting = asyncio.create_task(hold(Guest(api, pauses), "1A"))
+    await until(lambda: small.asked)
+
+    pauses.leave()
+
+    with pytest.raises(Leaving):
+        await asyncio.wait_for(waiting, 5)
+
+
+async def test_the_end_of_an_order_is_heard_by_its_stream(guest: Guest, small: SmallApi) -> None:
+    order = (await hold(guest, "1A")).body["orderId"]
+    await guest.ask(Act.PAY, "POST", f"/api/orders/{order}/pay", {"paymentCode": "99999"})
+
+    assert (await guest.await_end(order))["status"] == "CONFIRMED"
+    assert small.asked[-1].url.path == f"/api/orders/{order}/events"
+    assert "Cookie" in small.asked[-1].headers
+
+
+@pytest.mark.parametrize("broken", [httpx.ReadError("gone"), AWAY, httpx.Response(200, text="<html>")])
+async def test_where_no_stream_is_to_be_had_the_status_is_looked_at(guest: Guest, small: SmallApi, broken: Any) -> None:
+    order = (await hold(guest, "1A")).body["orderId"]
+    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+    small.fault = on("GET", ".*/events", *[broken] * 1000)
+
+    assert (await guest.await_end(order))["failureCode"] == "CANCELLED"
+    assert small.asked[-1].url.path == f"/api/orders/{order}/status"
+
+
+async def test_streams_are_bounded_and_who_finds_none_free_looks_instead(
+    api: Api, guest: Guest, small: SmallApi
+) -> None:
+    order = (await hold(guest, "1A")).body["orderId"]
+    api.streams = asyncio.Semaphore(0)
+    ending = asyncio.create_task(guest.await_end(order))
+    await until(lambda: len(small.asked) >= 4)
+    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+
+    assert (await asyncio.wait_for(ending, 5))["status"] == "FAILED"
+    assert {request.url.path.rpartition("/")[2] for request in small.asked if request.method == "GET"} == {"status"}
