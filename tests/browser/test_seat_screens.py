@@ -120,7 +120,7 @@ async def test_the_tools_of_a_phone_open_over_the_cabin_and_go_away(open_page: V
     await page.get_by_role("button", name="Find", exact=True).tap()
 
     await expect(bar).to_have_attribute("aria-expanded", "false")
-    assert await focused_seat(page) == "34A"
+    await expect(seat_of(page, "34A")).to_be_focused()
     await expect(seat_of(page, "34A")).to_be_in_viewport(ratio=1)
 
 

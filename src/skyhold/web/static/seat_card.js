@@ -132,7 +132,8 @@ export class SeatCard {
     const fitsBelow = cell.bottom + height + GAP_PX <= innerHeight - EDGE_PX;
     const isBelow = fitsBelow && (!fitsAbove || (this.#isRising && this.#hovered === this.#shown));
     this.element.toggleAttribute("data-below", isBelow);
-    const rules = { "--x": x - cabin.left, "--y": (isBelow ? cell.bottom : cell.top) - cabin.top, "--nudge": centre - x };
+    const y = isBelow ? cell.bottom : cell.top;
+    const rules = { "--x": x - cabin.left, "--y": y - cabin.top, "--nudge": centre - x };
     for (const [rule, pixels] of Object.entries(rules)) this.element.style.setProperty(rule, `${pixels}px`);
   }
 }

@@ -58,7 +58,8 @@ export class SeatFilters {
     const { seats, cabins } = this.#plan;
     const kinds = Object.keys(KINDS).filter((kind) => seats.some(KINDS[kind]) && !seats.every(KINDS[kind]));
     const prices = [...new Set(cabins.flatMap((cabin) => cabin.prices))].sort((one, other) => one - other);
-    const choices = kinds.map((value) => ({ kind: value === "exit" ? "exit" : "position", value, text: LABELS[value] }));
+    const kindOf = (value) => (value === "exit" ? "exit" : "position");
+    const choices = kinds.map((value) => ({ kind: kindOf(value), value, text: LABELS[value] }));
     if (prices.length < 2) return choices;
     const priced = prices.map((value) => ({ kind: "price", value, text: money(value, this.#plan.currency) }));
     return [...choices, ...priced];
@@ -87,7 +88,14 @@ function priceIs(cents) {
   return (seat) => seat.priceCents === cents;
 }
 
-const LOOKS = { "": "Available", picked: "Chosen", mine: "Yours", held: "On hold", sold: "Taken", blocked: "Not for sale" };
+const LOOKS = {
+  "": "Available",
+  picked: "Chosen",
+  mine: "Yours",
+  held: "On hold",
+  sold: "Taken",
+  blocked: "Not for sale",
+};
 
 export class SeatLegend {
   #items;

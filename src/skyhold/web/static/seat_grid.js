@@ -54,16 +54,15 @@ export class SeatGrid {
   }
 
   /** Draw one seat. Only what differs from last time is written. */
-  draw(seat, state, { isDim, isHit, isNear, isEnabled }) {
+  draw(seat, state, { isDim, isHit, isNear }) {
     const cell = this.cell(seat.id);
-    const isPressable = state.isSelectable && isEnabled;
     const before = this.#drawn.get(seat.id) ?? {};
-    const now = { ...state, isDim, isHit, isNear, isPressable };
+    const now = { ...state, isDim, isHit, isNear };
     this.#drawn.set(seat.id, now);
     if (now.look !== before.look) setOrDrop(cell, "data-st", now.look);
     if (now.said !== before.said) cell.setAttribute("aria-label", nameOf(this.#plan, seat, now.said));
     if (now.isBusy !== before.isBusy) setOrDrop(cell, "aria-busy", now.isBusy ? "true" : null);
-    if (isPressable !== before.isPressable) setOrDrop(cell, "aria-disabled", isPressable ? null : "true");
+    if (now.isPressable !== before.isPressable) setOrDrop(cell, "aria-disabled", now.isPressable ? null : "true");
     const selected = state.isSelectable ? String(state.isSelected) : null;
     if (selected !== cell.getAttribute("aria-selected")) setOrDrop(cell, "aria-selected", selected);
     if (isDim !== before.isDim) cell.classList.toggle("dim", isDim);

@@ -1,6 +1,6 @@
-// The seats as a list to choose from: a listbox by cabin and row, one tab stop, made when it is first opened.
+// The seats as a list to choose from: a listbox by cabin and row, one tab stop. Fetched and made when first asked for.
 
-import { el, icon, show } from "./dom.js";
+import { el, show } from "./dom.js";
 import { nameOf } from "./seat_states.js";
 import { money, sentence } from "./words.js";
 import { TypeAhead } from "./type_ahead.js";
@@ -11,7 +11,8 @@ export class SeatList {
   #plan;
   #ask;
   #options = new Map();
-  #box = null;
+  #box;
+  #none = el("p", { class: "small muted", hidden: true }, "No free seat matches.");
   #stop = null;
 
   /**
@@ -21,23 +22,24 @@ export class SeatList {
   constructor(plan, ask) {
     this.#plan = plan;
     this.#ask = ask;
-    const summary = el("summary", {}, icon("list"), "Choose from a list");
-    this.element = el("details", { class: "pick" }, summary);
-    // Before it opens, so that the next key finds the list there; the browser itself may open it too, to find a word.
-    summary.addEventListener("click", () => this.#make());
-    this.element.addEventListener("toggle", () => this.#make());
+    const groups = plan.cabins.map((cabin) => this.#group(cabin));
+    const props = { class: "rows", role: "listbox", "aria-label": "Free seats", "aria-multiselectable": "true" };
+    this.#box = el("div", props, ...groups);
+    this.element = el("div", {}, this.#box, this.#none);
+    this.drawAll();
+    this.#moveStop(this.#shown()[0] ?? null);
+    this.#listen();
   }
 
-  /** Draw one seat again; a list never opened has nothing to draw. */
+  /** Draw one seat again. */
   draw(seat) {
     const option = this.#options.get(seat.id);
-    if (!option) return;
-    const { said, look, isSelected, isSelectable } = this.#ask.stateOf(seat);
+    const { said, look, isSelected, isSelectable, isPressable } = this.#ask.stateOf(seat);
     const isOffered = isSelected || (isSelectable && (look !== null || this.#ask.matches(seat)));
     option.setAttribute("aria-label", nameOf(this.#plan, seat, said));
     option.setAttribute("aria-selected", String(isSelected));
     option.toggleAttribute("data-gone", !isOffered);
-    if (isSelectable) option.removeAttribute("aria-disabled");
+    if (isPressable) option.removeAttribute("aria-disabled");
     else option.setAttribute("aria-disabled", "true");
     // The option that has the focus stays until the focus leaves it: nobody is thrown out of the list.
     show(option, isOffered || option === document.activeElement);
@@ -47,32 +49,19 @@ export class SeatList {
 
   /** Draw every seat again and hide cabins without any; for filters. */
   drawAll() {
-    if (!this.#box) return;
     for (const seat of this.#plan.seats) this.draw(seat);
     this.tidy();
   }
 
   /** Hide the headings that nothing stands under, and say when nothing is left. */
   tidy() {
-    if (!this.#box) return;
     let isEmpty = true;
     for (const group of this.#box.querySelectorAll("[role=group]")) {
       const hasSome = group.querySelector("[role=option]:not([hidden])") !== null;
       show(group, hasSome);
       isEmpty &&= !hasSome;
     }
-    show(this.element.lastChild, isEmpty);
-  }
-
-  #make() {
-    if (this.#box) return;
-    const groups = this.#plan.cabins.map((cabin) => this.#group(cabin));
-    const props = { class: "rows", role: "listbox", "aria-label": "Free seats", "aria-multiselectable": "true" };
-    this.#box = el("div", props, ...groups);
-    this.element.append(this.#box, el("p", { class: "small muted", hidden: true }, "No free seat matches."));
-    this.drawAll();
-    this.#moveStop(this.#shown()[0] ?? null);
-    this.#listen();
+    show(this.#none, isEmpty);
   }
 
   #listen() {
@@ -102,7 +91,8 @@ export class SeatList {
   #option(seat) {
     const [, , ...more] = this.#plan.describe(seat.id);
     const facts = [seat.position, ...more].join(", ");
-    const words = [el("b", {}, seat.id), el("span", {}, facts), el("span", {}, money(seat.priceCents, this.#plan.currency))];
+    const price = money(seat.priceCents, this.#plan.currency);
+    const words = [el("b", {}, seat.id), el("span", {}, facts), el("span", {}, price)];
     const props = { role: "option", "data-id": seat.id, "data-row": seat.row % 2 ? "odd" : "even", tabindex: -1 };
     const option = el("div", props, ...words);
     this.#options.set(seat.id, option);

@@ -9,7 +9,7 @@ import { hull } from "./seat_hull.js";
 import { SeatPlan } from "./seat_plan.js";
 import { stateOf } from "./seat_states.js";
 import { SeatTools } from "./seat_tools.js";
-import { list, money } from "./words.js";
+import { count, list, money } from "./words.js";
 
 const NOBODY = { wanted: new Set(), held: new Set(), busy: false, own: new Map() };
 
@@ -37,8 +37,8 @@ export class SeatPicker extends EventTarget {
     this.grid = new SeatGrid(this.plan, { onPress: (id) => this.#toggle(id, "toggle") });
     cabin.replaceChildren(hull(this.plan, this.grid.element));
     this.tools = new SeatTools(tools, this.plan, this.#answers());
-    const stateOfSeat = (seat) => stateOf(seat, this.#customer);
-    this.card = new SeatCard(this.plan, this.grid, { cabin, stateOf: stateOfSeat, topEdge: () => this.tools.coveredTop });
+    const around = { cabin, stateOf: (seat) => this.#stateOf(seat), topEdge: () => this.tools.coveredTop };
+    this.card = new SeatCard(this.plan, this.grid, around);
     this.#touchAll();
     this.#draw();
   }
@@ -46,9 +46,9 @@ export class SeatPicker extends EventTarget {
   #answers() {
     return {
       maxSeats: this.#maxSeats,
-      stateOf: (seat) => stateOf(seat, this.#customer),
+      stateOf: (seat) => this.#stateOf(seat),
       onListPress: (id) => this.#toggle(id, "list"),
-      onBest: (count) => this.#chooseBest(count),
+      onBest: (size) => this.#chooseBest(size),
       onGo: (text) => this.#goTo(text),
       onJump: (cabin) => this.#jumpTo(cabin),
       onFilter: () => this.#filter(),
@@ -73,7 +73,8 @@ export class SeatPicker extends EventTarget {
     const before = this.#customer;
     this.#customer = { wanted: new Set(wanted), held: new Set(held), busy, own: new Map(own) };
     this.#touch([...keysOf(before), ...keysOf(this.#customer)]);
-    if (this.#conflict.taken.size && this.#others(this.#customer.wanted) !== this.#conflict.others) this.clearConflict();
+    const { taken, others } = this.#conflict;
+    if (taken.size && this.#others(this.#customer.wanted) !== others) this.clearConflict();
     const first = this.plan.inOrder(this.#customer.wanted)[0];
     if (first && before.wanted.size === 0) this.grid.rest(first);
     this.tools.suggestSize(this.#customer.wanted.size);
@@ -111,10 +112,14 @@ export class SeatPicker extends EventTarget {
     this.#touchAll();
   }
 
+  #stateOf(seat) {
+    const state = stateOf(seat, this.#customer);
+    return { ...state, isPressable: state.isSelectable && this.#isEnabled };
+  }
+
   #toggle(id, cause) {
     const { wanted } = this.#customer;
-    const seat = this.plan.seat(id);
-    const state = stateOf(seat, this.#customer);
+    const state = this.#stateOf(this.plan.seat(id));
     if (!this.#isEnabled) return this.#refuse(id, "disabled", "Seats cannot be changed now.");
     if (!state.isSelectable) return this.#refuse(id, "taken", `${id} is ${state.said}.`);
     if (wanted.has(id)) return this.#want([...wanted].filter((other) => other !== id), cause);
@@ -148,16 +153,17 @@ export class SeatPicker extends EventTarget {
   // Others' changes are news only where the customer is; what they have or want is the owner's to speak of.
   #tellOfFocused(change) {
     if (!change || keysOf(this.#customer).includes(change.seat.id)) return;
-    const { said } = stateOf(change.seat, this.#customer);
+    const { said } = this.#stateOf(change.seat);
     say(`${change.seat.id} is now ${said}.`);
   }
 
-  #chooseBest(count) {
+  async #chooseBest(size) {
     if (!this.#isEnabled) return "Seats cannot be changed now.";
-    const kinds = count === 1 ? undefined : ["exit", "price"];
+    const kinds = size === 1 ? undefined : ["exit", "price"];
     const isFree = (seat) => isObtainable(seat, this.#customer) && this.tools.filters.matches(seat, kinds);
-    const seats = this.plan.bestTogether(count, { isFree });
-    if (!seats.length) return spoken(noneFound(count, this.tools.filters.isOn));
+    const seats = await this.plan.bestTogether(size, { isFree }).catch(() => null);
+    if (!seats) return spoken("The search did not load. Try again.");
+    if (!seats.length) return spoken(noneFound(size, this.tools.filters.isOn));
     const isSame = seats.length === this.#customer.wanted.size && seats.every((id) => this.#customer.wanted.has(id));
     if (!isSame) this.#want(seats, "best");
     this.#bringTools(seats[0]);
@@ -179,7 +185,7 @@ export class SeatPicker extends EventTarget {
     if (!seat) return { text: spoken(`There is no seat ${id} on this flight.`), isError: true };
     this.tools.close();
     this.focusSeat(id);
-    const { look, said } = stateOf(seat, this.#customer);
+    const { look, said } = this.#stateOf(seat);
     return { text: look ? `${id} is ${said}.` : "", isError: false };
   }
 
@@ -205,7 +211,10 @@ export class SeatPicker extends EventTarget {
 
   #filter() {
     this.#touchAll();
-    this.tools.list.drawAll();
+    this.tools.list?.drawAll();
+    const free = this.plan.seats.filter((seat) => this.#stateOf(seat).look === null);
+    const matching = free.filter((seat) => this.tools.filters.matches(seat));
+    say(this.tools.filters.isOn ? `${matching.length} of ${count(free.length, "free seat")}.` : "All seats are shown.");
   }
 
   #others(wanted) {
@@ -231,25 +240,25 @@ export class SeatPicker extends EventTarget {
   }
 
   #drawSeat(seat) {
-    const state = stateOf(seat, this.#customer);
+    const state = this.#stateOf(seat);
     const isFree = state.look === null;
     const isDim = isFree && !this.tools.filters.matches(seat);
     const isHit = this.#conflict.taken.has(seat.id) && !isFree && state.look !== "mine" && state.look !== "picked";
     const isNear = isFree && this.#conflict.near.has(seat.id);
-    this.grid.draw(seat, state, { isDim, isHit, isNear, isEnabled: this.#isEnabled });
-    this.tools.list.draw(seat);
+    this.grid.draw(seat, state, { isDim, isHit, isNear });
+    this.tools.list?.draw(seat);
     this.card.refresh(seat.id);
   }
 
   #drawAround() {
     const looks = new Set();
     const free = this.plan.seats.filter((seat) => {
-      const { look } = stateOf(seat, this.#customer);
+      const { look } = this.#stateOf(seat);
       looks.add(look ?? "");
       return look === null;
     });
     this.tools.legend.draw(looks);
-    this.tools.list.tidy();
+    this.tools.list?.tidy();
     this.tools.tell(free, free.filter((seat) => this.tools.filters.matches(seat)));
   }
 }

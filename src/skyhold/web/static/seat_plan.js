@@ -1,7 +1,5 @@
 // A flight's seats as a model: where each one is, what it costs, what is known of it now. No DOM, no network.
 
-import { bestTogether, closest } from "./seat_search.js";
-
 const OF_THE_LAYOUT = new Set(["window", "middle", "aisle", "exit_row"]);
 
 /**
@@ -93,7 +91,8 @@ export class SeatPlan {
       const places = [...block].map((letter, place) => {
         const body = bodies.get(`${row.number}${letter}`);
         const x = (passed + place + 0.5) * width;
-        return body ? this.#addSeat(body, row, { x, block: index, position: positionOf(row.cabin, index, place) }) : null;
+        const position = positionOf(row.cabin, index, place);
+        return body ? this.#addSeat(body, row, { x, block: index, position }) : null;
       });
       row.blocks.push(places);
       row.seats.push(...places.filter(Boolean));
@@ -160,16 +159,23 @@ export class SeatPlan {
    *
    * @param {number} count 1 to 9
    * @param {{isFree?: (seat: Seat) => boolean, near?: string}} [how]
-   * @returns {string[]} ids in seat order
+   * @returns {Promise<string[]>} ids in seat order
    */
-  bestTogether(count, { isFree = isAvailable, near } = {}) {
+  async bestTogether(count, { isFree = isAvailable, near } = {}) {
+    const { bestTogether } = await search();
     return this.inOrder(bestTogether(this, count, isFree, this.#seats.get(near)).map((seat) => seat.id));
   }
 
   /** The ids of the free seats closest to one, the closest first; those of its own cabin before others. */
-  closest(id, count, isFree = isAvailable) {
+  async closest(id, count, isFree = isAvailable) {
+    const { closest } = await search();
     return closest(this, this.#seats.get(id), count, isFree).map((seat) => seat.id);
   }
+}
+
+// Fetched when it is first asked for: most who come to see seats choose them by themselves.
+function search() {
+  return import("./seat_search.js");
 }
 
 function isAvailable(seat) {

@@ -29,6 +29,7 @@ const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, book
  * @property {boolean} isSelected
  * @property {boolean} isSelectable whether choosing it, or giving it up, means anything
  * @property {boolean} isBusy
+ * @property {boolean} [isPressable] whether it can be chosen or given up now; the picker adds it
  */
 
 /**

@@ -1,9 +1,8 @@
 // The tools beside the cabin, on a narrow screen in a drawer under one slim bar: the list, the cabins to jump to, best
 // seats together, go to seat, filters, legend. They ask; the picker does.
 
-import { el, fill, show } from "./dom.js";
+import { el, fill, icon, show } from "./dom.js";
 import { SeatFilters, SeatLegend } from "./seat_filters.js";
-import { SeatList } from "./seat_list.js";
 import { money, sentence } from "./words.js";
 
 export class SeatTools {
@@ -22,7 +21,7 @@ export class SeatTools {
    * @param {number} ask.maxSeats
    * @param {(seat: object) => object} ask.stateOf
    * @param {(id: string) => void} ask.onListPress
-   * @param {(count: number) => string} ask.onBest find and select; answers what was found, in words
+   * @param {(size: number) => Promise<string>} ask.onBest find and select; answers what was found, in words
    * @param {(text: string) => {text: string, isError: boolean}} ask.onGo
    * @param {(cabin: object) => void} ask.onJump
    * @param {() => void} ask.onFilter
@@ -32,12 +31,14 @@ export class SeatTools {
     this.#root = root;
     this.filters = new SeatFilters(plan, ask.onFilter);
     this.legend = new SeatLegend(plan);
-    const matches = (seat) => this.filters.matches(seat);
-    this.list = new SeatList(plan, { stateOf: ask.stateOf, matches, onPress: ask.onListPress });
+    /** @type {import("./seat_list.js").SeatList | null} there is none until it is asked for */
+    this.list = null;
     const jump = plan.cabins.length > 1 ? this.#jump(ask.onJump) : null;
-    const parts = [this.list.element, jump, this.#best(ask), this.#go(ask.onGo), this.filters.element, this.legend.element];
-    const done = el("button", { type: "button", class: "btn done wide", onclick: () => this.close() }, "Show the seats");
-    this.#drawer = el("div", { class: "drawer", id: "seat-tools" }, ...parts.filter(Boolean), done);
+    const seen = [this.filters.element, this.legend.element];
+    const parts = [this.#listDoor(ask), jump, this.#best(ask), this.#go(ask.onGo), ...seen].filter(Boolean);
+    const leave = { type: "button", class: "btn done wide", onclick: () => this.close() };
+    const done = el("button", leave, "Show the seats");
+    this.#drawer = el("div", { class: "drawer", id: "seat-tools" }, ...parts, done);
     this.#bar = this.#barButton();
     root.replaceChildren(this.#bar, this.#drawer);
     this.#listenToLeaving();
@@ -99,6 +100,24 @@ export class SeatTools {
     document.addEventListener("pointerdown", ({ target }) => !this.#root.contains(target) && this.close());
   }
 
+  // The list is fetched when someone is at its door, and made when they open it.
+  #listDoor({ stateOf, onListPress }) {
+    const summary = el("summary", {}, icon("list"), "Choose from a list");
+    const door = el("details", { class: "pick" }, summary);
+    const fetched = () => import("./seat_list.js").catch(() => ({}));
+    const open = async () => {
+      const { SeatList } = await fetched();
+      if (this.list || !SeatList) return;
+      const matches = (seat) => this.filters.matches(seat);
+      this.list = new SeatList(this.#plan, { stateOf, matches, onPress: onListPress });
+      door.append(this.list.element);
+    };
+    for (const type of ["pointerenter", "focus"]) summary.addEventListener(type, fetched, { once: true });
+    // The browser itself may open it too, to find a word.
+    for (const [target, type] of [[summary, "click"], [door, "toggle"]]) target.addEventListener(type, open);
+    return door;
+  }
+
   #jump(onJump) {
     const items = this.#plan.cabins.map((cabin) => {
       const price = money(cabin.prices[0], this.#plan.currency);
@@ -119,19 +138,21 @@ export class SeatTools {
 
   #best({ maxSeats, onBest }) {
     const options = Array.from({ length: maxSeats }, (_, index) => el("option", {}, index + 1));
-    this.#size = el("select", { class: "field", id: "best-size", onchange: () => (this.#isSizeChosen = true) }, ...options);
+    const choose = () => (this.#isSizeChosen = true);
+    this.#size = el("select", { class: "field", id: "best-size", onchange: choose }, ...options);
     this.#size.value = Math.min(2, maxSeats);
     return this.#form("best", { field: this.#size, label: "Best seats together", button: "Find" }, () => {
       this.#isSizeChosen = true;
-      return { text: onBest(Number(this.#size.value)), isError: false };
+      return onBest(Number(this.#size.value)).then((text) => ({ text, isError: false }));
     });
   }
 
   #go(onGo) {
     const seats = this.#plan.seats;
     const example = seats[Math.floor(seats.length / 2)].id;
-    const props = { id: "go-to", placeholder: example, maxlength: 5, autocomplete: "off", autocapitalize: "characters" };
-    const field = el("input", { class: "field", spellcheck: "false", enterkeyhint: "go", ...props });
+    const typing = { maxlength: 5, autocomplete: "off", autocapitalize: "characters", spellcheck: "false" };
+    const props = { class: "field", id: "go-to", placeholder: example, enterkeyhint: "go", ...typing };
+    const field = el("input", props);
     return this.#form("go", { field, label: "Go to seat", button: "Go" }, () => onGo(field.value));
   }
 
@@ -140,9 +161,9 @@ export class SeatTools {
     const said = el("p", { class: "small", id: `${name}-said`, hidden: true });
     const submit = el("button", { class: "btn line slim", type: "submit" }, button);
     field.setAttribute("aria-describedby", said.id);
-    const tell = (event) => {
+    const tell = async (event) => {
       event.preventDefault();
-      const { text, isError } = onSubmit();
+      const { text, isError } = await onSubmit();
       said.textContent = text;
       show(said, text !== "");
       if (isError) field.setAttribute("aria-invalid", "true");
