@@ -36,7 +36,7 @@ export function showHolds(nav, { exceptFlight, onOrders = () => {} } = {}) {
     chip.hidden = !first;
     if (!first) return countdown.stop();
     chip.href = `/orders/${first.orderId}`;
-    part(chip, "seats").replaceChildren(seatsOf(first), spoken(" on hold for you, "));
+    part(chip, "seats").replaceChildren(seatsOf(first), spoken(" on hold for you,"));
     countdown.runTo(first.expiresAt, first.updatedAt);
   }
 }
