@@ -9,7 +9,6 @@ from support.browsers import Visitors
 from support.picker_harness import (
     A_PHONE,
     a_flight,
-    focused_seat,
     next_frame,
     open_picker,
     press,
