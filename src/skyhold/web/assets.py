@@ -54,7 +54,7 @@ class Asset:
 
 
 class Assets:
-    """The files of a folder; `is_watched` looks for changes before each answer."""
+    """The files of a folder; of one that `is_watched` changes are found when `renew` is called, before each answer."""
 
     def __init__(self, folder: Path = FOLDER, *, is_watched: bool = IS_CHECKOUT) -> None:
         self._folder = folder
@@ -65,7 +65,6 @@ class Assets:
     @property
     def digest(self) -> str:
         """What changes with every file."""
-        self._renew()
         return self._digest
 
     def address_of(self, name: str) -> str:
@@ -74,10 +73,9 @@ class Assets:
         Raises:
             KeyError: there is no such file, which is a mistake in a template.
         """
-        digest = self.digest
         if name not in self._assets:
             raise KeyError(name)
-        return f"/static/{digest}/{name}"
+        return f"/static/{self._digest}/{name}"
 
     def modules_of(self, name: str) -> list[str]:
         """Return all modules that come with a module, itself among them, for a page that wants them in one go.
@@ -85,7 +83,6 @@ class Assets:
         Raises:
             KeyError: there is no such file.
         """
-        self._renew()
         found, wanted = set[str](), [name]
         while wanted:
             name = wanted.pop()
@@ -96,10 +93,10 @@ class Assets:
 
     def find(self, name: str) -> Asset | None:
         """Return the file of this name, or None."""
-        self._renew()
         return self._assets.get(name)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Read the files again if somebody may have written them, and has."""
         if not self._is_watched:
             return
         # An editor may be in the middle of replacing a file: the next request finds it done.
@@ -134,6 +131,7 @@ router = APIRouter(include_in_schema=False)
 async def give_asset(request: Request, digest: str, name: str) -> Response:
     """Give a file of the folder: for good, or for now if it was asked for by another version of the pages."""
     assets: Assets = request.app.state.assets
+    assets.renew()
     return _told(request, assets.find(name), _KEPT if digest == assets.digest else _ASKED_AGAIN)
 
 

@@ -42,6 +42,7 @@ class Pages:
     """Makes pages from templates."""
 
     def __init__(self, assets: Assets) -> None:
+        self._assets = assets
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER),
             autoescape=True,
@@ -63,6 +64,7 @@ class Pages:
         cache_control: str = ASKED_AGAIN,
     ) -> Response:
         """Return the page."""
+        self._assets.renew()
         html = self._templates.get_template(template).render(context)
         body, form = Content(html.encode()).for_client(request.headers.get("Accept-Encoding"))
         headers = {**HEADERS, **form, "Cache-Control": cache_control}

@@ -116,6 +116,8 @@ def test_where_files_are_written_a_change_is_seen_at_once_and_elsewhere_never(fo
     before = kept.digest
     (folder / "a.css").write_text("b {}")
     os.utime(folder / "a.css", ns=(1, 1))
+    for assets in (watched, kept):
+        assets.renew()
     found = watched.find("a.css")
     assert found
     assert found.content.plain == b"b {}"
