@@ -1,0 +1,105 @@
+"""The clock on the pages tells the server's time, whatever the reader's own clock says and however long they were away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from support.browsers import Visitors
+from support.pages import DESKTOP, Row, hold, order_page, seconds_left, status_of
+from support.services import eventually
+from support.stacks import Stack
+
+MINUTE = pytest.param(60, marks=pytest.mark.long)
+
+WRONG_CLOCK = """
+    const [RealDate, wrong] = [Date, MILLISECONDS];
+    globalThis.Date = class extends RealDate {
+        constructor(...given) { given.length ? super(...given) : super(RealDate.now() + wrong); }
+        static now() { return RealDate.now() + wrong; }
+    };
+"""
+
+
+@pytest.mark.parametrize("seconds", [3, MINUTE])
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_an_hour_wrong_changes_nothing(
+    open_page: Visitors, stack: Stack, row: Row, hours: int, seconds: int
+) -> None:
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    await context.add_init_script(WRONG_CLOCK.replace("MILLISECONDS", str(hours * 3_600_000)))
+    page = await context.new_page()
+    await page.goto(f"{stack.endpoints.api}{row.path}")
+    await hold(page, *row.seats("A"))
+    await _expect_right(page)
+    await asyncio.sleep(seconds)  # How far the clock has gone astray is what the test is about.
+    await _expect_right(page)
+
+    await page.get_by_role("link", name=re.compile("^Pay ")).click()
+
+    await expect(page.get_by_label("Payment code")).to_be_visible()
+    await _expect_right(page)
+    until = re.search(r"until (\d\d:\d\d)", await page.get_by_role("main").inner_text())
+    assert until is not None
+    expires = await page.evaluate(
+        "(instant) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' }).format(new Date(instant))",
+        (await status_of(page))["expiresAt"],
+    )
+    assert until[1] == expires
+
+
+@pytest.mark.parametrize("seconds", [3, MINUTE])
+async def test_a_page_that_was_out_of_sight_is_right_when_it_is_looked_at_again(
+    open_page: Visitors, stack: Stack, row: Row, seconds: int
+) -> None:
+    page = await order_page(open_page, stack, row)
+    debugger = await page.context.new_cdp_session(page)
+    await debugger.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+    before = await seconds_left(page)
+
+    await debugger.send("Page.setWebLifecycleState", {"state": "frozen"})
+    await asyncio.sleep(seconds)  # The time away is what the test is about.
+    await debugger.send("Page.setWebLifecycleState", {"state": "active"})
+
+    await _expect_right(page)
+    assert await seconds_left(page) <= before - seconds
+
+
+async def test_an_order_that_ended_while_its_page_slept_is_told_when_it_wakes(
+    open_page: Visitors, brief_stack: Stack, row: Row
+) -> None:
+    page = await order_page(open_page, brief_stack, row)
+    debugger = await page.context.new_cdp_session(page)
+    await debugger.send("Page.setWebLifecycleState", {"state": "frozen"})
+    await eventually(lambda: _has_expired(page))
+
+    await debugger.send("Page.setWebLifecycleState", {"state": "active"})
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Time ran out")
+
+
+async def test_the_time_left_is_in_the_title_of_the_window(open_page: Visitors, stack: Stack, row: Row) -> None:
+    page = await order_page(open_page, stack, row)
+
+    digits = await page.get_by_role("timer").inner_text()
+
+    assert re.match(r"1[45]:\d\d · ", await page.title()), await page.title()
+    assert digits[:3] == (await page.title())[:3]
+
+
+async def _expect_right(page: Page) -> None:
+    """See that the page shows what the server says, within a second."""
+    origin = "/".join(page.url.split("/")[:3])
+    [order] = (await (await page.request.get(f"{origin}/api/orders")).json())["orders"]
+    reply, shown = await asyncio.gather(
+        page.request.get(f"{origin}/api/orders/{order['orderId']}/status"), seconds_left(page)
+    )
+    left = (await reply.json())["timerRemaining"]
+    assert abs(shown - left) <= 1, f"the page shows {shown} s, the server says {left} s"
+
+
+async def _has_expired(page: Page) -> bool:
+    return bool((await status_of(page))["status"] == "EXPIRED")
