@@ -328,6 +328,13 @@ async def test_nothing_of_an_address_becomes_markup(visitor: httpx.AsyncClient) 
         assert "<b>" not in reply.text
 
 
+async def test_nothing_of_the_ledger_becomes_markup(visitor: httpx.AsyncClient, pool: Pool) -> None:
+    await pool.execute("UPDATE cabins SET name = '<b onclick=x>' WHERE flight_id = $1", FL101)
+    page = await _page(visitor, f"/flights/{FL101}")
+    assert "<b onclick=x>, rows 1 to 20" in page.said.lower()
+    assert page.inline == []
+
+
 async def test_only_browsers_are_shown_pages_of_what_is_not_there(visitor: httpx.AsyncClient) -> None:
     assert "There is nothing at this address." in (await _page(visitor, "/nowhere", 404)).said
     for path, accept in (("/nowhere", "*/*"), ("/nowhere", "application/json"), ("/api/nowhere", BROWSER["accept"])):
