@@ -95,6 +95,7 @@ async def test_a_seat_that_is_not_on_the_flight_changes_nothing(open_page: Visit
         (4, ["1B", "1C", "1D", "1E"]),
         (5, ["1A", "1B", "1C", "1D", "1E"]),
         (6, ["1A", "1B", "1C", "1D", "1E", "1F"]),
+        (9, ["1A", "1B", "1C", "2A", "2B", "2C", "2D", "2E", "2F"]),
         (7, ["1A", "1B", "1C", "2B", "2C", "2D", "2E"]),
     ],
 )
@@ -163,6 +164,23 @@ async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(open_page:
     # Of the three in row 1 two would leave one; row 2 has just two.
     assert await _best(page, 2, free=["1A", "1B", "1C", "2D", "2E"]) == ["1A", "1B"]
     assert await _best(page, 2, free=["1D", "1E", "1F", "2A", "2B"]) == ["2A", "2B"]
+
+
+@pytest.mark.parametrize(
+    ("seats", "words"),
+    [
+        (["5A"], ""),
+        (["5A", "5B", "5C"], ""),
+        (["5C", "5D"], "across the aisle"),
+        (["5A", "5C"], "in the same row"),
+        (["5A", "6A", "6B"], "in neighbouring rows"),
+        (["5A", "6A", "8A"], "the closest there are"),
+    ],
+)
+async def test_how_far_seats_are_together_is_said_in_words(open_page: Visitors, seats: list[str], words: str) -> None:
+    page = await open_picker(open_page, a_flight())
+
+    assert await page.evaluate("(seats) => picker.plan.howTogether(seats)", seats) == words
 
 
 async def test_the_closest_seats_come_in_the_order_of_their_distance(open_page: Visitors) -> None:

@@ -123,6 +123,20 @@ async def test_the_tools_of_a_phone_open_over_the_cabin_and_go_away(open_page: V
     await expect(seat_of(page, "34A")).to_be_in_viewport(ratio=1)
 
 
+async def test_opening_the_tools_deep_in_the_cabin_keeps_the_place(open_page: Visitors) -> None:
+    page = await open_picker(open_page, a_flight("SK900"), **A_PHONE)
+    await seat_of(page, "40E").scroll_into_view_if_needed()
+    before = await page.evaluate("scrollY")
+
+    # Not tapped: a tap would first scroll the bar, which is at the top already, further into view.
+    await page.get_by_role("button", name="Find a seat").dispatch_event("click")
+    await expect(page.get_by_text("Choose from a list")).to_be_in_viewport(ratio=1)
+    await page.get_by_role("button", name="Show the seats").dispatch_event("click")
+
+    await expect(page.get_by_text("Choose from a list")).to_be_hidden()
+    assert await page.evaluate("scrollY") == before
+
+
 @pytest.mark.parametrize(("width", "least"), [(320, 24), (360, 28), (768, 40), (1280, 40)])
 async def test_seats_fit_every_screen(open_page: Visitors, width: int, least: int) -> None:
     page = await open_picker(open_page, a_flight("SK900"), viewport={"width": width, "height": 700})

@@ -164,6 +164,33 @@ async def test_too_few_free_seats_are_said_and_nothing_changes(open_page: Visito
     assert await events_of(page) == []
 
 
+async def test_what_was_said_of_seats_found_goes_with_the_next_choice(open_page: Visitors) -> None:
+    page = await open_picker(open_page, a_flight())
+    answer = page.locator("#best-said")
+    await page.get_by_role("button", name="Find").click()
+    await expect(answer).to_have_text("Chosen: 1A and 1B, $700.")
+    await page.get_by_role("button", name="Find").click()
+    await expect(answer).to_have_text("You have them already: 1A and 1B, $700.")
+
+    await seat_of(page, "1C").click()
+
+    await expect(answer).to_be_hidden()
+
+
+async def test_the_list_says_why_a_seat_was_refused(open_page: Visitors) -> None:
+    page = await open_picker(open_page, a_flight())
+    await page.get_by_role("combobox", name="Best seats together").select_option("9")
+    await page.get_by_role("button", name="Find").click()
+    await page.locator("summary").click()
+
+    await page.get_by_role("option", name=re.compile("^20A, ")).click()
+
+    why = page.locator(".pick").get_by_text("An order has at most 9 seats.")
+    await expect(why).to_be_visible()
+    await page.get_by_role("option", name=re.compile("^1A, ")).click()
+    await expect(why).to_be_hidden()
+
+
 async def test_go_to_seat_takes_small_letters_and_goes_there(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
 

@@ -145,6 +145,7 @@ export class SeatGrid {
     const props = {
       role: "grid",
       "aria-label": `Seat map of ${flightNumber}`,
+      "aria-description": "Arrow keys move, Space chooses a seat. Type a row and a letter to go to a seat.",
       "aria-rowcount": rows.length + cabins.length,
       "aria-colcount": this.#columns.size + 1,
       "aria-multiselectable": "true",

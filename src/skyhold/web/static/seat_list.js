@@ -13,6 +13,7 @@ export class SeatList {
   #options = new Map();
   #box;
   #none = el("p", { class: "small muted", hidden: true }, "No free seat matches.");
+  #note = el("p", { class: "small", hidden: true });
   #stop = null;
 
   /**
@@ -25,7 +26,7 @@ export class SeatList {
     const groups = plan.cabins.map((cabin) => this.#group(cabin));
     const props = { class: "rows", role: "listbox", "aria-label": "Free seats", "aria-multiselectable": "true" };
     this.#box = el("div", props, ...groups);
-    this.element = el("div", {}, this.#box, this.#none);
+    this.element = el("div", {}, this.#box, this.#none, this.#note);
     this.drawAll();
     this.#moveStop(this.#shown()[0] ?? null);
     this.#listen();
@@ -45,6 +46,12 @@ export class SeatList {
     show(option, isOffered || option === document.activeElement);
     if (option === this.#stop && option.hidden) this.#moveStop(this.#shown()[0] ?? null);
     else if (!this.#stop && !option.hidden) this.#moveStop(option);
+  }
+
+  /** Show why a seat was refused, until another is pressed. */
+  note(text) {
+    this.#note.textContent = text;
+    show(this.#note, text !== "");
   }
 
   /** Draw every seat again and hide cabins without any; for filters. */
@@ -70,7 +77,7 @@ export class SeatList {
       const option = target.closest("[role=option]");
       if (!option) return;
       this.#moveStop(option);
-      this.#ask.onPress(idOf(option));
+      this.#press(option);
     });
     this.#box.addEventListener("keydown", (event) => this.#key(event) || typed.key(event));
     this.#box.addEventListener("focusin", ({ target }) => target.matches("[role=option]") && this.#moveStop(target));
@@ -79,6 +86,11 @@ export class SeatList {
       target.hidden = true;
       this.tidy();
     });
+  }
+
+  #press(option) {
+    this.note("");
+    this.#ask.onPress(idOf(option));
   }
 
   #group(cabin) {
@@ -122,7 +134,7 @@ export class SeatList {
     const at = shown.indexOf(event.target);
     const steps = { ArrowUp: -1, ArrowDown: 1, PageUp: -PAGE_OPTIONS, PageDown: PAGE_OPTIONS };
     const jumps = { Home: 0, End: shown.length - 1 };
-    if (event.key === " " || event.key === "Enter") this.#ask.onPress(idOf(event.target));
+    if (event.key === " " || event.key === "Enter") this.#press(event.target);
     else if (event.key in steps) this.#go(shown[Math.max(0, Math.min(shown.length - 1, at + steps[event.key]))]);
     else if (event.key in jumps) this.#go(shown[jumps[event.key]]);
     else return false;

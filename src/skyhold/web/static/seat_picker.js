@@ -11,6 +11,7 @@ import { stateOf } from "./seat_states.js";
 import { SeatTools } from "./seat_tools.js";
 import { count, list, money } from "./words.js";
 
+const CLOSED = "Seats cannot be changed now.";
 const NOBODY = { wanted: new Set(), held: new Set(), busy: false, own: new Map() };
 
 /**
@@ -120,11 +121,12 @@ export class SeatPicker extends EventTarget {
   #toggle(id, cause) {
     const { wanted } = this.#customer;
     const state = this.#stateOf(this.plan.seat(id));
-    if (!this.#isEnabled) return this.#refuse(id, "disabled", "Seats cannot be changed now.");
-    if (!state.isSelectable) return this.#refuse(id, "taken", `${id} is ${state.said}.`);
+    const refuse = (reason, text) => this.#refuse({ seat: id, reason, text, cause });
+    if (!this.#isEnabled) return refuse("disabled", CLOSED);
+    if (!state.isSelectable) return refuse("taken", `${id} is ${state.said}.`);
     if (wanted.has(id)) return this.#want([...wanted].filter((other) => other !== id), cause);
     const limit = `An order has at most ${this.#maxSeats} seats. Take one away first.`;
-    if (wanted.size >= this.#maxSeats) return this.#refuse(id, "limit", limit);
+    if (wanted.size >= this.#maxSeats) return refuse("limit", limit);
     return this.#want([...wanted, id], cause);
   }
 
@@ -132,13 +134,15 @@ export class SeatPicker extends EventTarget {
   #want(ids, cause) {
     const seats = this.plan.inOrder(ids);
     this.clearConflict();
+    this.tools.forgetFound();
     this.show({ ...this.#customer, wanted: seats });
     this.dispatchEvent(new CustomEvent("want", { detail: { seats, cause } }));
   }
 
-  #refuse(seat, reason, text) {
+  #refuse({ seat, reason, text, cause }) {
     say(text);
-    this.card.note(seat, reason === "taken" ? "" : text);
+    if (cause === "list") this.tools.list.note(text);
+    else this.card.note(seat, reason === "taken" ? "" : text);
     this.dispatchEvent(new CustomEvent("refused", { detail: { reason, seat } }));
   }
 
@@ -146,6 +150,7 @@ export class SeatPicker extends EventTarget {
     const { wanted, held, busy, own } = this.#customer;
     const lost = busy ? [] : this.plan.inOrder(ids.filter((id) => wanted.has(id) && !held.has(id) && !own.has(id)));
     if (!lost.length) return;
+    this.tools.forgetFound();
     this.show({ ...this.#customer, wanted: [...wanted].filter((id) => !lost.includes(id)) });
     this.dispatchEvent(new CustomEvent("lost", { detail: { seats: lost } }));
   }
@@ -158,7 +163,7 @@ export class SeatPicker extends EventTarget {
   }
 
   async #chooseBest(size) {
-    if (!this.#isEnabled) return "Seats cannot be changed now.";
+    if (!this.#isEnabled) return spoken(CLOSED);
     const kinds = size === 1 ? undefined : ["exit", "price"];
     const isFree = (seat) => isObtainable(seat, this.#customer) && this.tools.filters.matches(seat, kinds);
     const seats = await this.plan.bestTogether(size, { isFree }).catch(() => null);
@@ -166,16 +171,15 @@ export class SeatPicker extends EventTarget {
     if (!seats.length) return spoken(noneFound(size, this.tools.filters.isOn));
     const isSame = seats.length === this.#customer.wanted.size && seats.every((id) => this.#customer.wanted.has(id));
     if (!isSame) this.#want(seats, "best");
-    this.#bringTools(seats[0]);
+    this.#showFound(seats[0]);
     return spoken(this.#describeFound(seats, isSame));
   }
 
   #describeFound(seats, isSame) {
     const cents = seats.reduce((total, id) => total + this.plan.seat(id).priceCents, 0);
-    const rows = new Set(seats.map((id) => this.plan.seat(id).row));
-    const apart = rows.size > 1 ? ", in neighbouring rows" : "";
-    const verb = isSame ? `You have them: ${list(seats)}` : `Chosen: ${list(seats)}`;
-    return `${verb}${apart}, ${money(cents, this.plan.currency)}.`;
+    const price = money(cents, this.plan.currency);
+    const words = [list(seats), this.plan.howTogether(seats), price].filter(Boolean).join(", ");
+    return isSame ? `You have them already: ${words}.` : `Chosen: ${words}.`;
   }
 
   #goTo(text) {
@@ -198,7 +202,7 @@ export class SeatPicker extends EventTarget {
   }
 
   // In a drawer the button that was pressed goes away with it, so the focus goes to what was found.
-  #bringTools(id) {
+  #showFound(id) {
     if (!this.tools.isNarrow) return this.#bring(this.grid.cell(id));
     this.tools.close();
     return this.focusSeat(id);

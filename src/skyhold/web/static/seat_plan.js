@@ -166,6 +166,17 @@ export class SeatPlan {
     return this.inOrder(bestTogether(this, count, isFree, this.#seats.get(near)).map((seat) => seat.id));
   }
 
+  /** How far these are together, in words: nothing to say of seats side by side. */
+  howTogether(ids) {
+    const seats = this.inOrder(ids).map((id) => this.#seats.get(id));
+    const isNext = (seat, index) => index === 0 || seat.order === seats[index - 1].order + 1;
+    const isNextRow = (seat, index) => index === 0 || seat.row - seats[index - 1].row <= 1;
+    if (!seats.every(isNextRow)) return "the closest there are";
+    if (seats.at(-1).row > seats[0].row) return "in neighbouring rows";
+    if (!seats.every(isNext)) return "in the same row";
+    return seats.at(-1).block > seats[0].block ? "across the aisle" : "";
+  }
+
   /** The ids of the free seats closest to one, the closest first; those of its own cabin before others. */
   async closest(id, count, isFree = isAvailable) {
     const { closest } = await search();

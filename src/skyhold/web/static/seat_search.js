@@ -159,7 +159,8 @@ class Search {
     const price = sum(runs, (run) => run.price);
     const sizes = runs.map((run) => run.seats.length);
     const uneven = (Math.max(...sizes) - Math.min(...sizes)) * UNEVEN_ROWS;
-    const discomfort = this.#backwards(runs[0]) + shift + alone + aisles + window + uneven;
+    const left = sum(runs, (run) => this.#leftAlone(run)) * SEAT_LEFT_ALONE;
+    const discomfort = this.#backwards(runs[0]) + shift + alone + aisles + window + uneven + left;
     const seats = () => runs.flatMap((run) => run.seats);
     if (!this.near) return { seats, rank: [price, discomfort] };
     const near = sum(runs, (run) => this.#fromNear(run.seats) * run.seats.length) / this.count;

@@ -12,7 +12,6 @@ export class SeatTools {
   #drawer;
   #size;
   #isSizeChosen = false;
-  #told = {};
 
   /**
    * @param {Element} root
@@ -65,6 +64,11 @@ export class SeatTools {
     if (!this.#isSizeChosen && size > 0 && size <= this.#size.length) this.#size.value = size;
   }
 
+  /** Take back what was said of seats found: something else is chosen now. */
+  forgetFound() {
+    show(this.#root.querySelector("#best-said"), false);
+  }
+
   /** Say how many seats are free, in all and by cabin, and how many of them match. */
   tell(free, matching) {
     const words = this.filters.isOn ? `${matching.length} of ${free.length} free` : `${free.length} free`;
@@ -84,9 +88,11 @@ export class SeatTools {
   }
 
   #setOpen(isOpen) {
-    if (!isOpen && this.isNarrow && this.#drawer.contains(document.activeElement)) this.#bar.focus();
-    // From the top of the window the drawer has all the room there is.
-    if (isOpen) scrollBy({ top: this.#root.parentElement.getBoundingClientRect().top, behavior: "instant" });
+    const isInside = this.#drawer.contains(document.activeElement);
+    if (!isOpen && this.isNarrow && isInside) this.#bar.focus({ preventScroll: true });
+    // Where the bar does not stick yet it is brought there: from the top of the window the drawer has the most room.
+    const below = this.#root.parentElement.getBoundingClientRect().top;
+    if (isOpen && below > 0) scrollBy({ top: below, behavior: "instant" });
     this.#bar.setAttribute("aria-expanded", isOpen);
     this.#drawer.toggleAttribute("data-open", isOpen);
   }
@@ -161,6 +167,7 @@ export class SeatTools {
     const said = el("p", { class: "small", id: `${name}-said`, hidden: true });
     const submit = el("button", { class: "btn line slim", type: "submit" }, button);
     field.setAttribute("aria-describedby", said.id);
+    field.addEventListener("input", () => show(said, false));
     const tell = async (event) => {
       event.preventDefault();
       const { text, isError } = await onSubmit();
