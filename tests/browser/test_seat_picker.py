@@ -66,7 +66,7 @@ async def test_a_seat_of_another_order_of_ones_own_cannot_be_chosen(open_page: V
 async def test_seats_in_conflict_are_marked_until_something_else_is_wanted(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight(taken={"14B": "reserved"}))
     await show(page, wanted=["14A", "14B"], held=["14A"])
-    await page.evaluate("picker.showConflict({ taken: ['14B'], near: ['14C', '15B'] })")
+    await page.evaluate("picker.showConflict({ taken: [{ id: '14B', status: 'reserved' }], near: ['14C', '15B'] })")
 
     await show(page, wanted=["14A"], held=["14A"])
     await expect(page.locator(".hit")).to_have_count(1)

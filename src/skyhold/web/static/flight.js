@@ -64,14 +64,12 @@ function open(flight, hold) {
 
 /** What is chosen on the map is wanted; what is wanted and held is shown on the map. */
 function joinPicker(picker, hold, canHold) {
+  let shown = null;
   const draw = () => {
     picker.enabled = canHold && !hold.isPaying;
     picker.show({ wanted: hold.wanted, held: hold.held, busy: hold.asking !== "", own: hold.own });
-    const { clash } = hold;
-    if (!clash) return picker.clearConflict();
-    const mine = new Set([...hold.held, ...hold.wanted]);
-    const near = clash.alternatives.flat().filter((seat) => !mine.has(seat));
-    picker.showConflict({ taken: clash.seats.map(({ seat }) => seat), near });
+    if (hold.clash !== shown) showClash(picker, hold);
+    shown = hold.clash;
   };
   picker.addEventListener("want", (event) => hold.want(event.detail.seats));
   picker.addEventListener("lost", (event) => {
@@ -81,6 +79,13 @@ function joinPicker(picker, hold, canHold) {
   hold.addEventListener("change", draw);
   presence.addEventListener("wake", () => hold.catchUp());
   draw();
+}
+
+function showClash(picker, { clash, held, wanted }) {
+  if (!clash) return picker.clearConflict();
+  const taken = clash.seats.map(({ seat, status }) => ({ id: seat, status }));
+  const near = clash.alternatives.flat().filter((seat) => !held.has(seat) && !wanted.has(seat));
+  return picker.showConflict({ taken, near });
 }
 
 function listen(picker, hold, ticker) {

@@ -250,6 +250,7 @@ export class Hold extends EventTarget {
     this.#stream?.end();
     this.#stream = null;
     this.ending = { kind, order };
+    this.notice = "";
     if (kind === "confirmed") {
       for (const seat of order.seats) this.own.set(seat, "booked");
       this.wanted = new Set();

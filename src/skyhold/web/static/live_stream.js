@@ -28,8 +28,11 @@ export class LiveStream {
     this.onState = onState;
     this.reopen = () => this.#open();
     this.pause = () => this.#stop();
+    this.cut = () => this.#tell(false);
     presence.addEventListener("wake", this.reopen);
     presence.addEventListener("away", this.pause);
+    // A connection that was cut this way may stay silent for minutes before it breaks.
+    addEventListener("offline", this.cut);
     this.#open();
   }
 
@@ -38,6 +41,7 @@ export class LiveStream {
     this.#isEnded = true;
     presence.removeEventListener("wake", this.reopen);
     presence.removeEventListener("away", this.pause);
+    removeEventListener("offline", this.cut);
     clearTimeout(this.#grace);
     this.#stop();
   }

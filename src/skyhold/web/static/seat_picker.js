@@ -81,12 +81,18 @@ export class SeatPicker extends EventTarget {
     this.tools.suggestSize(this.#customer.wanted.size);
   }
 
-  /** Mark seats just taken by others and the free ones near them, until the customer wants something else. */
+  /**
+   * Mark seats just taken by others and the free ones near them, until the customer wants something else.
+   *
+   * @param {{taken: {id: string, status: string}[], near: string[]}} conflict what became of the taken ones
+   */
   showConflict({ taken = [], near = [] }) {
     this.clearConflict();
-    this.#conflict = { taken: new Set(taken), near: new Set(near), others: "" };
+    this.plan.suppose(taken);
+    const ids = taken.map(({ id }) => id);
+    this.#conflict = { taken: new Set(ids), near: new Set(near), others: "" };
     this.#conflict.others = this.#others(this.#customer.wanted);
-    this.#touch([...taken, ...near]);
+    this.#touch([...ids, ...near]);
   }
 
   clearConflict() {

@@ -152,6 +152,18 @@ export class SeatPlan {
   }
 
   /**
+   * Take over the status of seats as a refusal tells it, before the change that says so with its version has come.
+   *
+   * @param {{id: string, status: string}[]} told
+   */
+  suppose(told) {
+    for (const { id, status } of told) {
+      const seat = this.#seats.get(id);
+      if (seat) seat.status = status;
+    }
+  }
+
+  /**
    * The best free seats for people who want to sit together; none if there are not enough.
    *
    * Side by side in one block, else across an aisle, else in neighbouring rows, else as close as it gets; then the
