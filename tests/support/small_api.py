@@ -51,9 +51,11 @@ async def until(condition: Callable[[], object]) -> None:
 
 @dataclass
 class SmallApi:
-    """Rows of six seats, any number of guests, payments that are decided at once."""
+    """Rows of six seats, any number of guests; payments are decided at once, or when a test decides them."""
 
     rows: int = 20
+    decides_payments: bool = True
+    more_flights: tuple[dict[str, Any], ...] = ()
     fault: Fault = field(default=lambda _: None)
     hold_seconds: float = 900.0
     asked: list[httpx.Request] = field(default_factory=list)
@@ -86,7 +88,8 @@ class SmallApi:
             return wrong
         if request.url.path == "/api/flights":
             left = sum(status == "available" for status in self.seats.values())
-            return httpx.Response(200, json={"flights": [{"id": FLIGHT, "availableSeats": left}], "nextCursor": None})
+            flights = [*self.more_flights, {"id": FLIGHT, "availableSeats": left}]
+            return httpx.Response(200, json={"flights": flights, "nextCursor": None})
         if request.url.path == f"/api/flights/{FLIGHT}":
             return httpx.Response(200, json={"id": FLIGHT, "flightNumber": NUMBER, "seatMap": self._seat_map()})
         if request.url.path == "/api/orders":
@@ -96,6 +99,13 @@ class SmallApi:
         if found is None or order is None or self.owners[found[1]] != request.headers.get("Cookie"):
             return problem(404, "ORDER_NOT_FOUND")
         return self._show(order, found[2]) if request.method == "GET" else self._obey(request, order, found[2])
+
+    def decide(self, order: dict[str, Any], *, is_approved: bool) -> None:
+        """End a payment."""
+        if is_approved:
+            self._end(order, "CONFIRMED", "booked", reference="ABCDEF")
+        else:
+            self._end(order, "FAILED", "available", failureCode="PAYMENT_DECLINED")
 
     def _hold(self, request: httpx.Request) -> httpx.Response:
         guest = request.headers.get("Cookie") or f"skyhold-guest=guest-{next(self._numbers)}"
@@ -117,7 +127,8 @@ class SmallApi:
 
     def _obey(self, request: httpx.Request, order: dict[str, Any], act: str | None) -> httpx.Response:
         if order["status"] != "SEATS_RESERVED":
-            return problem(409, "ORDER_CLOSED")
+            is_paying = order["status"] == "PAYMENT_PROCESSING"
+            return problem(409, "PAYMENT_IN_PROGRESS" if is_paying else "ORDER_CLOSED")
         if request.headers.get("If-Match", f'"{order["version"]}"') != f'"{order["version"]}"':
             return problem(412, "ORDER_CHANGED")
         if request.method == "DELETE":
@@ -125,10 +136,9 @@ class SmallApi:
             return httpx.Response(204)
         body = json.loads(request.content)
         if act == "/pay":
-            if body["paymentCode"] == "00000":
-                self._end(order, "FAILED", "available", failureCode="PAYMENT_DECLINED")
-            else:
-                self._end(order, "CONFIRMED", "booked", reference="ABCDEF")
+            order["status"] = "PAYMENT_PROCESSING"
+            if self.decides_payments:
+                self.decide(order, is_approved=body["paymentCode"] != "00000")
             return httpx.Response(202, json={"orderId": order["orderId"], "status": "PAYMENT_PENDING"})
         if any(self.seats[seat] != "available" for seat in body["seats"] if seat not in order["seats"]):
             return problem(409, "SEATS_UNAVAILABLE", conflicts=[], alternatives=[])

