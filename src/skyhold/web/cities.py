@@ -18,9 +18,14 @@ class Cities:
 
     async def load(self) -> None:
         """Read the names, unless that has been done."""
-        if not self._names:
-            self._loading = self._loading or asyncio.create_task(asyncio.to_thread(_read))
+        if self._names:
+            return
+        self._loading = self._loading or asyncio.create_task(asyncio.to_thread(_read))
+        try:
             self._names = await asyncio.shield(self._loading)
+        finally:
+            if self._loading and self._loading.done():
+                self._loading = None
 
     def name_of(self, code: str) -> str:
         """Return the name of the city, or the code."""
