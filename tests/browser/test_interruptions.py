@@ -65,12 +65,12 @@ async def test_a_payment_sent_without_a_network_is_made_once_when_it_is_back(
 
     await pay(page, "99999")
 
-    await expect(page.get_by_text(re.compile("No answer yet")).first).to_be_visible()
+    await expect(page.get_by_role("main").get_by_text("No answer yet")).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"{row.number}A is yours.")
     await eventually(lambda: _were_sent(keys, 2))
     await page.context.set_offline(offline=False)
     await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("yours for good"))
-    await expect(page.get_by_text(re.compile("No answer yet"))).to_be_hidden()
+    await expect(page.get_by_role("main").get_by_text("No answer yet")).to_be_hidden()
     assert len(set(keys)) == 1
     assert await _statuses_of(page) == ["SEATS_RESERVED", "PAYMENT_PENDING", "PAYMENT_PROCESSING", "CONFIRMED"]
 
@@ -84,13 +84,27 @@ async def test_a_network_lost_while_the_bank_is_asked_hides_no_outcome(
 
     await page.context.set_offline(offline=True)
 
-    await expect(page.get_by_text(LOST).first).to_be_visible()
+    await expect(page.get_by_role("main").get_by_text(LOST)).to_be_visible()
     await expect_words(page.get_by_role("main"), "Your seats are safe")
     await eventually(lambda: _has_status(page, "FAILED"))
     await expect_words(page.get_by_role("main"), "Your seats are safe")  # No failure is told before it is known.
     await page.context.set_offline(offline=False)
     await expect_words(page.get_by_role("main"), "did not go through", "Nothing was charged.")
-    await expect(page.get_by_text(LOST)).to_be_hidden()
+    await expect(page.get_by_role("main").get_by_text(LOST)).to_be_hidden()
+
+
+async def test_the_clock_goes_on_without_a_network(cut_off: Visitors, stack: Stack, row: Row) -> None:
+    page = await order_page(cut_off, stack, row)
+
+    await page.context.set_offline(offline=True)
+
+    await expect(page.get_by_role("main").get_by_text(LOST)).to_be_visible()
+    before = await seconds_left(page)
+    await eventually(lambda: _shows_less_than(page, before))
+    await page.context.set_offline(offline=False)
+    await expect(page.get_by_role("main").get_by_text(LOST)).to_be_hidden()
+    remaining = (await status_of(page))["timerRemaining"]
+    assert abs(await seconds_left(page) - remaining) <= 1
 
 
 async def test_pages_come_back_by_themselves_when_the_api_is_killed(cut_off: Visitors, stack: Stack, row: Row) -> None:

@@ -58,6 +58,22 @@ async def test_who_wants_a_seat_that_was_just_taken_keeps_what_they_had_and_is_o
     assert set(offered) <= set((await status_of(page))["seats"])
 
 
+async def test_a_refusal_shows_every_seat_that_is_taken(
+    open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
+) -> None:
+    page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
+    await _cut_off_from_changes(page)
+    await new_customer(stack).hold(*row.seats("AB"), flight_id=row.flight_id)
+
+    await choose(page, *row.seats("ABC"))
+    await page.get_by_role("button", name=re.compile("^Hold 3 seats")).click()
+
+    await expect_words(page.get_by_role("complementary"), " and ".join(row.seats("AB")) + " were just taken.")
+    for seat_id in row.seats("AB"):
+        await expect_seat(page, seat_id, "on hold")
+    await expect_seat(page, row.seats("C")[0], "chosen, not yet held")
+
+
 async def test_of_two_who_press_at_the_same_time_one_gets_the_seat(open_page: Visitors, stack: Stack, row: Row) -> None:
     pages = [await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP) for _ in range(2)]
     [wanted] = row.seats("C")
@@ -148,6 +164,23 @@ async def test_two_windows_of_one_customer_agree(open_page: Visitors, stack: Sta
     await pay(order, "99999")
     await expect(order.get_by_role("article", name="Boarding pass")).to_be_visible()
     await expect_seat(window, first, "yours, booked")
+
+
+async def test_a_map_says_that_its_seats_were_paid_for_in_another_window(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
+    await hold(page, *row.seats("A"))
+    await seat(page, row.seats("B")[0]).click()
+    await expect_words(page.get_by_role("complementary"), "the time starts again")
+    order = await page.context.new_page()
+    await order.goto(str(await page.get_by_role("link", name=re.compile("^Pay ")).evaluate("(link) => link.href")))
+
+    await pay(order, "99999")
+
+    await expect_words(page.get_by_role("complementary"), "are yours for good")
+    await page.get_by_role("link", name="Show the boarding pass").click()
+    await expect(page.get_by_role("article", name="Boarding pass")).to_be_visible()
 
 
 async def test_what_one_window_gives_back_is_gone_in_the_other(open_page: Visitors, stack: Stack, row: Row) -> None:
