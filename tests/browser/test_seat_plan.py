@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from playwright.async_api import Page
 
@@ -212,22 +210,21 @@ async def test_the_best_of_three_hundred_seats_are_found_in_five_milliseconds(op
     page = await open_picker(open_page, a_flight("SK900"))
 
     # As full as cabins come, drawn by a fixed rule, and one where no row has nine and every pair of rows has eight.
-    measured: dict[str, Any] = await page.evaluate("""async () => {
-        const plan = picker.plan;
+    # Of each the quickest of several runs: what else the machine does only ever adds.
+    slowest = await page.evaluate("""async () => {
         const cases = [0, 0.3, 0.6, 0.9].map((rate) => ({ order }) => ((order * 7919) % 1000) / 1000 >= rate);
         cases.push(({ column }) => column !== "E");
-        const times = [];
-        for (let round = 0; round < 8; round += 1) {
+        const times = new Map();
+        for (let round = 0; round < 10; round += 1) {
           for (const isFree of cases) {
             for (let count = 1; count <= 9; count += 1) {
+              const key = `${cases.indexOf(isFree)} ${count}`;
               const before = performance.now();
-              await plan.bestTogether(count, { isFree });
-              if (round > 0) times.push(performance.now() - before);
+              await picker.plan.bestTogether(count, { isFree });
+              times.set(key, Math.min(times.get(key) ?? Infinity, performance.now() - before));
             }
           }
         }
-        times.sort((one, other) => one - other);
-        return { median: times[times.length >> 1], most: times[Math.floor(times.length * 0.95)] };
+        return Math.max(...times.values());
     }""")
-    assert measured["median"] < 5
-    assert measured["most"] < 15
+    assert slowest < 5

@@ -96,6 +96,7 @@ export class SeatPicker extends EventTarget {
   }
 
   clearConflict() {
+    this.plan.recall();
     this.#touch([...this.#conflict.taken, ...this.#conflict.near]);
     this.#conflict = { taken: new Set(), near: new Set(), others: "" };
   }

@@ -51,6 +51,7 @@ const OF_THE_LAYOUT = new Set(["window", "middle", "aisle", "exit_row"]);
 
 export class SeatPlan {
   #seats = new Map();
+  #supposed = new Map();
 
   /** @param {object} flight the answer of `GET /api/flights/{id}` (docs/openapi.json, FlightWithSeatsBody) */
   constructor(flight) {
@@ -142,7 +143,9 @@ export class SeatPlan {
     const changed = [];
     for (const { id, status, version } of news) {
       const seat = this.#seats.get(id);
-      if (!seat || version <= seat.version) continue;
+      const isNews = seat && (version > seat.version || (version === seat.version && this.#supposed.has(id)));
+      if (!isNews) continue;
+      this.#supposed.delete(id);
       seat.version = version;
       if (seat.status === status) continue;
       changed.push({ seat, before: seat.status });
@@ -153,14 +156,23 @@ export class SeatPlan {
 
   /**
    * Take over the status of seats as a refusal tells it, before the change that says so with its version has come.
+   * A refusal has no version and may be older than what is known, so it holds only until there is news, or `recall`.
    *
    * @param {{id: string, status: string}[]} told
    */
   suppose(told) {
     for (const { id, status } of told) {
       const seat = this.#seats.get(id);
-      if (seat) seat.status = status;
+      if (!seat) continue;
+      if (!this.#supposed.has(id)) this.#supposed.set(id, seat.status);
+      seat.status = status;
     }
+  }
+
+  /** Go back to what the last version said of every seat that was only supposed. */
+  recall() {
+    for (const [id, status] of this.#supposed) this.#seats.get(id).status = status;
+    this.#supposed.clear();
   }
 
   /**
