@@ -42,7 +42,7 @@ _NOT_FOUND = Trouble(
 _AWAY = Trouble(
     "One moment",
     "We cannot show this just now.",
-    "Our records do not answer. This is our fault, and nothing that you hold or have paid is lost. "
+    "Our records do not answer. This is our fault, and nothing that you have paid for is lost. "
     "We try again by ourselves every few seconds.",
     passes=True,
 )
@@ -50,7 +50,7 @@ _AWAY = Trouble(
 _BROKEN = Trouble(
     "Something broke",
     "Something broke on our side.",
-    "This is our fault, and nothing that you hold or have paid is lost. Try it again; if it stays like this, tell us.",
+    "This is our fault, and nothing that you have paid for is lost. Try it again; if it stays like this, tell us.",
 )
 
 _TOO_OFTEN = Trouble(
