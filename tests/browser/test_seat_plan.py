@@ -145,6 +145,8 @@ async def test_the_cheapest_cabin_and_price_come_first(open_page: Visitors) -> N
     assert await _best(page, 2) == ["34A", "34B"]
     assert await _best(page, 2, free=["1D", "1G", "6D", "6G", "20A", "20B"]) == ["20A", "20B"]
     assert await _best(page, 2, free=["1D", "1G", "6D", "6G"]) == ["6D", "6G"]
+    # Within a cabin neighbours before money: who asks for seats together is asked for a little more.
+    assert await _best(page, 2, free=["20A", "20B", "34C", "34D"]) == ["20A", "20B"]
     # The cheap cabin even if it means to sit apart: nobody pays five times the price for a neighbour unasked.
     assert await _best(page, 2, free=["1D", "1G", "20A", "40K"]) == ["20A", "40K"]
 

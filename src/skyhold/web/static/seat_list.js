@@ -28,7 +28,6 @@ export class SeatList {
     this.#box = el("div", props, ...groups);
     this.element = el("div", {}, this.#box, this.#none, this.#note);
     this.drawAll();
-    this.#moveStop(this.#shown()[0] ?? null);
     this.#listen();
   }
 
