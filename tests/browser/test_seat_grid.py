@@ -72,7 +72,9 @@ async def test_axe_finds_nothing_in_either_cabin(open_page: Visitors, number: st
     await page.get_by_text("Choose from a list").click()
     await page.get_by_role("button", name="Aisle").click()
     await show(page, wanted=["2A", "20A"], held=["2A", "2D"], busy=True, own=[["20C", "booked"]])
-    await page.evaluate("picker.showConflict({ taken: [{ id: '1B', status: 'booked' }, { id: '34D', status: 'booked' }], near: ['20D', '2F'] })")
+    await page.evaluate(
+        "picker.showConflict({ taken: [{ id: '1B', status: 'booked' }, { id: '34D', status: 'booked' }], near: ['20D', '2F'] })"
+    )
     await seat_of(page, "20D").focus()
 
     await assert_accessible(page)
