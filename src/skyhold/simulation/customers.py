@@ -94,7 +94,8 @@ class Customer:
         self._guest.is_going_home = True
         try:
             await self._end_uncertain()
-            await self._end_open()
+            for order in tuple(self._open.values()):
+                await self._give_back(order, State.LET_GO)
         finally:
             self._outcomes.retries += self._guest.take_retries()
 
@@ -103,13 +104,6 @@ class Customer:
         for order_id in self._uncertain:
             with contextlib.suppress(Refused, Surprise):
                 await self._ask(Act.CANCEL, "DELETE", f"/api/orders/{order_id}")
-
-    async def _end_open(self) -> None:
-        for order in tuple(self._open.values()):
-            if self._outcomes.states[order.id] is State.PAYING:
-                self._end(order, await self._guest.await_end(order.id))
-            else:
-                await self._give_back(order, State.LET_GO)
 
     async def _travel(self, trip: Trip) -> None:
         flight_id = await self._look_around(trip)
