@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
-from rjsmin import jsmin
 
 from skyhold.web.compression import BEST, VARY, Content
 from skyhold.web.errors import NotFound
@@ -44,6 +43,9 @@ _MEDIA_TYPES = {
 
 _IMPORT = re.compile(r'^(?:import|export|\})[^"(\n]*"\./([^"]+)"', re.MULTILINE)
 """An import that comes with the module; one by `import()` comes when it is wanted."""
+
+_COMMENTS = re.compile(rb"^[ \t]*(?:/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*|//[^\n]*|)\n", re.MULTILINE)
+"""Lines that are comments as a whole, and empty ones; what stands behind code stays."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class Assets:
 
 
 def _without_comments(module: bytes) -> bytes:
-    """Return a module without what only its readers need: comments and indentation are two fifths of it."""
-    return str(jsmin(module.decode())).encode()
+    """Return a module without what only its readers need, a third of it; no line of code is changed."""
+    return _COMMENTS.sub(b"", module)
 
 
 router = APIRouter(include_in_schema=False)
