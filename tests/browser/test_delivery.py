@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from support.browsers import Visitors
-from support.pages import DESKTOP, Row, expect_words, order_page, pay, status_of
+from support.pages import DESKTOP, FL101, SK900, Row, expect_words, order_page, pay, status_of
 from support.services import Service
 from support.stacks import Stack
 
@@ -19,7 +19,7 @@ NO_SCRIPTS = r"^failed (net::ERR_FAILED|csp): GET .*[.]js$|^console warning: .* 
 SCRIPTS = re.compile(r"/static/.*\.js$")
 
 
-@pytest.mark.parametrize("path", ["/"])
+@pytest.mark.parametrize("path", ["/", f"/flights/{FL101}", f"/flights/{SK900}"])
 async def test_the_first_view_weighs_60_kb_at_most(open_page: Visitors, stack: Stack, path: str) -> None:
     context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
     page = await context.new_page()
