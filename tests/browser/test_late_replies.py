@@ -34,7 +34,7 @@ class Delayed:
 
     @property
     def wishes(self) -> list[list[str]]:
-        return [(request.post_data_json or {}).get("seats") for request in self.asked]
+        return [(request.post_data_json or {"seats": []})["seats"] for request in self.asked]
 
     async def __call__(self, route: Route) -> None:
         self.asked.append(route.request)
