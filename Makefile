@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 UP ?=
+SHOTS ?= shots
 # Tests mostly wait, so a few run side by side, each process with servers of its own.
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-long bench check openapi fmt lock clean
+.PHONY: help install run test test-browser test-long bench shots check openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,6 +32,9 @@ test-long: $(DEV_READY) ## Run the tests that take minutes
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m benchmarks
+
+shots: $(DEV_READY) ## Take a picture of every page in every state, into SHOTS (a directory)
+	@PYTHONPATH=tests $(BIN)/python -m support.shots $(SHOTS)
 
 check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet .

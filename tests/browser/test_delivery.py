@@ -86,17 +86,22 @@ async def test_without_scripts_an_order_says_how_it_stands(open_page: Visitors, 
 
 
 async def _weigh(page: Page) -> dict[str, float]:
-    """Count what comes over the wire for each request, heads too."""
+    """Count what comes over the wire for each request, heads too, but for what comes live afterwards."""
     debugger = await page.context.new_cdp_session(page)
     await debugger.send("Network.enable")
     weights: dict[str, float] = {}
+    streams: set[str] = set()
 
-    def add(event: dict[str, Any]) -> None:
-        weights[event["requestId"]] = weights.get(event["requestId"], 0) + event["encodedDataLength"]
+    def begin(event: dict[str, Any]) -> None:
+        if event.get("type") == "EventSource":
+            streams.add(event["requestId"])
 
-    def settle(event: dict[str, Any]) -> None:
-        weights[event["requestId"]] = event["encodedDataLength"]
+    def add(event: dict[str, Any], *, is_total: bool = False) -> None:
+        request, length = event["requestId"], event["encodedDataLength"]
+        if request not in streams:
+            weights[request] = length if is_total else weights.get(request, 0) + length
 
+    debugger.on("Network.requestWillBeSent", begin)
     debugger.on("Network.dataReceived", add)
-    debugger.on("Network.loadingFinished", settle)
+    debugger.on("Network.loadingFinished", lambda event: add(event, is_total=True))
     return weights
