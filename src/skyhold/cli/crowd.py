@@ -91,9 +91,9 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
         "seconds": round(crowd.seconds, 1),
         "closing": crowd.closing,
         "orders": {
-            "made": len(outcomes.states),
+            "made": outcomes.orders.total(),
             **{state.value: outcomes.count(state) for state in ENDS},
-            "open": outcomes.open_orders,
+            "open": len(outcomes.open_orders),
         },
         "seatsSold": len(outcomes.sold),
         "tripsWithoutSeats": outcomes.trips_without_seats,
@@ -110,13 +110,13 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
 
 
 def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
-    yield "Orders", str(len(outcomes.states))
+    yield "Orders", str(outcomes.orders.total())
     for state in ENDS:
         if count := outcomes.count(state):
             more = f", {len(outcomes.sold)} seats" if state is State.CONFIRMED else ""
             yield f"  {_WORDS[state]}", f"{count}{more}"
     if outcomes.open_orders:
-        yield "  still open", str(outcomes.open_orders)
+        yield "  still open", str(len(outcomes.open_orders))
     yield "Trips without seats", str(outcomes.trips_without_seats)
     yield "Changes of seats", str(outcomes.changes)
     yield "Conflicts", str(outcomes.conflicts)

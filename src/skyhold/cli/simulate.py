@@ -146,7 +146,7 @@ def _judge(crowd: Crowd, address: str) -> None:
     for detail in outcomes.told_surprises:
         say(detail)
     if outcomes.open_orders:
-        say(f"Orders that are still open: {outcomes.open_orders}. Holds end by themselves, payments too.")
+        say(f"Orders that are still open: {len(outcomes.open_orders)}. Holds end by themselves, payments too.")
     if outcomes.surprises:
         raise Failure(f"The customers saw what nobody must ever see: {outcomes.surprises} times.")
     if crowd.closing is Closing.UNREACHABLE:

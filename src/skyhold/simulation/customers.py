@@ -109,13 +109,14 @@ class Customer:
         flight_id = await self._look_around(trip)
         order = await self._hold(flight_id, trip)
         if order is None:
-            self._outcomes.trips_without_seats += 1
+            self._outcomes.trips_without_seats += self._pauses.is_open
             self._tell(flight_id, "leaves without seats")
             return
         try:
             for wish in trip.changes:
                 await self._think(trip.thinking.deciding, order)
-                await self._change(order, trip, wish)
+                if self._pauses.is_open:
+                    await self._change(order, trip, wish)
             await self._think(trip.thinking.deciding, order)
             await self._bring_to_an_end(order, trip)
         except Refused as refused:
@@ -162,7 +163,7 @@ class Customer:
     def _remember(self, flight_id: str, seats: tuple[str, ...], reply: Reply) -> OwnOrder:
         order = OwnOrder.of(flight_id, seats, reply)
         self._open[order.id] = order
-        self._outcomes.states[order.id] = State.HELD
+        self._outcomes.note(order.id, State.HELD)
         self._tell(flight_id, f"holds {' '.join(seats)}")
         order.require_seats(Act.HOLD, reply.body)
         return order
@@ -170,7 +171,7 @@ class Customer:
     async def _change(self, order: OwnOrder, trip: Trip, wish: Wish) -> None:
         """Ask for other seats; those that are held stay if others were faster."""
         seats = await self._choose(order.flight_id, trip, wish, order)
-        if not seats:
+        if len(seats) < len(order.seats):
             return
         path = f"/api/orders/{order.id}/seats"
         try:
@@ -207,7 +208,7 @@ class Customer:
         except Refused as refused:
             await self._give_up(order, refused)
         else:
-            self._outcomes.states[order.id] = State.PAYING
+            self._outcomes.note(order.id, State.PAYING)
             self._end(order, await self._guest.await_end(order.id))
 
     async def _give_up(self, order: OwnOrder, refused: Refused) -> None:
@@ -239,7 +240,7 @@ class Customer:
 
     def _close(self, order: OwnOrder, state: State) -> None:
         self._open.pop(order.id, None)
-        self._outcomes.states[order.id] = state
+        self._outcomes.note(order.id, state)
         self._tell(order.flight_id, f"{_ENDS_IN_WORDS[state]} {' '.join(order.seats)}")
 
     async def _think(self, seconds: float, order: OwnOrder | None) -> None:

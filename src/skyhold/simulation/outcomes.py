@@ -68,7 +68,8 @@ class Latency:
 class Outcomes:
     """The counts of one crowd."""
 
-    states: dict[str, State] = field(default_factory=dict)
+    open_orders: dict[str, State] = field(default_factory=dict)
+    orders: Counter[State] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     changes: int = 0
     trips_without_seats: int = 0
@@ -84,14 +85,17 @@ class Outcomes:
         """How often somebody else was faster."""
         return self.refusals["SEATS_UNAVAILABLE"]
 
-    @property
-    def open_orders(self) -> int:
-        """How many orders have not ended, as far as the crowd knows."""
-        return self.count(State.HELD) + self.count(State.PAYING)
+    def note(self, order_id: str, state: State) -> None:
+        """Note where an order is now; of those that have ended only their number is kept."""
+        if (before := self.open_orders.pop(order_id, None)) is not None:
+            self.orders[before] -= 1
+        self.orders[state] += 1
+        if state not in ENDS:
+            self.open_orders[order_id] = state
 
     def count(self, *states: State) -> int:
         """Return how many orders are in one of these states."""
-        return sum(state in states for state in self.states.values())
+        return sum(self.orders[state] for state in states)
 
     def took(self, act: Act, seconds: float) -> None:
         """Count how long a yes took."""

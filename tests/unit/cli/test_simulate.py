@@ -25,7 +25,8 @@ def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Cro
     """Return a crowd that has come to this."""
     crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7))
     crowd.closing = closing
-    crowd.outcomes.states = dict(states)
+    for order_id, state in states.items():
+        crowd.outcomes.note(order_id, state)
     return crowd
 
 

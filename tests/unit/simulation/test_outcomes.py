@@ -51,9 +51,15 @@ def test_a_seat_that_two_have_bought_is_noticed() -> None:
         outcomes.sell("a-flight", ("1B", "1C"), "order-3")
 
 
-def test_orders_that_have_not_ended_are_open() -> None:
-    outcomes = Outcomes(states={"1": State.HELD, "2": State.PAYING, "3": State.CONFIRMED, "4": State.LET_GO})
-    assert outcomes.open_orders == 2
+def test_every_order_is_counted_where_it_is_and_only_open_ones_are_kept() -> None:
+    outcomes = Outcomes()
+    for order_id, *states in (("1", State.HELD), ("2", State.HELD, State.PAYING), ("3", State.HELD, State.CONFIRMED)):
+        for state in states:
+            outcomes.note(order_id, state)
+    assert outcomes.open_orders == {"1": State.HELD, "2": State.PAYING}
+    assert [outcomes.count(state) for state in (State.HELD, State.PAYING, State.CONFIRMED)] == [1, 1, 1]
+    assert outcomes.count(State.HELD, State.CONFIRMED) == 2
+    assert outcomes.orders.total() == 3
 
 
 def test_all_surprises_are_counted_and_some_are_told() -> None:
