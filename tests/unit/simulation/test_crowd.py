@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from itertools import count
+from random import Random
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from skyhold.simulation import crowd as crowds
 from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
 from skyhold.simulation.guests import Api
 from skyhold.simulation.outcomes import Outcomes, State
+from skyhold.simulation.trips import plan_trips
 from support.small_api import FLIGHT, NUMBER, SmallApi, on, problem, until
 
 pytestmark = pytest.mark.usefixtures("short_patience")
@@ -175,13 +177,19 @@ async def test_who_sees_their_time_run_out_thinks_no_longer() -> None:
 
 
 async def test_nobody_changes_for_fewer_seats() -> None:
-    small = SmallApi(rows=3)
-    small.seats |= dict.fromkeys(list(small.seats)[6:], "reserved")
-    await run(small, a_plan(customers=20), closed_when(lambda outcomes: outcomes.trips_without_seats > 20))
-    held = {order_id: len(order["seats"]) for order_id, order in small.orders.items()}
-    assert held
-    changes = [(path.split("/")[3], body["seats"]) for _, path, body in small.commands if path.endswith("/seats")]
-    assert all(len(seats) == held[order_id] for order_id, seats in changes)
+    def take_all_but_one(request: httpx.Request) -> None:
+        if request.method == "GET" and small.orders:
+            small.seats = dict.fromkeys(small.seats, "reserved") | {"1A": "available"}
+
+    def is_changing_pair(seed: int) -> bool:
+        trip = next(plan_trips(Random(f"{seed} 1"), [FLIGHT]))
+        return bool(trip.changes) and trip.wish.party > 1
+
+    small = SmallApi(fault=take_all_but_one)
+    seed = next(seed for seed in count() if is_changing_pair(seed))
+    await run(small, a_plan(customers=1, seed=seed), stopped_when(lambda _: len(small.asked) > 8))
+    assert {path for method, path, _ in small.commands if method == "PUT"} == set()
+    assert small.orders
 
 
 async def test_what_has_run_out_is_noted_and_left_alone() -> None:
