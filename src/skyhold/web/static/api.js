@@ -9,6 +9,9 @@ const COMMAND_TIMEOUT_MS = 20_000;
 const COMMAND_PATIENCE_MS = 120_000;
 const PAUSES_MS = [500, 1_000, 2_000, 3_000, 5_000];
 
+/** Paths that were asked for already: their first reply may be older than the question. @type {Set<string>} */
+const asked = new Set();
+
 /** The server said no, in words of its own; `code` is its word for programs, `problem` all of it. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -88,10 +91,18 @@ async function ask(path, options, timeout) {
   } catch {
     throw new Unanswered();
   }
-  reply.sentAt = sentAt;
-  reply.receivedAt = performance.now();
+  Object.assign(reply, preloadOf(path) ?? { sentAt, receivedAt: performance.now() });
   if (reply.ok || reply.status === 304) return reply;
   throw await refusalOf(reply);
+}
+
+/** When the browser was sent, and got, what it asked for by itself before this module ran: once for each path. */
+function preloadOf(path) {
+  if (asked.has(path)) return null;
+  asked.add(path);
+  const loads = performance.getEntriesByName(new URL(path, location.href).href, "resource");
+  const preload = loads.find(({ initiatorType }) => initiatorType === "link");
+  return preload ? { sentAt: preload.requestStart, receivedAt: preload.responseStart } : null;
 }
 
 async function bodyOf(reply) {
