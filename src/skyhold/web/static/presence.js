@@ -9,8 +9,8 @@ const TICK_MS = 5_000;
 const SLEPT_MS = 20_000;
 
 class Presence extends EventTarget {
-  /** Whether the page has been out of sight for so long that nobody waits for it. */
-  isAway = false;
+  /** Whether the page has been out of sight for so long that nobody waits for it, or was never in sight. */
+  isAway = document.hidden;
 
   constructor() {
     super();
@@ -21,7 +21,8 @@ class Presence extends EventTarget {
       else this.#wake();
     });
     addEventListener("pageshow", (event) => event.persisted && this.#wake());
-    addEventListener("online", () => this.#wake());
+    // Who is away wakes when they come back: not every hidden tab at once because the network did.
+    addEventListener("online", () => this.isAway || this.#wake());
     this.#noticeSleep();
   }
 
