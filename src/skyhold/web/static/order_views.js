@@ -27,9 +27,9 @@ export function heldView(known, { onPay, onRelease }) {
     showFault(view, "");
     onPay(code);
   });
-  // What is typed or pasted around digits is never meant.
+  // What is typed or pasted around digits is never meant; `maxlength` would cut before it is taken out.
   input.addEventListener("input", () => {
-    const digitsOnly = input.value.replace(/[^0-9]/g, "");
+    const digitsOnly = input.value.replace(/[^0-9]/g, "").slice(0, 5);
     if (input.value !== digitsOnly) input.value = digitsOnly;
     showFault(view, "");
   });
