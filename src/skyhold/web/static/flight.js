@@ -20,6 +20,8 @@ const main = document.getElementById("main");
 const { flight: flightId, maxSeats, holdSeconds } = main.dataset;
 const live = document.getElementById("live");
 const wanted = new URL(location.href).searchParams;
+/** One for all tries of `start`: each follows an order and hears other windows by itself. */
+const hold = new Hold(flightId);
 
 document.documentElement.dataset.ready = "";
 showHolds(document.querySelector("nav"), { exceptFlight: flightId });
@@ -27,7 +29,6 @@ start();
 
 async function start() {
   try {
-    const hold = new Hold(flightId);
     const [{ body: flight }] = await Promise.all([read(`/api/flights/${flightId}`), hold.load(wanted.get("order"))]);
     show(document.getElementById("trouble"), false);
     const isUnsure = hold.order === null && hold.mayHaveAsked;
@@ -72,13 +73,19 @@ function joinPicker(picker, hold, canHold) {
     shown = hold.clash;
   };
   picker.addEventListener("want", (event) => hold.want(event.detail.seats));
-  picker.addEventListener("lost", (event) => {
-    hold.lose(event.detail.seats);
-    say(`${count(event.detail.seats.length, "chosen seat")} went to somebody else: ${event.detail.seats.join(", ")}.`, { atOnce: true });
-  });
+  picker.addEventListener("lost", (event) => tellLost(hold, event.detail.seats));
   hold.addEventListener("change", draw);
   presence.addEventListener("wake", () => hold.catchUp());
   draw();
+}
+
+/** Somebody else was quicker, unless it was the customer in another window. */
+async function tellLost(hold, seats) {
+  hold.lose(seats);
+  await hold.catchUp();
+  const lost = seats.filter((seat) => !hold.held.has(seat) && !hold.own.has(seat));
+  if (lost.length === 0) return;
+  say(`${count(lost.length, "chosen seat")} went to somebody else: ${lost.join(", ")}.`, { atOnce: true });
 }
 
 function showClash(picker, { clash, held, wanted }) {
