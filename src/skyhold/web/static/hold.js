@@ -16,7 +16,8 @@ const ASKED = "skyhold-asked";
 
 /**
  * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash what was taken, and sets instead
- * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed", order: any}} Ending
+ * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed" | "gone", order: any}} Ending "gone": this browser
+ *   is not the customer's any more, as far as the server can tell
  */
 
 /** Says "change" whenever anything of it is different. */
@@ -29,6 +30,8 @@ export class Hold extends EventTarget {
   own = new Map();
   /** @type {"" | "hold" | "change" | "release"} what is being asked of the server */
   asking = "";
+  /** Whether all seats are to be given back as soon as that is answered. */
+  givesBack = false;
   /** Whether an answer is overdue. */
   isWaiting = false;
   /** @type {Clash | null} */
@@ -85,6 +88,7 @@ export class Hold extends EventTarget {
   /** Want exactly these seats: remembered before there is a hold, sent at once when there is one. */
   want(seats) {
     this.wanted = new Set(seats);
+    this.givesBack = false;
     this.clash = null;
     this.notice = "";
     this.#changed();
@@ -118,7 +122,9 @@ export class Hold extends EventTarget {
 
   /** Give all seats back. */
   async release() {
-    if (this.asking || !this.order) return;
+    if (!this.order || this.asking === "release") return;
+    this.givesBack = this.asking !== "";
+    if (this.givesBack) return this.#changed();
     await this.#ask("release", async () => {
       await this.#send("DELETE", `/api/orders/${this.order.orderId}`);
       this.wanted = new Set();
@@ -129,8 +135,13 @@ export class Hold extends EventTarget {
   /** Look at the order again: after a sleep, at the end of its time, when something else has changed it. */
   async refresh() {
     if (!this.order) return;
-    const { body } = await read(`/api/orders/${this.order.orderId}`);
-    if (!this.asking) this.#heard(body);
+    try {
+      const { body } = await read(`/api/orders/${this.order.orderId}`);
+      if (!this.asking) this.#heard(body);
+    } catch (error) {
+      if (error.status !== 404 || this.asking) throw error;
+      this.#forget();
+    }
   }
 
   /** Look at all of it again: another window of this customer may have done something, or this one slept. */
@@ -145,7 +156,7 @@ export class Hold extends EventTarget {
 
   /** Whether a page that was left in the middle of asking for a hold might have got it. */
   get mayHaveAsked() {
-    return sessionStorage.getItem(ASKED) === this.flightId;
+    return noted() === this.flightId;
   }
 
   async #sendChange() {
@@ -170,7 +181,7 @@ export class Hold extends EventTarget {
     // A change may follow by itself on one that was refused: then the refusal is still news.
     if (what !== "change") this.clash = null;
     this.notice = "";
-    sessionStorage.setItem(ASKED, this.flightId);
+    note(this.flightId);
     this.#changed();
     try {
       await act();
@@ -179,14 +190,17 @@ export class Hold extends EventTarget {
     }
     this.asking = "";
     this.isWaiting = false;
-    sessionStorage.removeItem(ASKED);
+    note(null);
     this.#windows.postMessage(what);
     if (this.#unheard) this.#listen(this.#unheard);
     this.#changed();
+    if (!this.givesBack) return;
+    this.givesBack = false;
+    await this.release();
   }
 
   async #refused(error, sent) {
-    const isLatest = areSame(this.wanted, new Set(sent));
+    const isLatest = () => areSame(this.wanted, new Set(sent));
     if (error.code === "SEATS_UNAVAILABLE") {
       const { conflicts, alternatives = [] } = error.problem;
       const taken = new Set(conflicts.map(({ seat }) => seat));
@@ -194,12 +208,15 @@ export class Hold extends EventTarget {
         this.clash = { seats: conflicts, alternatives: alternatives.map(({ seats }) => seats) };
       }
       const rest = [...this.wanted].filter((seat) => !taken.has(seat));
-      this.wanted = isLatest && this.order ? this.held : new Set(rest);
+      this.wanted = isLatest() && this.order ? this.held : new Set(rest);
       return;
     }
     this.notice = error instanceof Refused ? error.message : "The server did not answer. Nothing may have changed.";
     if (this.order) await this.#lookAgain(error);
-    else if (!(error instanceof Refused)) await this.load().catch(() => {});
+    // Sent again it would be refused again, for ever; only seats that had changed may suit now.
+    const isFinal = error instanceof Refused && error.code !== "ORDER_CHANGED";
+    if (this.order && isFinal && isLatest()) this.wanted = this.held;
+    else if (!this.order && !(error instanceof Refused)) await this.load().catch(() => {});
   }
 
   async #lookAgain(error) {
@@ -207,8 +224,9 @@ export class Hold extends EventTarget {
       const { body } = await read(`/api/orders/${this.order.orderId}`);
       if (error.code === "ORDER_CHANGED") this.notice = CHANGED_ELSEWHERE;
       this.#heard(body);
-    } catch {
-      this.wanted = this.held;
+    } catch (looking) {
+      if (looking.status === 404) this.#forget();
+      else this.wanted = this.held;
     }
   }
 
@@ -259,6 +277,14 @@ export class Hold extends EventTarget {
     this.startedAt = undefined;
   }
 
+  /** The order is no longer this browser's: its cookie is gone. */
+  #forget() {
+    if (!this.order) return;
+    this.#end("gone", this.order);
+    this.wanted = new Set();
+    this.#changed();
+  }
+
   #follow(orderId) {
     this.#stream?.end();
     this.#stream = new LiveStream(`/api/orders/${orderId}/events`, { order: (told) => this.#listen(told) });
@@ -289,6 +315,24 @@ function endOf({ status, failureCode }) {
   if (status === "CONFIRMED") return "confirmed";
   if (status === "EXPIRED") return "expired";
   return failureCode === "CANCELLED" ? "cancelled" : "failed";
+}
+
+// A browser that forbids cookies throws at storage as well: then a page that was left does not know what it asked.
+function note(flightId) {
+  try {
+    if (flightId) sessionStorage.setItem(ASKED, flightId);
+    else sessionStorage.removeItem(ASKED);
+  } catch {
+    // It is a help, no more.
+  }
+}
+
+function noted() {
+  try {
+    return sessionStorage.getItem(ASKED);
+  } catch {
+    return null;
+  }
 }
 
 /** Whether two sets have the same members. */

@@ -10,6 +10,7 @@ const ENDINGS = {
   expired: "Time ran out, and the seats went back. Nothing was charged.",
   cancelled: "You gave the seats back. Nothing was charged.",
   failed: "The payment did not go through, and the seats went back.",
+  gone: "We cannot tell any more that the seats were yours: this browser no longer has the cookie that says so.",
 };
 
 export class HoldPanel {
@@ -234,7 +235,8 @@ export class HoldPanel {
     }
     const release = part(root, "release");
     show(release, hold.order !== null && !hold.isPaying);
-    fill(root, { release: hold.asking === "release" ? "Giving back…" : hold.held.size === 1 ? "Give it back" : "Give all back" });
+    const isGiving = hold.givesBack || hold.asking === "release";
+    fill(root, { release: isGiving ? "Giving back…" : hold.held.size === 1 ? "Give it back" : "Give all back" });
   }
 
   /** Ask until the server has said what became of the hold; mostly its event is there first. */
