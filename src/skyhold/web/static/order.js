@@ -17,6 +17,10 @@ const CHECK_AGAIN_MS = 2_000;
 const TERMINAL = new Set(["CONFIRMED", "FAILED", "EXPIRED"]);
 const CHANGED_ELSEWHERE = "The seats were changed in another window, so the time starts again.";
 
+const NOT_PAID = "No answer came, so we stopped. Nothing was charged so far; please try again.";
+const MAYBE_HELD = "No answer came. The seats may be held all the same: look at the flight before you try again.";
+const UNKNOWN = "No answer came, and we cannot see whether your code arrived. This page tells you as soon as it can.";
+
 const main = document.getElementById("main");
 const [place, trouble] = [document.getElementById("view"), document.getElementById("trouble")];
 const { order: orderId, flight: flightId, originCity, destinationCity } = main.dataset;
@@ -24,18 +28,19 @@ const path = `/api/orders/${orderId}`;
 
 /** @type {import("./order_views.js").Known} */
 const known = { order: null, flight: null, plan: null, cities: { origin: originCity, destination: destinationCity } };
-const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isWaiting: false, left: null };
+const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isDeaf: false, isWaiting: false, left: null };
 
 /** The event that came before the page knew the order. */
 let unheard = null;
 let looks = 0;
+let asksAgain = 0;
 
 const countdown = new Countdown({
   onDraw: drawClock,
   onSay: (text) => say(text),
   onEnd: check,
 });
-const stream = new LiveStream(`${path}/events`, { order: hear }, { onState: (isLive) => tellTrouble({ isCutOff: !isLive }) });
+const stream = new LiveStream(`${path}/events`, { order: hear }, { onState: hearState });
 
 document.documentElement.dataset.ready = "";
 presence.addEventListener("wake", () => known.order && catchUp());
@@ -87,6 +92,21 @@ function expectAbsence(error) {
   if (error.status === 404) location.reload();
   if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
   tellTrouble({ isCutOff: true });
+}
+
+/** Without events the page asks by itself: something on the way may keep them back and let the rest through. */
+function hearState(isLive) {
+  tellTrouble({ isCutOff: !isLive });
+  state.isDeaf = !isLive;
+  if (!isLive) askAgain();
+}
+
+async function askAgain() {
+  clearTimeout(asksAgain);
+  if (!state.isDeaf || TERMINAL.has(known.order?.status)) return;
+  if (known.order && !presence.isAway) await catchUp();
+  clearTimeout(asksAgain);
+  asksAgain = setTimeout(askAgain, TRY_AGAIN_MS);
 }
 
 /** An event tells the status; what it does not tell (the version, the price, how it ended) is asked for. */
@@ -209,6 +229,8 @@ async function pay(code) {
     const { status } = known.order;
     if (status !== "SEATS_RESERVED") return;
     await rememberClock(status);
+    // The outcome may have come meanwhile.
+    if (known.order.status !== status) return;
     known.order = { ...known.order, status: "PAYMENT_PENDING" };
   });
 }
@@ -246,18 +268,18 @@ async function ask(what, act) {
 
 async function refused(what, error) {
   if (what === "again") {
-    showClash(state.view, error.problem ?? { detail: error.message }, holdAgain);
+    showClash(state.view, error.problem ?? { detail: MAYBE_HELD }, holdAgain);
     await lookAtFlight().catch(() => {});
     return;
   }
   if (error.code === "INVALID_PAYMENT_CODE") return showFault(state.view, sentence(error.message));
-  await look().catch(() => {});
+  const isKnown = await look().then(() => true, () => false);
   if (state.kind !== "held") return;
   if (error.code === "ORDER_CHANGED") {
     state.why = CHANGED_ELSEWHERE;
     showFault(state.view, "Look at the seats again, then pay.");
   } else if (what === "pay") {
-    showFault(state.view, error instanceof Refused ? error.message : "No answer came, so we stopped. Nothing was charged so far; please try again.");
+    showFault(state.view, error instanceof Refused ? error.message : isKnown ? NOT_PAID : UNKNOWN);
   } else say(error.message, { atOnce: true });
 }
 

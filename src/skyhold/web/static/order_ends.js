@@ -123,7 +123,8 @@ export function showClash(view, problem, onChoose) {
   const taken = (problem.conflicts ?? []).map(({ seat }) => seat);
   const title = taken.length ? `${list(taken)} ${taken.length === 1 ? "was" : "were"} just taken.` : problem.detail;
   const alternatives = (problem.alternatives ?? []).map(({ seats }) => seats);
-  const text = alternatives.length ? "Nothing is held. Closest:" : "Nothing is held.";
+  const isRefused = problem.error !== undefined;
+  const text = alternatives.length ? "Nothing is held. Closest:" : isRefused ? "Nothing is held." : "";
   fill(view, { "clash-title": title, "clash-text": text });
   const buttons = alternatives.map((seats, number) =>
     el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: () => onChoose(seats) }, seats.join(", ")),
