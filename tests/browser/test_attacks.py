@@ -1,0 +1,289 @@
+"""What customers, browsers and networks do to pages at bad moments: nothing hangs, hammers, or says what is not so."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Page, Request, Route, expect
+
+from support.browsers import Visitors
+from support.pages import (
+    DESKTOP,
+    SK900,
+    Row,
+    choose,
+    expect_seat,
+    expect_words,
+    hold,
+    order_page,
+    pay,
+    seat,
+    seconds_of,
+    status_of,
+    told_by,
+)
+from support.services import eventually
+from support.stacks import Stack
+
+
+@pytest.fixture(scope="session")
+def _rows() -> Iterator[Row]:
+    """Rows of the large aircraft, in which no other test sits."""
+    return (Row(SK900, number) for number in range(20, 49, 2))
+
+
+async def test_a_wish_that_is_refused_for_good_is_sent_once(open_page: Visitors, stack: Stack, row: Row) -> None:
+    """As it comes to a page that was loaded before the server began to allow fewer seats an order."""
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.route(f"**{row.path}", _allow_more_seats)
+    await _hold_by_api(page, stack, row, "ABCDEFHJK")
+    sent = _requests_of(page, "PUT", "/seats$")
+    await page.goto(stack.endpoints.api + row.path)
+    one_more = f"{row.number + 1}A"
+
+    await choose(page, one_more)
+
+    await expect_words(page.get_by_role("complementary"), "at most 9 seats")
+    await expect_seat(page, one_more, "available")
+    assert len(sent) == 1
+
+
+async def test_a_page_that_came_up_at_the_third_try_follows_a_hold_once(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    open_page.allow("net::ERR_FAILED")
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.route("**/api/flights/*", lambda route: route.abort(), times=3)
+    await page.goto(stack.endpoints.api + row.path)
+    await expect(seat(page, row.seats("A")[0])).to_be_visible()
+    looks, streams = _requests_of(page, "GET", r"/orders\?"), _requests_of(page, "GET", "/orders/.*/events$")
+
+    await hold(page, *row.seats("A"))
+
+    await _after_news_from_another_window(page)
+    assert len(looks) == 1, "one look, for the news"
+    assert len(streams) == 1
+
+
+async def test_a_page_opened_behind_others_takes_up_no_connection_until_it_is_looked_at(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.add_init_script(HIDDEN)
+    streams = _requests_of(page, "GET", "/events$")
+    await page.goto(stack.endpoints.api + row.path)
+    await expect(seat(page, row.seats("A")[0])).to_be_visible()
+    await page.evaluate("window.dispatchEvent(new Event('online'))")
+    await _after_news_from_another_window(page)
+    assert not streams
+
+    await page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+
+    await expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    assert len(streams) == 1
+
+
+async def test_a_browser_that_keeps_nothing_for_pages_can_hold_seats(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError'); } });"
+    )
+    await page.goto(stack.endpoints.api + row.path)
+
+    await hold(page, *row.seats("A"))
+
+
+@pytest.mark.parametrize("pasted", [" 12345", "12 345", "Code: 1-2-3-4-5", "12345\t"])
+async def test_of_a_pasted_code_its_digits_count(open_page: Visitors, stack: Stack, row: Row, pasted: str) -> None:
+    page = await order_page(open_page, stack, row, permissions=["clipboard-read", "clipboard-write"])
+    await page.evaluate("(text) => navigator.clipboard.writeText(text)", pasted)
+    code = page.get_by_label("Payment code")
+    await code.focus()
+
+    await page.keyboard.press("Control+v")
+
+    await expect(code).to_have_value("12345")
+
+
+async def test_a_sixth_digit_cannot_be_typed(open_page: Visitors, stack: Stack, row: Row) -> None:
+    page = await order_page(open_page, stack, row)
+    code = page.get_by_label("Payment code")
+
+    await code.press_sequentially("1234567")
+
+    await expect(code).to_have_value("12345")
+
+
+async def test_an_outcome_is_told_where_no_event_comes_through(open_page: Visitors, stack: Stack, row: Row) -> None:
+    """As behind a proxy that waits for the end of a stream before it passes it on."""
+    open_page.allow("net::ERR_FAILED")
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.route("**/events", lambda route: route.abort())
+    order_id = await _hold_by_api(page, stack, row, "A")
+    await page.goto(f"{stack.endpoints.api}/orders/{order_id}")
+
+    await pay(page, "99999")
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("for good"))
+
+
+async def test_the_clock_is_right_though_the_page_came_up_long_after_its_order(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    order_id = await _hold_by_api(page, stack, row, "A")
+    await page.route("**/order.js", _after_four_seconds)
+
+    await page.goto(f"{stack.endpoints.api}/orders/{order_id}")
+
+    await expect(page.get_by_role("timer")).to_be_visible()
+    shown, reply = await asyncio.gather(
+        page.get_by_role("timer").inner_text(),
+        page.request.get(f"{stack.endpoints.api}/api/orders/{order_id}/status"),
+    )
+    assert abs(seconds_of(shown) - (await reply.json())["timerRemaining"]) <= 1
+
+
+async def test_a_browser_that_forgot_whose_it_is_is_told_so(open_page: Visitors, stack: Stack, row: Row) -> None:
+    page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
+    [first, second] = row.seats("AB")
+    await hold(page, first)
+    await page.context.clear_cookies()
+
+    await choose(page, second)
+
+    panel = page.get_by_role("complementary")
+    await expect_words(panel, "Choose your seats", "this browser no longer has the cookie")
+    await expect(panel.get_by_role("timer")).to_be_hidden()
+
+
+async def test_what_another_window_holds_went_to_nobody_else(open_page: Visitors, stack: Stack, row: Row) -> None:
+    page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    for window in (page, other):
+        await choose(window, *row.seats("AB"))
+    told = await told_by(other)
+
+    await page.get_by_role("button", name=re.compile("^Hold ")).click()
+
+    await expect(other.get_by_role("timer")).to_be_visible()
+    assert not [text for text in await told() if "somebody else" in text]
+
+
+async def test_seats_given_back_while_they_are_being_changed_are_given_back(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
+    [first, second] = row.seats("AB")
+    await hold(page, first)
+    asked, let_go = asyncio.Event(), asyncio.Event()
+
+    async def delay(route: Route) -> None:
+        asked.set()
+        await let_go.wait()
+        await route.continue_()
+
+    await page.route("**/seats", delay)
+    await choose(page, second)
+    await asyncio.wait_for(asked.wait(), 10)
+
+    await page.get_by_role("button", name="Give it back").click()
+    let_go.set()
+
+    await expect_words(page.get_by_role("complementary"), "You gave the seats back.")
+    for seat_id in (first, second):
+        await expect_seat(page, seat_id, "(available|chosen, not yet held)")
+
+
+async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    """A payment at the last moment: what the clock stood at is asked for, and the bank is quicker than the answer."""
+    open_page.allow("net::ERR_FAILED")
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    await page.route("**/events", lambda route: route.abort())
+    order_id = await _hold_by_api(page, stack, row, "A")
+    await page.goto(f"{stack.endpoints.api}/orders/{order_id}")
+    headline = page.get_by_role("heading", level=1)
+    await expect(page.get_by_role("timer")).to_be_visible()
+    await page.evaluate(CLOCK_AT_ITS_END)
+
+    async def answer_last(route: Route) -> None:
+        await eventually(lambda: _is_confirmed(page))
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(headline).to_have_text(re.compile("for good"))
+        await route.continue_()
+
+    await page.route("**/history", answer_last)
+
+    async with page.expect_event("requestfinished", lambda request: request.url.endswith("/history")):
+        await pay(page, "99999")
+
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+    assert "for good" in await headline.inner_text()
+
+
+HIDDEN = """
+window.isHidden = true;
+Object.defineProperty(Document.prototype, "hidden", { get: () => window.isHidden });
+"""
+
+CLOCK_AT_ITS_END = """async () => {
+    const page = document.querySelector("script[type=module]").src;
+    const { serverClock } = await import(page.replace(/order.js$/, "server_clock.js"));
+    const now = serverClock.now.bind(serverClock);
+    serverClock.now = () => now() + 15 * 60_000;
+}"""
+
+
+async def _is_confirmed(page: Page) -> bool:
+    return bool((await status_of(page))["status"] == "CONFIRMED")
+
+
+async def _hold_by_api(page: Page, stack: Stack, row: Row, letters: str) -> str:
+    wish = {"flightId": row.flight_id, "seats": row.seats(letters)}
+    reply = await page.request.post(f"{stack.endpoints.api}/api/orders", data=wish)
+    assert reply.status == 201, await reply.text()
+    order_id: str = (await reply.json())["orderId"]
+    return order_id
+
+
+async def _allow_more_seats(route: Route) -> None:
+    reply = await route.fetch()
+    text = await reply.text()
+    await route.fulfill(response=reply, body=text.replace('data-max-seats="9"', 'data-max-seats="20"'))
+
+
+async def _after_four_seconds(route: Route) -> None:
+    await asyncio.sleep(4)  # That it comes so late is what the test is about.
+    await route.continue_()
+
+
+async def _after_news_from_another_window(page: Page) -> None:
+    """Have the page hear of another window, and wait until it has looked."""
+    async with page.expect_response(re.compile(r"/api/orders\?")):
+        await page.evaluate("new BroadcastChannel('skyhold-orders').postMessage('')")
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+
+
+def _requests_of(page: Page, method: str, pattern: str) -> list[Request]:
+    """Return what the page asks for from now on, as it asks."""
+    found: list[Request] = []
+    page.on(
+        "request",
+        lambda request: found.append(request) if request.method == method and re.search(pattern, request.url) else None,
+    )
+    return found
