@@ -8,6 +8,7 @@ import { count, digits } from "./words.js";
 const AMBER_MS = 5 * 60_000;
 const RED_MS = 2 * 60_000;
 const SPOKEN_MINUTES = [5, 2, 1];
+const UNDERWAY_MS = 2_000;
 
 export class Countdown {
   #timer = 0;
@@ -95,7 +96,8 @@ export function drawDial(dial, { digits: text, share, mood }) {
   dial.querySelector(".pane").style.setProperty("--t", share.toFixed(4));
 }
 
+// The reply that grants fifteen minutes has taken some of them: nobody is told "14".
 function spoken(milliseconds) {
-  const minutes = Math.floor(milliseconds / 60_000);
+  const minutes = Math.floor((milliseconds + UNDERWAY_MS) / 60_000);
   return minutes ? count(minutes, "minute") : count(Math.ceil(milliseconds / 1000), "second");
 }

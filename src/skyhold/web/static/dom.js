@@ -62,13 +62,16 @@ export function show(element, isShown) {
   if (element.hidden === isShown) element.hidden = !isShown;
 }
 
-let voice = 0;
+/** Lines that were put up in this very moment: the next one does not take the place of what nobody has heard. */
+const unheard = new Set();
 
 /** Say something to who listens to the page, without moving anything: when they are idle, or at once. */
 export function say(text, { atOnce = false } = {}) {
   const region = document.getElementById(atOnce ? "say-at-once" : "say");
+  const kept = [...region.children].filter((line) => unheard.has(line) && line.textContent !== text);
   const line = el("p", {}, text);
-  region.replaceChildren(line);
-  const mine = ++voice;
-  setTimeout(() => mine === voice && line.remove(), 10_000);
+  region.replaceChildren(...kept, line);
+  unheard.add(line);
+  setTimeout(() => unheard.delete(line));
+  setTimeout(() => line.remove(), 10_000);
 }
