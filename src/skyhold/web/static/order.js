@@ -196,7 +196,9 @@ function replaceView(kind) {
   const headline = part(state.view, "headline");
   if (hadFocus) headline.focus({ preventScroll: true });
   scrollTo({ top: 0 });
-  say([headline, part(state.view, "money-first")].filter(Boolean).map((found) => found.textContent).join(" "));
+  // A headline that has the focus is read out by that.
+  const unread = [hadFocus ? null : headline, part(state.view, "money-first")].filter(Boolean);
+  if (unread.length) say(unread.map((found) => found.textContent).join(" "));
 }
 
 function titleOf(kind) {
