@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from playwright.async_api import Page, Request, Route, expect
@@ -33,6 +36,23 @@ from support.stacks import Stack
 def _rows() -> Iterator[Row]:
     """Rows of the large aircraft, in which no other test sits."""
     return (Row(SK900, number) for number in range(20, 49, 2))
+
+
+@dataclass
+class Busy:
+    """A server that refuses for five seconds, and says so."""
+
+    refused: int = 0
+    ends_at: float = 0.0
+
+    async def __call__(self, route: Route) -> None:
+        self.ends_at = self.ends_at or time.monotonic() + 5
+        left = self.ends_at - time.monotonic()
+        if left <= 0:
+            await route.continue_()
+            return
+        self.refused += 1
+        await route.fulfill(status=429, headers={"Retry-After": str(math.ceil(left))}, json={"error": "RATE_LIMITED"})
 
 
 async def test_a_wish_that_is_refused_for_good_is_sent_once(open_page: Visitors, stack: Stack, row: Row) -> None:
@@ -234,6 +254,31 @@ async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
 
     await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
     assert "for good" in await headline.inner_text()
+
+
+@pytest.mark.parametrize("what", ["flights", "orders"])
+async def test_a_page_that_is_told_to_wait_waits(open_page: Visitors, stack: Stack, row: Row, what: str) -> None:
+    context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
+    page = await context.new_page()
+    order_id = await _hold_by_api(page, stack, row, "A")
+    busy = Busy()
+    await page.route(f"**/api/{what}/*", busy)
+
+    await page.goto(stack.endpoints.api + (row.path if what == "flights" else f"/orders/{order_id}"))
+
+    await expect(page.get_by_role("timer")).to_be_visible()
+    assert busy.refused == 1
+
+
+async def test_nothing_is_said_of_a_payment_that_was_cut_off(open_page: Visitors, failing_stack: Stack, row: Row) -> None:
+    page = await order_page(open_page, failing_stack, row)
+    await pay(page, "12345")
+    await expect_words(page.get_by_role("main"), "Contacting the bank, attempt 1")
+
+    failing_stack.temporal("workflow", "cancel", "--workflow-id", f"booking-{page.url.rpartition('/')[2]}")
+
+    await expect_words(page.get_by_role("main"), "Nothing was charged.")
+    await expect(page.get_by_role("main")).not_to_contain_text("No payment was started")
 
 
 HIDDEN = """

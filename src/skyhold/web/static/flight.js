@@ -37,7 +37,7 @@ async function start() {
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
     show(document.getElementById("trouble"), true);
-    setTimeout(start, TRY_AGAIN_MS);
+    setTimeout(start, Math.max(TRY_AGAIN_MS, error.retryAfterMs ?? 0));
   }
 }
 

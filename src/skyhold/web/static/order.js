@@ -54,7 +54,7 @@ async function load() {
     if (unheard) hear(unheard);
   } catch (error) {
     expectAbsence(error);
-    setTimeout(load, TRY_AGAIN_MS);
+    setTimeout(load, pauseAfter(error));
   }
 }
 
@@ -82,9 +82,14 @@ async function catchUp() {
       return;
     } catch (error) {
       expectAbsence(error);
-      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseAfter(error)));
     }
   }
+}
+
+/** How long to wait before asking again: longer, if the server said so. */
+function pauseAfter(error) {
+  return Math.max(TRY_AGAIN_MS, error.retryAfterMs ?? 0);
 }
 
 /** Say that the server is away, if that is what is wrong; an order that is gone has its own page. */

@@ -27,7 +27,8 @@ const FAILURES = {
     headline: "You gave the seats back.",
     first: NOTHING,
     what: "The booking was cancelled before it was paid.",
-    money: NOT_STARTED,
+    // Whoever runs Skyhold can cancel in the middle of a payment; it is closed then.
+    money: NOTHING,
   },
   SEATS_LOST: {
     headline: "We could not keep your seats.",
