@@ -270,7 +270,9 @@ async def test_a_page_that_is_told_to_wait_waits(open_page: Visitors, stack: Sta
     assert busy.refused == 1
 
 
-async def test_nothing_is_said_of_a_payment_that_was_cut_off(open_page: Visitors, failing_stack: Stack, row: Row) -> None:
+async def test_nothing_is_said_of_a_payment_that_was_cut_off(
+    open_page: Visitors, failing_stack: Stack, row: Row
+) -> None:
     page = await order_page(open_page, failing_stack, row)
     await pay(page, "12345")
     await expect_words(page.get_by_role("main"), "Contacting the bank, attempt 1")
