@@ -22,8 +22,9 @@ async def test_a_hold_is_told_with_its_whole_time_and_a_change_with_what_it_does
     await expect_words(page.get_by_role("complementary"), "the time starts again")
 
     said = [text for text in await told() if "left to pay" in text]
-    assert said[0] == "15 minutes left to pay.", said
-    assert re.search("the time starts again.*15 minutes left to pay", said[-1]), said
+    assert said[0] == f"{row.number}A is yours. 15 minutes left to pay.", said
+    now = f"{row.number}A and {row.number}B are yours"
+    assert re.search(f"the time starts again.*{now}. 15 minutes left to pay", said[-1]), said
 
 
 async def test_a_headline_that_gets_the_focus_is_not_told_besides(open_page: Visitors, stack: Stack, row: Row) -> None:

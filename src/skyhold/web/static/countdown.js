@@ -20,7 +20,8 @@ export class Countdown {
 
   /**
    * @param {{onDraw: (left: {milliseconds: number, digits: string, share: number, mood: "" | "amber" | "red"}) => void,
-   *   onSay?: (text: string) => void, onEnd?: () => void}} listeners `share` is how much of the whole time is left, 0 to 1
+   *   onSay?: (text: string, when?: {isStart?: boolean}) => void, onEnd?: () => void}} listeners `share` is how much of
+   *   the whole time is left, 0 to 1
    */
   constructor({ onDraw, onSay = () => {}, onEnd = () => {} }) {
     this.onDraw = onDraw;
@@ -44,7 +45,7 @@ export class Countdown {
     this.whole = Math.max(1, deadline - (startedAt ? Date.parse(startedAt) : serverClock.now()));
     this.#spoken = new Set(SPOKEN_MINUTES.filter((minutes) => this.milliseconds <= minutes * 60_000));
     this.#draw();
-    if (this.milliseconds > 0) this.onSay(`${spoken(this.milliseconds)} left to pay.`);
+    if (this.milliseconds > 0) this.onSay(`${spoken(this.milliseconds)} left to pay.`, { isStart: true });
   }
 
   /** Stop; nothing is drawn any longer. */

@@ -2,7 +2,7 @@
 
 import { Countdown, drawDial } from "./countdown.js";
 import { el, fill, icon, part, say, show } from "./dom.js";
-import { count, lengthOfTime, list, money, sentence } from "./words.js";
+import { areFor, count, lengthOfTime, list, money, sentence } from "./words.js";
 
 const CHECK_AGAIN_MS = 2_000;
 
@@ -26,7 +26,7 @@ export class HoldPanel {
     this.pageTitle = document.title;
     this.#countdown = new Countdown({
       onDraw: (left) => this.#drawTime(left),
-      onSay: (text) => say(text),
+      onSay: (text, { isStart = false } = {}) => say(isStart ? `${this.#heldInWords()} ${text}` : text),
       onEnd: () => this.#timeIsUp(),
     });
     part(root, "hold").addEventListener("click", () => hold.hold());
@@ -73,6 +73,11 @@ export class HoldPanel {
     const title = isPaying ? "Paying" : runs ? "Yours for" : chosen ? `${count(chosen, "seat")} chosen` : "Choose your seats";
     fill(this.root, { title, hint: this.#hint() });
     show(part(this.root, "hint"), part(this.root, "hint").textContent !== "");
+  }
+
+  #heldInWords() {
+    const seats = this.plan.inOrder(this.hold.held);
+    return `${list(seats)} ${areFor(seats.length)} yours.`;
   }
 
   #drawTime(left) {
