@@ -150,6 +150,22 @@ async def test_seats_that_are_gone_by_then_are_not_offered_again(
     assert (await status_of(page))["seats"] == offered
 
 
+async def test_seats_offered_instead_can_be_had_before_the_page_knows_more(
+    open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
+) -> None:
+    page = await order_page(open_page, stack, row, "AB")
+    await pay(page, "00000")
+    await _expect_ending(page, "declined", "Nothing was charged.")
+    await new_customer(stack).hold(*row.seats("A"), flight_id=row.flight_id)
+    await page.route(re.compile(f"/api/flights/{row.flight_id}$"), lambda _: None, times=1)  # It takes its time.
+    await page.get_by_role("button", name=re.compile("^Try again")).click()
+
+    await page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F]$")).first.click()
+
+    await expect(page.get_by_label("Payment code")).to_be_visible()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("are yours")
+
+
 async def _expect_ending(page: Page, headline: str, money: str, *words: str) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text(headline)
     await expect_words(page.get_by_role("main"), money, *words)

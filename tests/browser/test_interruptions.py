@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from support.browsers import Visitors
 from support.pages import (
     DESKTOP,
+    PHONE,
     Row,
     choose,
     expect_seat,
@@ -73,6 +74,19 @@ async def test_a_payment_sent_without_a_network_is_made_once_when_it_is_back(
     await expect(page.get_by_role("main").get_by_text("No answer yet")).to_be_hidden()
     assert len(set(keys)) == 1
     assert await _statuses_of(page) == ["SEATS_RESERVED", "PAYMENT_PENDING", "PAYMENT_PROCESSING", "CONFIRMED"]
+
+
+async def test_on_a_phone_a_lost_network_is_told_where_the_customer_looks(
+    cut_off: Visitors, stack: Stack, row: Row
+) -> None:
+    page = await order_page(cut_off, stack, row, **PHONE)
+    await page.context.set_offline(offline=True)
+
+    await pay(page, "99999")
+
+    await expect(page.get_by_role("main").get_by_text("No answer yet")).to_be_in_viewport()
+    await page.context.set_offline(offline=False)
+    await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("yours for good"))
 
 
 async def test_a_network_lost_while_the_bank_is_asked_hides_no_outcome(

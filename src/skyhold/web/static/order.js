@@ -276,7 +276,8 @@ async function ask(what, act) {
 async function refused(what, error) {
   if (what === "again") {
     showClash(state.view, error.problem ?? { detail: MAYBE_HELD }, holdAgain);
-    await lookAtFlight().catch(() => {});
+    // Nobody waits for this: what was offered can be taken at once.
+    lookAtFlight().then(draw, () => {});
     return;
   }
   if (error.code === "INVALID_PAYMENT_CODE") return showFault(state.view, sentence(error.message));
@@ -287,7 +288,10 @@ async function refused(what, error) {
     showFault(state.view, "Look at the seats again, then pay.");
   } else if (what === "pay") {
     showFault(state.view, error instanceof Refused ? error.message : isKnown ? NOT_PAID : UNKNOWN);
-  } else say(error.message, { atOnce: true });
+  } else {
+    state.why = error.message;
+    say(error.message, { atOnce: true });
+  }
 }
 
 function onWaiting(isWaiting) {
