@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,8 @@ from support.browsers import (
 from support.pages import FL102, FL201, FL202, Row
 from support.services import Service
 from support.stacks import Stack, new_stack
+
+STACKS = ("stack", "brief_stack", "failing_stack")
 
 _HAS_FAILED = pytest.StashKey[bool]()
 
@@ -57,11 +59,18 @@ async def browser() -> AsyncIterator[Browser]:
 async def open_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Visitors]:
     """Give `await open_page(address)`: someone new at that page. What pages do wrong fails the test at its end."""
     visitors = Visitors(browser)
+    stacks = _stacks_of(request)
     yield visitors
     if request.node.stash.get(_HAS_FAILED, False) or visitors.unexpected:
         request.node.add_report_section("teardown", "pages", await visitors.describe(tmp_path))
+    for stack in stacks:
+        await visitors.give_back(stack.endpoints.api)
     await visitors.leave()
     assert not visitors.unexpected, "the pages did:\n" + "\n".join(visitors.unexpected)
+
+
+def _stacks_of(request: pytest.FixtureRequest) -> list[Stack]:
+    return [request.getfixturevalue(name) for name in STACKS if name in request.fixturenames]
 
 
 @pytest.fixture
@@ -75,19 +84,31 @@ async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
 
     yield come
     for client in clients:
+        for order in (await client.get("/api/orders")).json()["orders"]:
+            if order["status"] == "SEATS_RESERVED":
+                await client.delete(f"/api/orders/{order['orderId']}")
         await client.aclose()
 
 
 @pytest.fixture(scope="session")
-def _rows() -> Iterator[Row]:
-    """All rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
-    return (Row(flight_id, number) for number in range(1, 16) for flight_id in (FL102, FL201, FL202))
+def _rows() -> Iterable[Row]:
+    """The rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
+    return [Row(flight_id, number) for flight_id in (FL102, FL201, FL202) for number in range(1, 16)]
 
 
 @pytest.fixture
-def row(_rows: Iterator[Row]) -> Row:
-    """A row for this test alone."""
-    return next(_rows)
+def row(_rows: Iterable[Row], request: pytest.FixtureRequest) -> Row:
+    """A row for this test alone, on its stack: nobody sits there."""
+    [stack] = _stacks_of(request)
+    taken: dict[str, set[int]] = {}
+    for row in _rows:
+        if row.flight_id not in taken:
+            flight = httpx.get(f"{stack.endpoints.api}/api/flights/{row.flight_id}", timeout=20).json()
+            seats = flight["seatMap"]["seats"]
+            taken[row.flight_id] = {seat["row"] for seat in seats if seat["status"] != "available"}
+        if row.number not in taken[row.flight_id]:
+            return row
+    pytest.fail("no row is free any more")
 
 
 @pytest.fixture(scope="session")

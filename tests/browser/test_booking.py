@@ -56,7 +56,7 @@ async def test_a_flight_is_found_seats_are_held_paid_and_on_the_boarding_pass(
 async def test_a_booking_needs_no_mouse(open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}/", **DESKTOP)
 
-    await _tab_to(page, page.get_by_role("link", name="SFO to CHI"))
+    await _tab_to(page, page.get_by_role("link", name="NYC to LAX"))
     await page.keyboard.press("Enter")
     await expect(seat(page, "1A")).to_be_visible()
     await _tab_to(page, seat(page, "1A"))
@@ -87,14 +87,14 @@ async def test_a_booking_by_touch_on_a_phone(open_page: Visitors, stack: Stack) 
     page = await open_page(f"{stack.endpoints.api}/", **PHONE)
     await _expect_no_sideways_scroll(page)
 
-    await page.get_by_role("listitem").filter(has_text="FL202").get_by_role("link").tap()
-    for seat_id in ("3B", "3C"):
+    await page.get_by_role("listitem").filter(has_text="FL101").get_by_role("link").tap()
+    for seat_id in ("16B", "16C"):
         await seat(page, seat_id).tap()
-    await expect_seat(page, "3C", "chosen, not yet held")
+    await expect_seat(page, "16C", "chosen, not yet held")
     await _expect_no_sideways_scroll(page)
     panel = page.get_by_role("complementary")
     await panel.get_by_role("button", name=re.compile("^Hold 2 seats")).tap()
-    await expect_seat(page, "3B", "yours")
+    await expect_seat(page, "16B", "yours")
     box = await panel.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] <= 740, "the hold stays in sight"
