@@ -1,4 +1,4 @@
-"""How quickly the page of a large aircraft answers a hand, from the press to the next picture, by the browser's count."""
+"""How quickly the page of a large aircraft answers a hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import statistics
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
 
 from support.browsers import Visitors
 from support.pages import DESKTOP, PHONE, SK900, expect_seat, seat
@@ -15,12 +14,18 @@ from support.stacks import Stack
 REACTS_WITHIN_MILLISECONDS = 100
 SEATS = ("30A", "31B", "32C", "33D", "34E")
 
-_LISTEN = """() => {
+_LISTEN = """(grid) => {
     window.reactions = [];
-    new PerformanceObserver((list) => {
-        for (const { name, duration } of list.getEntries()) if (name === "click") window.reactions.push(duration);
-    }).observe({ type: "event", durationThreshold: 16 });
+    let pressedAt = null;
+    addEventListener("click", (event) => { pressedAt = event.timeStamp; }, { capture: true });
+    new MutationObserver(() => {
+        if (pressedAt === null) return;
+        const since = pressedAt;
+        pressedAt = null;
+        requestAnimationFrame(() => setTimeout(() => window.reactions.push(performance.now() - since)));
+    }).observe(grid, { subtree: true, attributeFilter: ["aria-label"] });
 }"""
+"""Counts from the press until the seat is called something else and the picture of that is made."""
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -29,18 +34,12 @@ async def test_choosing_among_300_seats_is_seen_within_100_ms(
 ) -> None:
     page = await open_page(f"{stack.endpoints.api}/flights/{SK900}", **device)
     await expect_seat(page, SEATS[0], "available")
-    await page.evaluate(_LISTEN)
+    await page.get_by_role("grid").evaluate(_LISTEN)
 
     for seat_id in SEATS:
         await (seat(page, seat_id).tap() if device is PHONE else seat(page, seat_id).click())
         await expect_seat(page, seat_id, "chosen, not yet held")
 
-    reactions = await _reactions(page)
+    await page.wait_for_function(f"window.reactions.length === {len(SEATS)}")
+    reactions: list[float] = await page.evaluate("window.reactions")
     assert statistics.median(reactions) < REACTS_WITHIN_MILLISECONDS, reactions
-
-
-async def _reactions(page: Page) -> list[float]:
-    """Return how long each press took to be seen; one below 16 ms is not counted by the browser, and quick enough."""
-    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100)))")
-    counted: list[float] = await page.evaluate("window.reactions")
-    return counted + [16.0] * (len(SEATS) - len(counted))
