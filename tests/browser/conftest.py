@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     program = find_chromium()
     assert program is not None
@@ -90,7 +90,7 @@ async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
         await client.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _rows() -> Iterable[Row]:
     """The rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
     return [Row(flight_id, number) for flight_id in (FL102, FL201, FL202) for number in range(1, 16)]
@@ -111,7 +111,7 @@ def row(_rows: Iterable[Row], request: pytest.FixtureRequest) -> Row:
     pytest.fail("no row is free any more")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """A stack as a newcomer has it, but for a bank that answers at once and never fails."""
     with new_stack() as stack:
@@ -119,7 +119,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def brief_stack() -> Iterator[Stack]:
     """A stack whose holds last eight seconds: long enough to see the clock run, and to wait for its end."""
     with new_stack() as stack:
@@ -127,7 +127,7 @@ def brief_stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def failing_stack() -> Iterator[Stack]:
     """A stack whose bank fails every time, slowly enough for each attempt to be seen."""
     with new_stack() as stack:

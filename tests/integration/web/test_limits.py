@@ -117,10 +117,13 @@ async def test_the_rest_of_a_window_is_never_told_too_short(milliseconds: int, r
         _client(other, cookie=cookie) as there,
     ):
         await here.get(PATH)
-        for key in [key async for key in redis.scan_iter("*")]:
-            await redis.pexpire(key, milliseconds)
-        # What this process has not counted itself it hears from Redis.
-        reply = await there.get(PATH)
+        for _ in range(20):  # the short window may be over before a busy machine has asked
+            for key in [key async for key in redis.scan_iter("*")]:
+                await redis.pexpire(key, milliseconds)
+            # What this process has not counted itself it hears from Redis.
+            reply = await there.get(PATH)
+            if reply.status_code == 429:
+                break
     assert milliseconds / 1000 - 0.2 < int(reply.headers["retry-after"]) <= milliseconds / 1000 + 1.5
 
 

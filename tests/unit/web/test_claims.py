@@ -73,6 +73,7 @@ async def test_patience_ends_and_the_seats_stay_with_who_claimed_them_first(monk
     async with under_way.turn("flight", ["1A"], _gone):
         async with under_way.turn("flight", ["1A"], _gone):
             pass
+        monkeypatch.setattr(claims, "PATIENCE_SECONDS", 60)
         waiting = asyncio.create_task(_enter(under_way))
         done, _ = await asyncio.wait({waiting}, timeout=0.005)
         assert done == set(), "the first one's claim is still there"
