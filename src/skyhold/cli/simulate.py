@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -83,23 +82,27 @@ async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
     stop = StopSignals()
     async with Api(address, uses_proxies=not is_this_machine(urlsplit(address).hostname or "")) as api:
         crowd = Crowd(api, plan)
-        stopping = asyncio.create_task(_stop_when_told(crowd, stop))
+        running = asyncio.create_task(crowd.run())
+        stopping = asyncio.create_task(_stop_when_told(crowd, stop, running))
         showing = asyncio.create_task(_show(crowd))
-        try:
-            await crowd.run()
-        finally:
-            for task in (stopping, showing):
-                task.cancel()
-            await asyncio.gather(stopping, showing, return_exceptions=True)
+        await asyncio.wait({running})
+        for task in (stopping, showing):
+            task.cancel()
+        await asyncio.gather(stopping, showing, return_exceptions=True)
+    if running.cancelled():
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    running.result()
     return crowd, stop.exit_code
 
 
-async def _stop_when_told(crowd: Crowd, stop: StopSignals) -> None:
+async def _stop_when_told(crowd: Crowd, stop: StopSignals, running: asyncio.Task[None]) -> None:
+    """Send the crowd home when asked to, and end it where it stands when asked again."""
     await stop.wait()
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # The next one ends it at once.
     crowd.leave()
     if not _is_picture(stderr()):
         say("Letting go of what is held.")
+    await stop.wait_again()
+    running.cancel()
 
 
 async def _show(crowd: Crowd) -> None:

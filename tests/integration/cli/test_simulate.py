@@ -121,14 +121,17 @@ def test_an_api_that_restarts_is_waited_for(skyhold: Skyhold) -> None:
     skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-simulate"
     service = skyhold.start_service()
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
-    crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "6s", "--json", "--seed", "3")
+    crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "10m", "--json", "--seed", "3")
     wait_until(lambda: seats_of(service, "SK900")["reserved"] >= 3)
 
+    booked = seats_of(service, "SK900")["booked"]
     service.api.process.kill()
     service.api.process.wait(PATIENCE_SECONDS)
     again = skyhold.start("api")
     again.wait_for("API listening on ")
+    wait_until(lambda: seats_of(service, "SK900")["booked"] > booked + 2)
 
+    crowd.process.send_signal(signal.SIGTERM)
     assert crowd.process.stdout is not None
     told = json.loads(crowd.process.stdout.read())
     assert crowd.process.wait(PATIENCE_SECONDS) == 0, crowd.errors.read_text()
