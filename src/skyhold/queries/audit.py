@@ -62,7 +62,7 @@ WHERE o.total_price_cents <> kept.cents ORDER BY 1 LIMIT $1
 _BROKEN_LOGS = """
 WITH legal AS (SELECT * FROM unnest($2::text[], $3::text[]) AS way (before, after)),
 walked AS (
-    SELECT order_id, seq, status, failure_code, version,
+    SELECT order_id, seq, status, failure_code, version, finding,
            lag(status) OVER log AS before, lag(version) OVER log AS version_before, row_number() OVER log AS place,
            lead(seq) OVER log IS NULL AS is_last
     FROM order_events WINDOW log AS (PARTITION BY order_id ORDER BY seq)),
@@ -71,7 +71,10 @@ judged AS (
         WHEN w.seq IS NULL THEN 'the order has no event'
         WHEN w.seq <> w.place THEN format('event %s is missing', w.place)
         WHEN w.before IS NULL AND w.status <> 'CREATED' THEN format('the log begins with %s', w.status)
-        WHEN w.before = w.status AND NOT (w.status = 'SEATS_RESERVED' AND w.version = w.version_before + 1)
+        WHEN w.finding IS NOT NULL AND (w.status, w.version) IS DISTINCT FROM (w.before, w.version_before)
+            THEN format('event %s is a finding and tells a change', w.seq)
+        WHEN w.finding IS NULL AND w.before = w.status
+            AND NOT (w.status = 'SEATS_RESERVED' AND w.version = w.version_before + 1)
             THEN format('event %s tells no change', w.seq)
         WHEN w.before <> w.status AND NOT EXISTS (SELECT FROM legal l WHERE l.before = w.before AND l.after = w.status)
             THEN format('event %s goes from %s to %s', w.seq, w.before, w.status)

@@ -53,7 +53,7 @@ FROM orders o WHERE {_CLAIMED}
 """  # noqa: S608 - made of the statements above
 
 _EVENTS = f"""
-SELECT o.id, e.seq, e.status, e.version, e.seats, e.expires_at, e.failure_code, e.at
+SELECT o.id, e.seq, e.status, e.version, e.seats, e.expires_at, e.failure_code, e.finding, e.at
 FROM orders o LEFT JOIN order_events e ON e.order_id = o.id
 WHERE {_CLAIMED} ORDER BY e.seq LIMIT $4
 """  # noqa: S608
@@ -143,6 +143,7 @@ class OrderEventView:
     seats: tuple[str, ...]
     expires_at: datetime | None
     failure_code: str | None
+    finding: str | None
     at: datetime
 
 

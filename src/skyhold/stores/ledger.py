@@ -67,17 +67,26 @@ SELECT {_ORDER} FROM written o LEFT JOIN payments p ON p.order_id = o.id
 """  # noqa: S608
 
 
+_LOG_FINDING = """
+INSERT INTO order_events (order_id, seq, step, status, version, seats, expires_at, failure_code, finding)
+SELECT order_id, seq + 1, $2, status, version, seats, expires_at, failure_code, $3 FROM order_events
+WHERE order_id = $1 ORDER BY seq DESC LIMIT 1
+"""
+
+
 @dataclass(frozen=True)
 class Command:
     """What is asked of an order: its name, the statuses it is legal in, the arguments that make it what it is.
 
     `amends` is the second half of a payment step: it is legal only while the first half has left the step open.
+    `finding` says what was found wrong, if that is why it is asked; the order's log tells it before what comes of it.
     """
 
     name: str
     legal: frozenset[OrderStatus]
     arguments: tuple[Any, ...] = ()
     amends: bool = False
+    finding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,8 @@ class Ledger:
                     return Answer(stored.outcome, stored.refusal, order, changed_seats=None)
             elif command.amends or row["step"] != step.number - 1 or row["status"] not in command.legal:
                 return Answer(Outcome.STALE, order=await _read(connection, step.order_id))
+            elif command.finding is not None:
+                await connection.execute(_LOG_FINDING, step.order_id, step.number, command.finding)
             locked = LockedOrder(row, Policy.from_json(row["policy"]), row["now"])
             try:
                 ruling = await rule(connection, locked)

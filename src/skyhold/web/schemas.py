@@ -274,7 +274,7 @@ class OrdersBody(Body):
 
 
 class OrderEventBody(Body):
-    """What the order was from that instant on."""
+    """What the order was from that instant on; with a `finding`, what was found wrong with it and is being mended."""
 
     seq: int
     status: OrderStatus
@@ -282,6 +282,7 @@ class OrderEventBody(Body):
     seats: tuple[str, ...]
     expires_at: Instant | None
     failure_code: FailureCode | None = Field(default=None, exclude_if=_is_none)
+    finding: str | None = Field(default=None, exclude_if=_is_none)
     at: Instant
 
 
