@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 UP ?=
+CHAOS ?=
 SHOTS ?= shots
 # Tests mostly wait, so a few run side by side, each process with servers of its own.
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-long bench shots check openapi fmt lock clean
+.PHONY: help install run test test-browser test-long bench chaos shots check openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -32,6 +33,9 @@ test-long: $(DEV_READY) ## Run the tests that take minutes
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m benchmarks
+
+chaos: $(DEV_READY) ## Book while a monkey kills and stops everything, then audit; options by CHAOS="--seed 7 --for 5m"
+	@$(BIN)/python -m chaos $(CHAOS)
 
 shots: $(DEV_READY) ## Take a picture of every page in every state, into SHOTS (a directory)
 	@PYTHONPATH=tests $(BIN)/python -m support.shots $(SHOTS)

@@ -1,0 +1,88 @@
+"""What chaos reads of the ledger, and the flights it adds so that seats last as long as customers come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+TEMPLATE = "FL101"
+SEATS_OF_TEMPLATE = 120
+
+_ADD_FLIGHTS = """
+WITH template AS (SELECT * FROM flights WHERE flight_number = $1),
+added AS (
+    INSERT INTO flights (id, flight_number, origin, destination, departs_at, departure_zone, arrives_at, arrival_zone,
+                         price_cents, currency)
+    SELECT gen_random_uuid(), number, origin, destination, departs_at, departure_zone, arrives_at, arrival_zone,
+           price_cents, currency
+    FROM template, unnest($2::text[]) AS number
+    RETURNING id
+), with_cabins AS (
+    INSERT INTO cabins (flight_id, name, first_row, last_row, layout, exit_rows)
+    SELECT added.id, c.name, c.first_row, c.last_row, c.layout, c.exit_rows
+    FROM added, cabins c JOIN template ON template.id = c.flight_id
+)
+INSERT INTO seats (flight_id, seat_id, row_number, letter, cabin, features, price_cents)
+SELECT added.id, s.seat_id, s.row_number, s.letter, s.cabin, s.features, s.price_cents
+FROM added, seats s JOIN template ON template.id = s.flight_id
+"""
+
+_OPEN = """
+SELECT id, status, step, workflow_id FROM orders
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') ORDER BY id
+"""
+
+_ENDS = """
+SELECT CASE WHEN failure_code IS NULL THEN status ELSE status || ' ' || failure_code END AS ending, count(*) AS many
+FROM orders GROUP BY 1 ORDER BY 2 DESC
+"""
+
+_EVENTS = "SELECT * FROM order_events WHERE order_id = $1 ORDER BY seq"
+_ORDER = "SELECT * FROM orders WHERE id = $1"
+
+
+@dataclass(frozen=True)
+class OpenOrder:
+    """An order that has not ended."""
+
+    order_id: str
+    status: str
+    step: int
+
+
+class Ledger:
+    """The ledger at an address, asked by a connection for each question: it may be away between two of them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def add_flights(self, seats: int) -> list[str]:
+        """Add as many flights as have that many seats together, and return their numbers."""
+        numbers = [f"CH{number}" for number in range(1, -(-seats // SEATS_OF_TEMPLATE) + 1)]
+        await self._fetch(_ADD_FLIGHTS, TEMPLATE, numbers)
+        return numbers
+
+    async def open_orders(self) -> list[OpenOrder]:
+        """Return the orders that have not ended."""
+        return [OpenOrder(row["id"], row["status"], row["step"]) for row in await self._fetch(_OPEN)]
+
+    async def endings(self) -> dict[str, int]:
+        """Return how many orders ended in which way."""
+        return {row["ending"]: row["many"] for row in await self._fetch(_ENDS)}
+
+    async def story(self, order_id: str) -> dict[str, Any]:
+        """Return all that the ledger knows of an order, for who has to find out what became of it."""
+        order = [dict(row) for row in await self._fetch(_ORDER, order_id)]
+        events = [dict(row) for row in await self._fetch(_EVENTS, order_id)]
+        return {"order": order, "events": events}
+
+    async def _fetch(self, statement: str, *arguments: object) -> Sequence[asyncpg.Record]:
+        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=30)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            return rows
+        finally:
+            await connection.close(timeout=5)

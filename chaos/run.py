@@ -1,0 +1,98 @@
+"""One run: a ground, crowds on it, a monkey among them, then quiet and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic
+
+from chaos import faults
+from chaos.crowds import send_crowds
+from chaos.ground import MARK, Ground, standing_ground
+from chaos.ledger import Ledger
+from chaos.leftovers import left_over
+from chaos.monkey import Act, Fault, plan_faults
+from chaos.sites import NotReady
+from chaos.verdict import Verdict, judge
+
+SEATS_A_SECOND = 5
+"""Somewhat more than the crowds can buy: enough for them to go on until the end, and few enough to be fought for."""
+
+Say = Callable[[str], None]
+
+
+async def run(directory: Path, *, seed: int, seconds: float, say: Say) -> Verdict:
+    """Run everything once for the seed; at the end nothing of it runs."""
+    verdict = Verdict(seed, seconds)
+    try:
+        async with standing_ground(directory) as ground:
+            await _play(ground, verdict, say)
+    except NotReady as error:
+        verdict.failures.append(str(error))
+    verdict.left_over = await left_over(directory)
+    verdict.failures += [f"A process is left: {line}" for line in verdict.left_over]
+    return verdict
+
+
+async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
+    endpoints, far = await ground.near.ready(), await ground.far.ready()
+    flights = await Ledger(endpoints.database_url).add_flights(round(verdict.seconds * SEATS_A_SECOND))
+    plan = [fault for fault in plan_faults(verdict.seed, verdict.seconds) if _is_possible(fault)]
+    say(f"Seed {verdict.seed}: {len(plan)} faults in {verdict.seconds:.0f} s, {len(flights)} flights")
+    async with asyncio.TaskGroup() as group:
+        crowds = [
+            group.create_task(
+                send_crowds(
+                    api,
+                    flights,
+                    verdict.seconds,
+                    verdict.seed * 2 + number,
+                    log=ground.directory / f"crowd-{number}.log",
+                    mark={MARK: str(ground.directory)},
+                    heard=verdict.heard,
+                )
+            )
+            for number, api in enumerate((endpoints.api, far.api))
+        ]
+        await _break(ground, plan, verdict, say)
+        try:
+            await _settle(ground, verdict, say)
+            await judge(verdict, ground, await ground.near.ready(), crowds)
+        except NotReady as error:
+            verdict.failures.append(str(error))
+            for crowd in crowds:
+                crowd.cancel()
+
+
+async def _settle(ground: Ground, verdict: Verdict, say: Say) -> None:
+    """Wait until everything is there again, by itself."""
+    quiet_at = monotonic()
+    for site in ground.sites:
+        await site.ready()
+    verdict.ready_after = round(monotonic() - quiet_at, 1)
+    verdict.starts = {site.name: site.starts for site in ground.sites}
+    say(f"Quiet; all was ready again after {verdict.ready_after} s")
+
+
+async def _break(ground: Ground, plan: Sequence[Fault], verdict: Verdict, say: Say) -> None:
+    """Commit the faults of the plan in their time, and return when the last is undone and the time is over."""
+    began_at = monotonic()
+
+    async def commit(fault: Fault) -> None:
+        is_done = await faults.commit(ground, fault)
+        name = f"{fault.act} {fault.victim}"
+        (verdict.faults if is_done else verdict.missed)[name] += 1
+        say(f"{fault}{'' if is_done else ' (nobody was there)'}")
+
+    async with asyncio.TaskGroup() as group:
+        for fault in plan:
+            await asyncio.sleep(began_at + fault.at - monotonic())
+            group.create_task(commit(fault))
+        await asyncio.sleep(began_at + verdict.seconds - monotonic())
+
+
+def _is_possible(fault: Fault) -> bool:
+    """Say whether this Skyhold promises to survive it: a terminated booking needs a reconciler."""
+    return fault.act is not Act.TERMINATE or find_spec("skyhold.workflows.reconciliation") is not None
