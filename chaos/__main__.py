@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -44,8 +45,7 @@ def _run(seed: int, options: argparse.Namespace) -> Verdict:
     directory.chmod(0o755)  # as root, PostgreSQL runs as another user and passes through here
     is_kept = True
     try:
-        say = lambda line: errors.print(line, markup=False, highlight=False)  # noqa: E731
-        verdict = asyncio.run(run(directory, seed=seed, seconds=options.seconds, say=say))
+        verdict = asyncio.run(run(directory, seed=seed, seconds=options.seconds, say=_Progress(directory)))
         is_kept = options.keep or not verdict.is_passed
     finally:
         if is_kept:
@@ -55,6 +55,19 @@ def _run(seed: int, options: argparse.Namespace) -> Verdict:
     if not options.json:
         Console().print(table_of(verdict))
     return verdict
+
+
+class _Progress:
+    """Lines for a person, and with the time of day in a file beside the logs that they explain."""
+
+    def __init__(self, directory: Path) -> None:
+        self._console = Console(stderr=True)
+        self._log = directory / "chaos.log"
+
+    def __call__(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC):%H:%M:%S.%f}  {line}\n")
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:

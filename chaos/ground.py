@@ -114,7 +114,8 @@ def _far_site(directory: Path, near: Endpoints, links: Mapping[Victim, Link], co
 
 
 def _endpoint(site: Site, name: str) -> str | None:
-    endpoints = site.endpoints
+    # Ports stay, and a server may be there again before all of its Skyhold is.
+    endpoints = site.endpoints or site.last_endpoints
     return getattr(endpoints, name) if endpoints else None
 
 

@@ -40,6 +40,8 @@ SELECT CASE WHEN failure_code IS NULL THEN status ELSE status || ' ' || failure_
 FROM orders GROUP BY 1 ORDER BY 2 DESC
 """
 
+_MENDED = "SELECT count(DISTINCT order_id) AS many FROM order_events WHERE finding IS NOT NULL"
+
 _EVENTS = "SELECT * FROM order_events WHERE order_id = $1 ORDER BY seq"
 _ORDER = "SELECT * FROM orders WHERE id = $1"
 
@@ -72,6 +74,10 @@ class Ledger:
     async def endings(self) -> dict[str, int]:
         """Return how many orders ended in which way."""
         return {row["ending"]: row["many"] for row in await self._fetch(_ENDS)}
+
+    async def mended(self) -> int:
+        """Return how many orders the reconciler found to be in need of it."""
+        return int((await self._fetch(_MENDED))[0]["many"])
 
     async def story(self, order_id: str) -> dict[str, Any]:
         """Return all that the ledger knows of an order, for who has to find out what became of it."""

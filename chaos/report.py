@@ -29,6 +29,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Starts of `skyhold up`", _listed(verdict.starts)
     yield "Orders", str(sum(verdict.orders.values()))
     yield from ((f"  {ending}", str(count)) for ending, count in verdict.orders.items())
+    yield "Mended by the reconciler", str(verdict.mended)
     heard = verdict.heard
     yield "Crowds", f"{heard.crowds} ({_listed(heard.endings)})"
     yield from ((f"  {name}", str(count)) for name, count in heard.counts.items())
@@ -37,7 +38,10 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield "All ready after", f"{verdict.ready_after} s of quiet"
     if verdict.longest_wait is not None:
         yield "All orders ended after", f"{verdict.longest_wait} s more"
-    yield "Audit", f"{len(verdict.findings)} findings" if verdict.is_audited else "none"
+    yield (
+        "Audit",
+        f"{len(verdict.findings)} findings, checked {' '.join(verdict.checked)}" if verdict.is_audited else "none",
+    )
     yield "Processes left", str(len(verdict.left_over))
 
 

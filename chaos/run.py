@@ -81,10 +81,11 @@ async def _break(ground: Ground, plan: Sequence[Fault], verdict: Verdict, say: S
     began_at = monotonic()
 
     async def commit(fault: Fault) -> None:
+        say(str(fault))
         is_done = await faults.commit(ground, fault)
-        name = f"{fault.act} {fault.victim}"
-        (verdict.faults if is_done else verdict.missed)[name] += 1
-        say(f"{fault}{'' if is_done else ' (nobody was there)'}")
+        (verdict.faults if is_done else verdict.missed)[f"{fault.act} {fault.victim}"] += 1
+        if not is_done:
+            say(f"{fault}: nobody was there")
 
     async with asyncio.TaskGroup() as group:
         for fault in plan:

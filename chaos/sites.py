@@ -42,8 +42,8 @@ class Site:
         self.name = name
         self.directory = directory
         self.log = directory.with_suffix(".log")
+        self.last_endpoints: Endpoints | None = None
         self.starts = 0
-        self.ends = 0
         self._options = options
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,7 +52,9 @@ class Site:
     @property
     def endpoints(self) -> Endpoints | None:
         """Where it is, if it is up and ready."""
-        return read_live_endpoints(self.directory)
+        endpoints = read_live_endpoints(self.directory)
+        self.last_endpoints = endpoints or self.last_endpoints
+        return endpoints
 
     @property
     def supervisor(self) -> psutil.Process | None:
@@ -80,7 +82,6 @@ class Site:
         while True:
             if self._held_down == 0 and (self._process is None or self._process.poll() is not None):
                 if self._process is not None:
-                    self.ends += 1
                     await asyncio.sleep(_START_AGAIN_SECONDS)
                 self._start()
             await asyncio.sleep(_POLL_SECONDS)

@@ -21,7 +21,9 @@ from skyhold.embedded.endpoints import Endpoints
 ENDED_WITHIN_SECONDS = 120.0
 """After quiet every order must have ended within this."""
 
-AUDIT_SECONDS = 120.0
+AUDIT_SECONDS = 180.0
+"""It watches what may be on its way until its grace is over."""
+
 _POLL_SECONDS = 0.25
 
 
@@ -40,6 +42,8 @@ class Verdict:
     longest_wait: float | None = None
     findings: Sequence[Mapping[str, Any]] = ()
     is_audited: bool = False
+    checked: Sequence[str] = ()
+    mended: int = 0
     left_over: Sequence[str] = ()
     failures: list[str] = field(default_factory=list)
 
@@ -65,8 +69,10 @@ class Verdict:
                 **self.heard.counts,
                 "surprises": {"count": self.heard.surprise_count, "told": self.heard.surprises},
             },
+            "mendedByReconciler": self.mended,
             "readyAfterSeconds": self.ready_after,
             "longestWaitSeconds": self.longest_wait,
+            "checked": list(self.checked),
             "findings": list(self.findings) if self.is_audited else None,
             "processesLeft": list(self.left_over),
         }
@@ -78,7 +84,7 @@ async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: 
     quiet_at = monotonic()
     left = await _await_ends(ledger, crowds, quiet_at + ENDED_WITHIN_SECONDS)
     verdict.longest_wait = round(monotonic() - quiet_at, 1)
-    verdict.orders = await ledger.endings()
+    verdict.orders, verdict.mended = await ledger.endings(), await ledger.mended()
     if not verdict.orders.get("CONFIRMED"):
         verdict.failures.append("Nothing was booked, so nothing was shown.")
     if not all(crowd.done() for crowd in crowds):
@@ -115,8 +121,12 @@ async def _audit(verdict: Verdict, ground: Ground) -> None:
     async with asyncio.timeout(AUDIT_SECONDS):
         output, errors = await process.communicate()
     try:
-        verdict.findings = json.loads(output)["findings"]
-        verdict.is_audited = True
+        told = json.loads(output)
+        verdict.findings, verdict.is_audited = told["findings"], True
+        verdict.checked = [*told["checked"]]
+        verdict.failures += [
+            f"The audit could not check {name}: {why}" for name, why in told.get("unchecked", {}).items()
+        ]
     except (ValueError, KeyError):
         said = errors.decode(errors="replace").strip()[-300:]
         verdict.failures.append(f"The audit ended with {process.returncode} and no answer: {said}")
