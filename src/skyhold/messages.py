@@ -14,12 +14,15 @@ from enum import StrEnum
 from typing import Any
 
 from skyhold.domain.errors import ERRORS, SkyholdError
-from skyhold.domain.orders import FailureCode, Order
+from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.domain.payments import PaymentCode
 from skyhold.domain.seats import SeatState
 
 TASK_QUEUE = "booking-queue"
 BOOKING_WORKFLOW = "BookingWorkflow"
+RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
+
+_WORKFLOW_PREFIX = "booking-"
 
 UPDATE_SEATS = "update-seats"
 PROCEED_TO_PAYMENT = "proceed-to-payment"
@@ -35,7 +38,12 @@ STATUS_ATTRIBUTE = "SkyholdOrderStatus"
 
 def workflow_id_of(order_id: str) -> str:
     """Return the only workflow id under which an order can be booked."""
-    return f"booking-{order_id}"
+    return f"{_WORKFLOW_PREFIX}{order_id}"
+
+
+def order_id_of(workflow_id: str) -> str:
+    """Return the id of the order that a workflow with this id books."""
+    return workflow_id.removeprefix(_WORKFLOW_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -158,9 +166,13 @@ class ValidatePayment:
 
 @dataclass(frozen=True)
 class ClosePayment:
-    """Make the gateway either show the capture or refuse every later charge."""
+    """Make the gateway either show the capture or refuse every later charge.
+
+    `finding` is for the order's log, here as in the others that have one: why the reconciler asks, and not the booking.
+    """
 
     step: Step
+    finding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +180,7 @@ class RefundPayment:
     """Give back the money that the ledger says is due."""
 
     order_id: str
+    finding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,7 @@ class FailOrder:
     code: FailureCode
     reason: str
     version: int | None = None
+    finding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,113 @@ class ExpireOrder:
     """Ask whether the order's time is up, and end it if so."""
 
     step: Step
+    finding: str | None = None
+
+
+class Trouble(StrEnum):
+    """What the reconciler finds (product.md, section 4).
+
+    An order is lost if it is open and no workflow of its is running; a charge is stray if its order ended unpaid.
+    """
+
+    LOST_ORDER = "lostOrder"
+    STUCK_WORKFLOW = "stuckWorkflow"
+    WORKFLOW_WITHOUT_ORDER = "workflowWithoutOrder"
+    REFUND_DUE = "refundDue"
+    STRAY_CHARGE = "strayCharge"
+    LOCK_WITHOUT_HOLD = "lockWithoutHold"
+    HOLD_WITHOUT_LOCK = "holdWithoutLock"
+    WRONG_LOCK = "wrongLock"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One trouble that was found, the order it is about if any, and a sentence of what came of it."""
+
+    trouble: Trouble
+    order_id: str | None
+    detail: str
+    is_mended: bool = False
+    result: str = ""
+
+
+@dataclass(frozen=True)
+class TroubledOrder:
+    """An order that no workflow looks after, as its row was before Temporal said so.
+
+    `step` is the one that may mend it, if nobody was faster. `stray_cents` is what the gateway has of it, if the ledger
+    thinks that there is nothing.
+    """
+
+    trouble: Trouble
+    step: Step
+    status: OrderStatus
+    finding: str
+    stray_cents: int = 0
+
+
+@dataclass(frozen=True)
+class OweRefund:
+    """Write down that an order which ended without seats is owed what the gateway took."""
+
+    step: Step
+    amount_cents: int
+    finding: str
+
+
+@dataclass(frozen=True)
+class RunningWorkflow:
+    """A run of a booking's workflow for which there may be no open order."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class SeatLockFault:
+    """A seat whose lock and whose hold do not fit each other; `owner` is the lock's value, None if it is missing."""
+
+    flight_id: str
+    seat_id: str
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class SeatLockRepair:
+    """What was wrong with a seat's lock, and the order that it is about: who holds the seat, else who had the lock."""
+
+    trouble: Trouble
+    order_id: str
+
+
+@dataclass(frozen=True)
+class SurveyMoney:
+    """Look for money that is not where it should be: of orders of any age, or of those that ended lately."""
+
+    is_whole: bool = False
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What looks wrong from afar; each is examined by itself before anything is done about it.
+
+    `foreign_orders` counts open orders of other Temporal namespaces. `is_complete` says that no limit cut it short.
+    """
+
+    order_ids: tuple[str, ...] = ()
+    workflows: tuple[RunningWorkflow, ...] = ()
+    locks: tuple[SeatLockFault, ...] = ()
+    foreign_orders: int = 0
+    is_complete: bool = True
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What one run of the reconciler found and did."""
+
+    findings: tuple[Finding, ...] = ()
+    foreign_orders: int = 0
+    is_complete: bool = True
 
 
 def fingerprint(command: str, *arguments: Any) -> str:

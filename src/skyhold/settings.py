@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skyhold.domain.orders import Policy
@@ -71,6 +71,12 @@ def _positive(duration: timedelta) -> timedelta:
 
 def _positive_duration(text: Any) -> timedelta:
     return _positive(parse_duration(text))
+
+
+def _a_second_or_more(duration: timedelta) -> timedelta:
+    if duration < timedelta(seconds=1):
+        raise ValueError("must be 1s or longer")
+    return duration
 
 
 def parse_rate(text: Any) -> str | None:
@@ -143,6 +149,7 @@ class Settings(BaseSettings):
     payment_max_retries: int = Field(default=3, ge=1, le=20)
     payment_failure_rate: float = Field(default=0.15, ge=0.0, le=1.0)
     payment_simulated_latency: Latency = (timedelta(seconds=1), timedelta(seconds=8))
+    reconcile_interval: Annotated[Duration, AfterValidator(_a_second_or_more)] = timedelta(minutes=1)
     workflow_sandbox: bool = False
     rate_limit: Rate = "120/minute"
     cors_origins: Origins = ()

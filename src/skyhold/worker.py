@@ -12,10 +12,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.workflows.booking import BookingWorkflow
+from skyhold.workflows.reconciliation import ReconciliationWorkflow
 
-WORKFLOWS: tuple[type, ...] = (BookingWorkflow,)
+WORKFLOWS: tuple[type, ...] = (BookingWorkflow, ReconciliationWorkflow)
 
 PASSED_THROUGH = (
     "skyhold.domain",
@@ -38,9 +40,12 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=3)
 
 
 def activities_of(
-    seats: SeatActivities, payments: PaymentActivities, orders: OrderActivities
+    seats: SeatActivities,
+    payments: PaymentActivities,
+    orders: OrderActivities,
+    reconciliation: ReconciliationActivities,
 ) -> list[Callable[..., Any]]:
-    """Return every activity, in the order of the table in product.md, section 3."""
+    """Return every activity, in the order of the table in product.md, section 3, and then the reconciler's own."""
     return [
         seats.reserve_seats,
         seats.update_seat_selection,
@@ -52,6 +57,13 @@ def activities_of(
         orders.confirm_order,
         orders.fail_order,
         orders.expire_order,
+        reconciliation.survey_orders,
+        reconciliation.survey_money,
+        reconciliation.survey_seat_locks,
+        reconciliation.examine_order,
+        reconciliation.end_workflow,
+        reconciliation.mend_seat_locks,
+        payments.owe_refund,
     ]
 
 

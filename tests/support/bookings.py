@@ -19,10 +19,12 @@ from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
+from skyhold.activities.booking_runs import BookingRuns
+from skyhold.bootstrap.reconciliation import reconciliation_of
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.events.feed import Publisher
-from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, workflow_id_of
+from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, RECONCILIATION_WORKFLOW, Reconciliation, workflow_id_of
 from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.worker import build_worker
@@ -81,6 +83,13 @@ class Bookings:
         order_id = new_order_id()
         await self.bookings.hold(order_id, flight_id, seats, **more)
         return Booking(self, order_id, self.client.get_workflow_handle(workflow_id_of(order_id)))
+
+    async def reconcile(self, *, is_whole: bool = True) -> Reconciliation:
+        """Run the reconciler once, as its schedule does."""
+        result = await self.client.execute_workflow(
+            RECONCILIATION_WORKFLOW, is_whole, id=f"reconciliation-{uuid.uuid4()}", task_queue=self.task_queue
+        )
+        return reconciliation_of(result)
 
     async def seats_of(self, order_id: str) -> dict[str, str]:
         rows = await self.pool.fetch("SELECT seat_id, status FROM seats WHERE order_id = $1 ORDER BY seat_id", order_id)
@@ -212,6 +221,7 @@ async def running_bookings(
         SeatLocks(redis),
         gateway,
         publisher.publish,
+        runs=BookingRuns(client, task_queue),
         policy=policy,
         namespace_id=NAMESPACE_ID,
         has_status_attribute=has_status_attribute,

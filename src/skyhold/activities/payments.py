@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from skyhold.activities.heartbeats import heartbeats
 from skyhold.activities.publishing import told
 from skyhold.domain.payments import PaymentVerdict
 from skyhold.events.changes import Publish
-from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, RefundPayment, ValidatePayment
+from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
 from skyhold.payments.gateway import ChargeResult, GatewayError
 
 if TYPE_CHECKING:
     from skyhold.payments.gateway import PaymentGateway
     from skyhold.stores.payments import Charge, PaymentStore
-
-HEARTBEAT_SECONDS = 1.0
 
 GATEWAY_LIMIT_SECONDS = 10.0
 """How long the gateway may take to close a key or to give money back; it is asked again until it has."""
@@ -49,7 +47,7 @@ class PaymentActivities:
         Raises:
             ApplicationError: the attempt came to an error or a time-out and another one is left.
         """
-        async with _heartbeats():
+        async with heartbeats():
             answer, charge = await self.payments.open_attempt(ask)
             answer = told(answer, self.publish)
             if charge is None or answer.order is None:
@@ -72,7 +70,7 @@ class PaymentActivities:
     @activity.defn(name="ClosePayment")
     async def close_payment(self, ask: ClosePayment) -> Answer:
         """Make the gateway show the capture or refuse every later charge, and write down which it was."""
-        async with _heartbeats():
+        async with heartbeats():
             answer, charge = await self.payments.open_close(ask)
             answer = told(answer, self.publish)
             if charge is None:
@@ -84,11 +82,16 @@ class PaymentActivities:
     @activity.defn(name="RefundPayment")
     async def refund_payment(self, ask: RefundPayment) -> None:
         """Give back what the ledger says is due; once, however often it is run."""
-        async with _heartbeats():
+        async with heartbeats():
             if charge := await self.payments.refund_due(ask.order_id):
                 async with asyncio.timeout(GATEWAY_LIMIT_SECONDS):
                     await self.gateway.refund(charge.key)
-                await self.payments.record_refund(ask.order_id)
+                await self.payments.record_refund(ask)
+
+    @activity.defn(name="OweRefund")
+    async def owe_refund(self, ask: OweRefund) -> Answer:
+        """Write down that money which the gateway took for an order that ended unpaid must be given back."""
+        return told(await self.payments.owe_refund(ask), self.publish)
 
     async def _ask_gateway(self, ask: ValidatePayment, charge: Charge, limit: timedelta) -> PaymentVerdict | None:
         """Return the verdict, or None if a later step closed the key: this run is late, and that is no verdict."""
@@ -102,22 +105,6 @@ class PaymentActivities:
         except GatewayError:
             return PaymentVerdict.ERROR
         return None if result is ChargeResult.CLOSED else PaymentVerdict(result.value)
-
-
-@contextlib.asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Let Temporal see that this process lives, so that a dead one is noticed within the heartbeat time-out."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 async def _tell_own_workflow(attempt: int) -> None:

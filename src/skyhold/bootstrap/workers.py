@@ -9,11 +9,14 @@ from typing import Any
 
 from temporalio.worker import Worker
 
+from skyhold.activities.booking_runs import BookingRuns
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.bootstrap.addresses import bare_address
 from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.reconciliation import ensure_schedule
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
 from skyhold.domain.orders import Policy
@@ -22,12 +25,14 @@ from skyhold.events.feed import Publisher
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.queries.database import Database
+from skyhold.queries.reconciliation import ReconciliationQueries
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
 from skyhold.stores.payments import PaymentStore
 from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_lock_repairs import SeatLockRepairs
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.stores.seats import SeatStore
 from skyhold.worker import WORKFLOWS, activities_of, build_worker
@@ -62,11 +67,12 @@ def make_activities(
     gateway: PaymentGateway,
     publish: Publish,
     *,
+    runs: BookingRuns,
     policy: Policy,
     namespace_id: str,
     has_status_attribute: bool = False,
 ) -> list[Callable[..., Any]]:
-    """Return the activities over these stores."""
+    """Return the activities over these stores; `runs` is what the reconciler asks Temporal by."""
     ledger = Ledger(pool)
     seats = SeatActivities(
         SeatStore(ledger),
@@ -77,7 +83,11 @@ def make_activities(
         has_status_attribute=has_status_attribute,
     )
     orders = OrderActivities(OrderStore(ledger), locks, publish, has_status_attribute=has_status_attribute)
-    return activities_of(seats, PaymentActivities(PaymentStore(ledger, pool), gateway, publish), orders)
+    payments = PaymentActivities(PaymentStore(ledger, pool), gateway, publish)
+    reconciliation = ReconciliationActivities(
+        ReconciliationQueries(Database(pool), namespace_id), runs, gateway, ledger, SeatLockRepairs(pool, locks)
+    )
+    return activities_of(seats, payments, orders, reconciliation)
 
 
 @contextlib.asynccontextmanager
@@ -104,6 +114,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
             SeatLocks(redis),
             gateway,
             publisher.publish,
+            runs=BookingRuns(client, settings.temporal_task_queue),
             policy=settings.policy,
             namespace_id=namespace_id,
             has_status_attribute=has_status_attribute,
@@ -111,6 +122,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         worker = build_worker(
             client, activities, task_queue=settings.temporal_task_queue, is_sandboxed=settings.workflow_sandbox
         )
+        await ensure_schedule(client, task_queue=settings.temporal_task_queue, interval=settings.reconcile_interval)
         yield RunningWorker(
             worker,
             activities,

@@ -58,8 +58,8 @@ WITH written AS (
         version = version + $9,
         changes = changes + $10,
         payment_attempts = coalesce($11, payment_attempts),
-        failure_code = $12,
-        failure_reason = $13,
+        failure_code = coalesce($12, failure_code),
+        failure_reason = coalesce($13, failure_reason),
         reference = coalesce($14, reference),
         confirmed_at = CASE WHEN $5 = 'CONFIRMED' THEN clock_timestamp() ELSE confirmed_at END
     WHERE id = $1 RETURNING *)
@@ -175,6 +175,13 @@ class Ledger:
             except SkyholdError as refusal:
                 ruling = Ruling(Outcome.REFUSED, refusal)
             return await _write(connection, step, mark, ruling)
+
+    async def note(self, order_id: str, finding: str) -> None:
+        """Write a finding into the order's log, if there is such an order; nothing else of it changes."""
+        async with _transaction(self.pool) as connection:
+            row = await connection.fetchrow(_LOCK_ORDER, order_id)
+            if row is not None:
+                await connection.execute(_LOG_FINDING, order_id, row["step"], finding)
 
 
 @contextlib.asynccontextmanager

@@ -77,8 +77,9 @@ class OrderStore:
                 status=OrderStatus.FAILED, failure_code=ask.code, failure_reason=ask.reason, changed_seats=freed
             )
 
-        legal = frozenset({OrderStatus.SEATS_RESERVED}) | PAYING
-        return await self.ledger.change(ask.step, Command("FailOrder", legal, (ask.code, ask.version)), rule)
+        legal = frozenset({OrderStatus.CREATED, OrderStatus.SEATS_RESERVED}) | PAYING
+        command = Command("FailOrder", legal, (ask.code, ask.version), finding=ask.finding)
+        return await self.ledger.change(ask.step, command, rule)
 
     async def expire(self, ask: ExpireOrder) -> Answer:
         """End the order as EXPIRED if its time is up; else only tell, by the order, how much is left.
@@ -91,7 +92,8 @@ class OrderStore:
                 return Ruling()
             return Ruling(status=OrderStatus.EXPIRED, changed_seats=await _give_seats_back(connection, order))
 
-        return await self.ledger.change(ask.step, Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED})), rule)
+        command = Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED}), finding=ask.finding)
+        return await self.ledger.change(ask.step, command, rule)
 
 
 async def _give_seats_back(connection: Connection, order: LockedOrder) -> tuple[SeatState, ...]:

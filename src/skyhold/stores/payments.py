@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from skyhold.domain.orders import PAYING, OrderStatus
 from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
-from skyhold.messages import Answer, ClosePayment, Outcome, ValidatePayment
+from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
 from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
 from skyhold.stores.postgres import Connection, Pool
 
@@ -40,7 +40,7 @@ WHERE p.order_id = $1 AND p.state = 'refund_due' AND o.status IN ('FAILED', 'EXP
 
 _REFUNDED = """
 UPDATE payments SET state = 'refunded', refunded_cents = captured_cents, updated_at = clock_timestamp()
-WHERE order_id = $1 AND state = 'refund_due'
+WHERE order_id = $1 AND state = 'refund_due' RETURNING true
 """
 
 
@@ -101,7 +101,7 @@ class PaymentStore:
             charge = _charge_of(order)
             return Ruling(Outcome.OPEN)
 
-        answer = await self.ledger.change(ask.step, Command("ClosePayment", PAYING), rule)
+        answer = await self.ledger.change(ask.step, Command("ClosePayment", PAYING, finding=ask.finding), rule)
         return answer, charge
 
     async def record_close(self, ask: ClosePayment, *, is_captured: bool) -> Answer:
@@ -123,9 +123,22 @@ class PaymentStore:
         row = await self.pool.fetchrow(_REFUND_DUE, order_id)
         return Charge(row["payment_key"], row["captured_cents"], row["currency"]) if row else None
 
-    async def record_refund(self, order_id: str) -> None:
-        """Write down that the money was given back; the second time it changes nothing."""
-        await self.pool.execute(_REFUNDED, order_id)
+    async def owe_refund(self, ask: OweRefund) -> Answer:
+        """Write down that an order which ended without seats was charged all the same, and must be paid back."""
+
+        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+            await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, ask.amount_cents)
+            return Ruling()
+
+        legal = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
+        command = Command("OweRefund", legal, (ask.amount_cents,), finding=ask.finding)
+        return await self.ledger.change(ask.step, command, rule)
+
+    async def record_refund(self, ask: RefundPayment) -> None:
+        """Write down that the money was given back, and why the reconciler had to; the second time nothing changes."""
+        is_news = await self.pool.fetchval(_REFUNDED, ask.order_id)
+        if is_news and ask.finding is not None:
+            await self.ledger.note(ask.order_id, ask.finding)
 
 
 def _charge_of(order: LockedOrder, *, attempt: int = 0) -> Charge:

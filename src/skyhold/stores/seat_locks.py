@@ -7,7 +7,8 @@ when it goes and once when it is back.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any, cast
@@ -21,8 +22,13 @@ from redis.exceptions import RedisError
 from skyhold.domain.seats import LockAttempt
 
 SOCKET_TIMEOUT = 0.5
+SCAN_BATCH = 1000
+"""How many locks are looked at in one round trip."""
+
 PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it did not answer: its absence costs a time-out a second, not one a call."""
+
+_PREFIX = "seat:lock:"
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +46,16 @@ def open_redis(url: str) -> Redis:
 
 def lock_name(flight_id: str, seat_id: str) -> str:
     """Return the lock's key; the braces are Redis's hash tag, which keeps a flight's locks on one node of a cluster."""
-    return f"seat:lock:{{{flight_id}}}:{seat_id}"
+    return f"{_PREFIX}{{{flight_id}}}:{seat_id}"
+
+
+@dataclass(frozen=True)
+class SeatLock:
+    """A lock as it was found: its name, the order that has it, and whether it will end by itself."""
+
+    name: str
+    owner: str
+    has_ttl: bool
 
 
 class SeatLocks:
@@ -81,6 +96,37 @@ class SeatLocks:
         keys = _keys(flight_id, seats)
         await self._ask(lambda: self._release(keys=keys, args=[order_id]), empty=not keys)
 
+    async def find_all(self) -> dict[tuple[str, str], SeatLock] | None:
+        """Return every lock by flight and seat as it is at about this time; None if Redis does not answer."""
+        return cast("dict[tuple[str, str], SeatLock] | None", await self._ask(self._find_all, empty=False))
+
+    async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
+        """Return the seat's lock, if there is one; None if Redis does not answer."""
+        return cast(
+            "list[SeatLock] | None", await self._ask(lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
+        )
+
+    async def _find_all(self) -> dict[tuple[str, str], SeatLock]:
+        locks: dict[tuple[str, str], SeatLock] = {}
+        names: list[str] = []
+        async for name in self._redis.scan_iter(match=f"{_PREFIX}*", count=SCAN_BATCH):
+            names.append(name)
+            if len(names) >= SCAN_BATCH:
+                locks |= {_place_of(lock.name): lock for lock in await self._read(names)}
+                names = []
+        return locks | {_place_of(lock.name): lock for lock in await self._read(names)}
+
+    async def _read(self, names: Sequence[str]) -> Sequence[SeatLock]:
+        if not names:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.get(name)
+            pipeline.pttl(name)
+        replies = await pipeline.execute()
+        pairs = zip(names, replies[::2], replies[1::2], strict=True)
+        return [SeatLock(name, owner, has_ttl=ttl >= 0) for name, owner, ttl in pairs if owner is not None]
+
     async def _ask(self, call: Any, *, empty: bool) -> Any:
         """Return Redis's reply, or None if there is nothing to ask or nobody to answer."""
         if empty or time.monotonic() < self._away_until:
@@ -105,6 +151,12 @@ def _keys(flight_id: str, seats: Iterable[str]) -> list[str]:
 
 def _seat_of(name: str) -> str:
     return name.rpartition(":")[2]
+
+
+def _place_of(name: str) -> tuple[str, str]:
+    """Return the flight and the seat of a lock; of a name that is none of ours whatever stands in their places."""
+    flight, _, seat = name.removeprefix(_PREFIX).rpartition(":")
+    return flight.strip("{}"), seat
 
 
 def _milliseconds(ttl: timedelta) -> int:

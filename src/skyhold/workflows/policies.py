@@ -23,6 +23,29 @@ GATEWAY_STEP: dict[str, Any] = {
 }
 """Steps that must reach the gateway, tried until they have: money depends on them."""
 
+_SOON_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.5), maximum_interval=timedelta(seconds=5))
+
+SURVEY: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=1),
+    "schedule_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "retry_policy": _SOON_AGAIN,
+}
+"""A look of the reconciler's. All that it does is given up after a while, since its next run is due in a minute."""
+
+RECONCILER_STEP: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "schedule_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": _SOON_AGAIN,
+}
+
+RECONCILER_GATEWAY_STEP: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(minutes=1),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": _SOON_AGAIN,
+}
+
 PAYMENT_WAITS = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
 )

@@ -14,6 +14,8 @@ from skyhold.messages import Answer, Refusal
 
 R = TypeVar("R")
 
+LOST_SENTENCE = "The process of this booking was lost. Nothing was charged."
+
 
 def as_failure(refusal: Refusal) -> ApplicationError:
     """Return the refusal as it crosses Temporal; BENIGN, because a "no" is no fault to be alarmed about."""
@@ -60,3 +62,10 @@ def failure_of_payment(verdict: Answer | None, order: Order, *, is_cancelled: bo
     else:
         code, why = FailureCode.PAYMENT_FAILED, PaymentFailed.sentence
     return code, f"{why} Nothing was charged."
+
+
+def failure_of_lost_payment(order: Order) -> tuple[FailureCode, str]:
+    """Return why an order ends unpaid whose process was lost: by the verdicts it had, else because it was lost."""
+    if order.last_verdict is PaymentVerdict.DECLINED or order.payment_attempts >= order.policy.payment_attempts:
+        return failure_of_payment(None, order, is_cancelled=False)
+    return FailureCode.INTERNAL, LOST_SENTENCE

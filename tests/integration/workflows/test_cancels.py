@@ -5,60 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import uuid
-from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.worker import Worker
 
-from skyhold.bootstrap.workers import make_activities
-from skyhold.domain.orders import Policy
 from skyhold.stores.postgres import Pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
-from skyhold.worker import WORKFLOWS, workflow_runner
-from skyhold.workflows.booking_client import BookingClient
-from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, OpenWorld, until
-from support.gateways import Act, ScriptedGateway
-
-
-class SplitWorld(Bookings):
-    """Bookings whose activities go on while the worker that runs workflows is away."""
-
-    def workflow_worker(self) -> Worker:
-        return Worker(
-            self.client,
-            task_queue=self.task_queue,
-            workflows=list(WORKFLOWS),
-            activities=self.activities,
-            no_remote_activities=True,
-            workflow_runner=workflow_runner(is_sandboxed=False),
-        )
-
-
-@contextlib.asynccontextmanager
-async def _split_world(
-    client: Client, pool: Pool, redis_url: str, script: tuple[Act, ...]
-) -> AsyncIterator[SplitWorld]:
-    task_queue, gateway, redis = f"queue-{uuid.uuid4()}", ScriptedGateway(pool, script), open_redis(redis_url)
-    world = SplitWorld(
-        client=client,
-        pool=pool,
-        redis=redis,
-        gateway=gateway,
-        bookings=BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10)),
-        task_queue=task_queue,
-    )
-    policy = Policy(payment_attempts=1)
-    world.activities = make_activities(
-        pool, SeatLocks(redis), gateway, lambda _: None, policy=policy, namespace_id=NAMESPACE_ID
-    )
-    async with Worker(client, task_queue=task_queue, activities=world.activities):
-        yield world
-    await gateway.stop()
-    await redis.aclose()
+from support.bookings import FL101, Booking, Bookings, OpenWorld, until
+from support.gateways import Act
+from support.splits import split_world
 
 
 @pytest.mark.parametrize(
@@ -69,7 +24,7 @@ async def _split_world(
 async def test_a_cancel_that_comes_with_an_answer_leaves_nothing_half_done(
     temporal_client: Client, pool: Pool, redis_url: str, script: tuple[Act, ...], end: str
 ) -> None:
-    async with _split_world(temporal_client, pool, redis_url, script) as world:
+    async with split_world(temporal_client, pool, redis_url, script) as world:
         world.gateway.may_settle.clear()
         async with world.workflow_worker():
             booking = await world.hold(["1A"])

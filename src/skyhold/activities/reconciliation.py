@@ -1,0 +1,297 @@
+"""Finding what killed processes left behind, and mending what no booking's own activity mends.
+
+Nothing is done about an order unless, in this order, its row was read, Temporal said of its workflow's id that it is
+closed or unknown, and its row was found at the same step under its lock (product.md, section 4): the first two are
+`examine_order`, the last is the ledger's door. Any doubt means that nothing is done, and the next run looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from temporalio import activity
+from temporalio.service import RPCError
+
+from skyhold.activities.booking_runs import BookingRun, BookingRuns
+from skyhold.activities.heartbeats import heartbeats
+from skyhold.domain.flights import canonical_flight_id
+from skyhold.domain.orders import OrderStatus
+from skyhold.domain.payments import PaymentState
+from skyhold.messages import (
+    Finding,
+    RunningWorkflow,
+    SeatLockFault,
+    Step,
+    Survey,
+    SurveyMoney,
+    Trouble,
+    TroubledOrder,
+    order_id_of,
+)
+
+if TYPE_CHECKING:
+    from skyhold.payments.gateway import PaymentGateway
+    from skyhold.queries.reconciliation import Booking, OpenOrder, OrderRow, ReconciliationQueries
+    from skyhold.stores.ledger import Ledger
+    from skyhold.stores.seat_lock_repairs import SeatLockRepairs
+
+FINDINGS_LIMIT = 200
+"""How many orders, workflows or locks one run takes care of; the next run goes on."""
+
+RUNNING_LIMIT = 100_000
+
+GRACE = timedelta(minutes=1)
+"""For how long a workflow may run without an open order (product.md, section 4, I6)."""
+
+HOPELESS_TASKS = 5
+"""A workflow that failed its task so often in a row fails it for ever (product.md, section 4)."""
+
+RECENT = timedelta(hours=1)
+"""Orders that ended longer ago are held against the gateway's statement only when somebody asks for it."""
+
+AT_ONCE = 8
+"""How many workflows Temporal is asked about at one time."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ReconciliationActivities:
+    """Surveys from afar, examines one by one, and mends seat locks and workflows; orders are mended by their own."""
+
+    def __init__(
+        self,
+        queries: ReconciliationQueries,
+        runs: BookingRuns,
+        gateway: PaymentGateway,
+        ledger: Ledger,
+        repairs: SeatLockRepairs,
+    ) -> None:
+        self._queries = queries
+        self._runs = runs
+        self._gateway = gateway
+        self._ledger = ledger
+        self._repairs = repairs
+
+    @activity.defn(name="SurveyOrders")
+    async def survey_orders(self) -> Survey:
+        """Find open orders whose workflow may be gone or stuck, and running workflows that may have no open order."""
+        async with heartbeats():
+            running = {run.workflow_id: run async for run in self._runs.running(limit=RUNNING_LIMIT)}
+            is_complete = len(running) < RUNNING_LIMIT
+            troubled: list[str] = []
+            after = ""
+            while page := await self._queries.open_orders(after=after):
+                troubled += await self._troubled_of([o for o in page if o.is_overdue or o.workflow_id not in running])
+                for order in page:
+                    running.pop(order.workflow_id, None)
+                after = page[-1].id
+            foreign = await self._queries.count_foreign_orders()
+            orphans = await self._orphans_of([run for run in running.values() if _is_old(run)])
+        if foreign:
+            _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)
+        return Survey(
+            tuple(troubled[:FINDINGS_LIMIT]),
+            tuple(orphans[:FINDINGS_LIMIT]),
+            foreign_orders=foreign,
+            is_complete=is_complete and max(len(troubled), len(orphans)) <= FINDINGS_LIMIT,
+        )
+
+    @activity.defn(name="SurveyMoney")
+    async def survey_money(self, ask: SurveyMoney) -> Survey:
+        """Find orders that are owed money, and ended ones for which the gateway has some all the same."""
+        async with heartbeats():
+            troubled = [order_id async for order_id in self._refunds_due()]
+            troubled += [order_id async for order_id in self._stray_charges(None if ask.is_whole else RECENT)]
+        return Survey(tuple(troubled[:FINDINGS_LIMIT]), is_complete=len(troubled) <= FINDINGS_LIMIT)
+
+    @activity.defn(name="SurveySeatLocks")
+    async def survey_seat_locks(self) -> Survey:
+        """Find seats whose lock and whose hold do not fit; a hold in the making is among them for a moment."""
+        locks = await self._repairs.find_locks()
+        if locks is None:
+            return Survey(is_complete=False)
+        holds = await self._queries.holds()
+        stray = {place: lock.owner for place, lock in locks.items() if place not in holds}
+        known = await self._queries.known_flights(
+            sorted({flight for flight, _ in stray if canonical_flight_id(flight) == flight})
+        )
+        foreign = await self._queries.foreign_owners(sorted(set(stray.values())))
+        faults = [
+            SeatLockFault(flight, seat, owner)
+            for (flight, seat), owner in stray.items()
+            if flight in known and owner not in foreign
+        ]
+        for (flight, seat), hold in holds.items():
+            lock = locks.get((flight, seat))
+            if hold.is_ours and (lock is None or lock.owner != hold.order_id or not lock.has_ttl):
+                faults.append(SeatLockFault(flight, seat, lock.owner if lock else None))
+        return Survey(locks=tuple(faults[:FINDINGS_LIMIT]), is_complete=len(faults) <= FINDINGS_LIMIT)
+
+    @activity.defn(name="ExamineOrder")
+    async def examine_order(self, order_id: str) -> TroubledOrder | None:
+        """Return the order if it is in trouble and no workflow looks after it; one that is stuck for ever is ended.
+
+        The row is read before Temporal is asked, so that a step of the row's number is refused if anything happened
+        since.
+        """
+        async with heartbeats():
+            found = await self._examine(order_id)
+        if found is not None:
+            _note(found.trouble, order_id, found.finding)
+        return found
+
+    async def _examine(self, order_id: str) -> TroubledOrder | None:
+        order = await self._queries.find_order(order_id)
+        if order is None:
+            return None
+        run = await self._runs.find(order.workflow_id)
+        trouble = Trouble.LOST_ORDER
+        if run is not None and not run.is_closed:
+            if not _is_stuck(run, order):
+                return None
+            await self._runs.terminate(run, "Its task failed for ever and its order is overdue.")
+            trouble = Trouble.STUCK_WORKFLOW
+            order = await self._queries.find_order(order_id)
+            run = await self._runs.find(order.workflow_id) if order else None
+            if order is None or run is None or not run.is_closed:
+                return None
+        return await self._judge(order, run, trouble)
+
+    @activity.defn(name="EndWorkflow")
+    async def end_workflow(self, workflow: RunningWorkflow) -> Finding | None:
+        """Terminate a workflow that has had no open order for a minute; None if it has one, or has ended."""
+        async with heartbeats():
+            run = await self._runs.find(workflow.workflow_id)
+            if run is None or run.is_closed or run.run_id != workflow.run_id or not _is_old(run):
+                return None
+            order_id = order_id_of(workflow.workflow_id)
+            why = _why_orphaned(run, (await self._queries.find_bookings([order_id])).get(order_id))
+            if why is None:
+                return None
+            await self._runs.terminate(run, f"It runs without an open order: {why}.")
+            detail = f"The workflow {workflow.workflow_id} ran on although {why}."
+            await self._ledger.note(order_id, detail)
+        _note(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail)
+        return Finding(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail, is_mended=True, result="It was terminated.")
+
+    @activity.defn(name="MendSeatLocks")
+    async def mend_seat_locks(self, faults: tuple[SeatLockFault, ...]) -> tuple[Finding, ...]:
+        """Bring the locks of these seats in line with the ledger, each under its seat's row lock."""
+        mended: dict[tuple[Trouble, str], list[str]] = {}
+        async with heartbeats():
+            for fault in faults:
+                if repair := await self._repairs.mend(fault):
+                    mended.setdefault((repair.trouble, repair.order_id), []).append(fault.seat_id)
+            findings = tuple(_lock_finding(trouble, order_id, seats) for (trouble, order_id), seats in mended.items())
+            for finding in findings:
+                await self._ledger.note(finding.order_id or "", finding.detail)
+                _note(finding.trouble, finding.order_id, finding.detail)
+        return findings
+
+    async def _troubled_of(self, orders: Sequence[OpenOrder]) -> list[str]:
+        """Return those whose workflow is not running, or is stuck; what Temporal says nothing about is left out."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def is_troubled(order: OpenOrder) -> bool:
+            async with places:
+                try:
+                    run = await self._runs.find(order.workflow_id)
+                except RPCError:
+                    return False
+            return run is None or run.is_closed or (order.is_overdue and run.failed_tasks >= HOPELESS_TASKS)
+
+        verdicts = await asyncio.gather(*(is_troubled(order) for order in orders))
+        return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one]
+
+    async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
+        """Return those of the runs for which there is no order that may still be finished."""
+        bookings = await self._queries.find_bookings([order_id_of(run.workflow_id) for run in runs])
+        return [
+            RunningWorkflow(run.workflow_id, run.run_id)
+            for run in runs
+            if (booking := bookings.get(order_id_of(run.workflow_id))) is None
+            or (booking.status.is_terminal and booking.rests > GRACE)
+        ]
+
+    async def _refunds_due(self) -> AsyncIterator[str]:
+        after = ""
+        while page := await self._queries.refunds_due(after=after):
+            for order_id in page:
+                yield order_id
+            after = page[-1]
+
+    async def _stray_charges(self, within: timedelta | None) -> AsyncIterator[str]:
+        after = ""
+        while page := await self._queries.unpaid_keys(after=after, within=within):
+            lines = await self._gateway.statement([key for _, key in page], limit=len(page))
+            charged = {line.key for line in lines if line.captures > line.refunds}
+            for order_id, key in page:
+                if key in charged:
+                    yield order_id
+            after = page[-1][0]
+
+    async def _judge(self, order: OrderRow, run: BookingRun | None, trouble: Trouble) -> TroubledOrder | None:
+        """Say what is wrong with an order whose workflow does not run, if anything is."""
+        how = f"is {run.how.lower().replace('_', ' ')}" if run else "is unknown to Temporal"
+        step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
+        if not order.status.is_terminal:
+            if trouble is Trouble.STUCK_WORKFLOW:
+                how = "failed its task again and again and was terminated"
+            finding = f"The order is {order.status}, but its workflow {how}."
+            return TroubledOrder(trouble, step, order.status, finding)
+        if order.payment is PaymentState.REFUND_DUE:
+            finding = f"A refund is due, but the order's workflow {how}."
+            return TroubledOrder(Trouble.REFUND_DUE, step, order.status, finding)
+        lines = await self._gateway.statement([order.payment_key], limit=1)
+        cents = sum(line.amount_cents for line in lines if line.captures > line.refunds)
+        if cents and order.payment in _UNPAID and order.status is not OrderStatus.CONFIRMED:
+            finding = f"The order is {order.status}, but the gateway shows a charge of {cents} cents."
+            return TroubledOrder(Trouble.STRAY_CHARGE, step, order.status, finding, stray_cents=cents)
+        return None
+
+
+_UNPAID = frozenset({PaymentState.OPEN, PaymentState.CLOSED, PaymentState.CAPTURED})
+
+_LOCK_DETAILS = {
+    Trouble.LOCK_WITHOUT_HOLD: "A lock without a hold: {seats}.",
+    Trouble.HOLD_WITHOUT_LOCK: "A hold without its lock: {seats}.",
+    Trouble.WRONG_LOCK: "A lock that was another order's, or would never have ended: {seats}.",
+}
+
+
+def _lock_finding(trouble: Trouble, order_id: str, seats: Sequence[str]) -> Finding:
+    detail = _LOCK_DETAILS[trouble].format(seats=", ".join(seats))
+    return Finding(trouble, order_id, detail, is_mended=True, result="It was set right.")
+
+
+def _is_old(run: BookingRun) -> bool:
+    """Say whether the run began more than a minute ago, both by Temporal's clock."""
+    return activity.info().current_attempt_scheduled_time - run.started_at > GRACE
+
+
+def _why_orphaned(run: BookingRun, booking: Booking | None) -> str | None:
+    """Return why the run has nothing to do any more, or None if it may have."""
+    if booking is None:
+        return "its order is not in the ledger"
+    if booking.chain != run.chain:
+        return "its order belongs to another execution"
+    if booking.status.is_terminal and booking.rests > GRACE:
+        return f"its order has been {booking.status} for longer than a minute"
+    return None
+
+
+def _is_stuck(run: BookingRun, order: OrderRow) -> bool:
+    return run.failed_tasks >= HOPELESS_TASKS and order.is_overdue and not order.status.is_terminal
+
+
+def _note(trouble: Trouble, order_id: str | None, detail: str) -> None:
+    """Log and count a finding."""
+    _log.warning("the reconciler found something wrong", finding=trouble.value, order=order_id, detail=detail)
+    counter = activity.metric_meter().create_counter(
+        "skyhold_reconciler_findings", "What the reconciler found wrong, by kind", "1"
+    )
+    counter.add(1, {"finding": trouble.value})

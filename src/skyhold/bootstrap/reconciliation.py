@@ -1,0 +1,125 @@
+"""The reconciler, put together from the settings: its schedule in Temporal, and a run of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowFailureError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.domain.errors import WorkflowUnavailable
+from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
+from skyhold.settings import Settings
+
+EXECUTION_TIMEOUT = timedelta(minutes=10)
+"""Longer than any run takes; one that nobody works on must not keep the next from beginning for ever."""
+
+CATCH_UP = timedelta(seconds=10)
+"""Runs that were missed for longer than this, since Temporal was away, are not made up for: one is as good as ten."""
+
+RPC_TIMEOUT = timedelta(seconds=5)
+
+_log = structlog.get_logger(__name__)
+
+
+class NoReconciliation(Exception):
+    """The reconciler did not come to an end; the message says how far it came."""
+
+
+def schedule_id(task_queue: str) -> str:
+    """Return the id of the schedule for the bookings of this task queue."""
+    return f"reconciliation-{task_queue}"
+
+
+async def ensure_schedule(client: Client, *, task_queue: str, interval: timedelta) -> None:
+    """Make the schedule, or let the one that is there have this interval; one that was paused stays paused.
+
+    A server that does not let us is no reason not to work: it is said, and the reconciler then runs by hand alone.
+    """
+    wanted = _schedule(task_queue, interval)
+    try:
+        try:
+            await client.create_schedule(schedule_id(task_queue), wanted, rpc_timeout=RPC_TIMEOUT)
+        except ScheduleAlreadyRunningError:
+            handle = client.get_schedule_handle(schedule_id(task_queue))
+            await handle.update(lambda found: _updated(found, wanted), rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        _log.warning("the reconciler has no schedule, and runs only by hand", error=error.status.name)
+
+
+async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
+    """Run the reconciler at once, over orders of any age, and return what it found and did.
+
+    One that somebody else asked for at this moment is waited for instead of a second one.
+
+    Raises:
+        WorkflowUnavailable: Temporal does not answer.
+        NoReconciliation: no worker took it in time, or it failed.
+    """
+    client, task_queue = await connect_temporal(), settings.temporal_task_queue
+    try:
+        handle = await client.start_workflow(
+            RECONCILIATION_WORKFLOW,
+            True,  # noqa: FBT003 - a payload of Temporal's has no name
+            id=f"{schedule_id(task_queue)}-at-once",
+            task_queue=task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            execution_timeout=EXECUTION_TIMEOUT,
+            static_summary="everything at once",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        async with asyncio.timeout(within.total_seconds()):
+            return reconciliation_of(await handle.result(rpc_timeout=within))
+    except TimeoutError as error:
+        raise NoReconciliation(f"it did not end within {within.total_seconds():.0f} s: is a worker running?") from error
+    except WorkflowFailureError as error:
+        raise NoReconciliation(f"it failed: {error.cause or error}") from error
+    except RPCError as error:
+        raise WorkflowUnavailable from error
+
+
+def reconciliation_of(result: Any) -> Reconciliation:
+    """Return what a run of the reconciler says as its workflow's result."""
+    findings = tuple(Finding(**found | {"trouble": Trouble(found["trouble"])}) for found in result["findings"])
+    return Reconciliation(findings, result["foreign_orders"], result["is_complete"])
+
+
+def _schedule(task_queue: str, interval: timedelta) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            RECONCILIATION_WORKFLOW,
+            id=schedule_id(task_queue),
+            task_queue=task_queue,
+            execution_timeout=EXECUTION_TIMEOUT,
+            static_summary="what killed processes left behind",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        state=ScheduleState(note="Finds and mends what killed processes left behind."),
+    )
+
+
+def _updated(found: ScheduleUpdateInput, wanted: Schedule) -> ScheduleUpdate | None:
+    there = found.description.schedule
+    if there.spec.intervals == wanted.spec.intervals:
+        return None
+    wanted.state = there.state
+    return ScheduleUpdate(wanted)

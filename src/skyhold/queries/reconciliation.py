@@ -1,0 +1,169 @@
+"""What the reconciler reads of the ledger: open orders, ended ones whose money may be adrift, and seats that are held.
+
+Nothing here decides anything: what it reads may be old news a moment later, and whoever acts on it looks again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from skyhold.domain.orders import OrderStatus
+from skyhold.domain.payments import PaymentState
+from skyhold.queries.database import Database
+
+PAGE = 1000
+
+HOLDS_LIMIT = 100_000
+"""Seats that are held at one time; beyond it the reconciler needs another way to compare them with their locks."""
+
+# Overdue: the hold is over, of an order that is being paid too, whose seats are held for longer than it can pay.
+_OPEN_ORDERS = """
+SELECT id, workflow_id,
+       clock_timestamp() > greatest(expires_at, (SELECT max(held_until) FROM seats WHERE order_id = o.id)) AS is_overdue
+FROM orders o
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+
+_FOREIGN_ORDERS = """
+SELECT count(*) AS orders FROM orders
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1
+"""
+
+_ORDER = """
+SELECT o.id, o.workflow_id, o.chain, o.step, o.status, o.payment_key,
+       coalesce(p.state, 'open') AS payment,
+       coalesce(clock_timestamp() > greatest(
+           o.expires_at, (SELECT max(held_until) FROM seats WHERE order_id = o.id)), true) AS is_overdue
+FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE o.id = $1 AND o.namespace_id = $2
+"""
+
+_REFUNDS_DUE = """
+SELECT o.id FROM payments p JOIN orders o ON o.id = p.order_id
+WHERE p.state = 'refund_due' AND o.namespace_id = $1 AND o.id > $2 ORDER BY o.id LIMIT $3
+"""
+
+# Only of orders that were asked to pay can the gateway have money; those that ended long ago were looked at before.
+_UNPAID_KEYS = """
+SELECT o.id, o.payment_key FROM payments p JOIN orders o ON o.id = p.order_id
+WHERE p.state IN ('open', 'closed', 'captured') AND o.status IN ('FAILED', 'EXPIRED') AND o.namespace_id = $1
+  AND ($4::interval IS NULL OR o.updated_at > clock_timestamp() - $4::interval) AND o.id > $2
+ORDER BY o.id LIMIT $3
+"""
+
+_BOOKINGS = """
+SELECT o.id, o.chain, o.status, clock_timestamp() - o.updated_at AS rests
+FROM orders o WHERE o.id = ANY($1)
+"""
+
+_HOLDS = """
+SELECT s.flight_id::text, s.seat_id, o.id AS order_id, o.namespace_id = $1 AS is_ours
+FROM seats s JOIN orders o ON o.id = s.order_id WHERE s.status = 'reserved' ORDER BY 1, 2 LIMIT $2
+"""
+
+_FOREIGN_OWNERS = "SELECT id FROM orders WHERE id = ANY($1) AND namespace_id <> $2"
+
+_KNOWN_FLIGHTS = "SELECT id::text FROM flights WHERE id = ANY($1::text[]::uuid[])"
+
+
+@dataclass(frozen=True)
+class OpenOrder:
+    """An open order of our namespace; an overdue one should have ended by itself."""
+
+    id: str
+    workflow_id: str
+    is_overdue: bool
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order of our namespace, with what is needed to judge it and to name the next step of it."""
+
+    id: str
+    workflow_id: str
+    chain: str
+    step: int
+    status: OrderStatus
+    payment_key: uuid.UUID
+    payment: PaymentState
+    is_overdue: bool
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What a running workflow finds of its order: whose it is, where it stands, and for how long it has stood there."""
+
+    id: str
+    chain: str
+    status: OrderStatus
+    rests: timedelta
+
+
+@dataclass(frozen=True)
+class SeatHold:
+    """Who holds a seat, and whether that order is of our namespace."""
+
+    order_id: str
+    is_ours: bool
+
+
+class ReconciliationQueries:
+    """Reads what may have been left behind in the Temporal namespace with this id."""
+
+    def __init__(self, database: Database, namespace_id: str) -> None:
+        self._database = database
+        self._namespace_id = namespace_id
+
+    async def open_orders(self, *, after: str = "") -> list[OpenOrder]:
+        """A page of open orders, by id, after this one."""
+        rows = await self._database.rows(_OPEN_ORDERS, self._namespace_id, after, PAGE)
+        return [OpenOrder(row["id"], row["workflow_id"], bool(row["is_overdue"])) for row in rows]
+
+    async def count_foreign_orders(self) -> int:
+        """How many open orders belong to workflows of another namespace: they are not ours to touch."""
+        row = await self._database.row(_FOREIGN_ORDERS, self._namespace_id)
+        return int(row["orders"]) if row else 0
+
+    async def find_order(self, order_id: str) -> OrderRow | None:
+        """The order, or None if there is none of ours."""
+        row = await self._database.row(_ORDER, order_id, self._namespace_id)
+        return _order_of(row) if row else None
+
+    async def find_bookings(self, order_ids: Sequence[str]) -> dict[str, Booking]:
+        """The orders of these ids, whosever they are."""
+        rows = await self._database.rows(_BOOKINGS, list(order_ids))
+        return {row["id"]: Booking(row["id"], row["chain"], OrderStatus(row["status"]), row["rests"]) for row in rows}
+
+    async def refunds_due(self, *, after: str = "") -> list[str]:
+        """A page of orders that are owed money, by id, after this one."""
+        rows = await self._database.rows(_REFUNDS_DUE, self._namespace_id, after, PAGE)
+        return [row["id"] for row in rows]
+
+    async def unpaid_keys(self, *, after: str = "", within: timedelta | None = None) -> list[tuple[str, uuid.UUID]]:
+        """A page of ended orders for which the gateway was asked and should have nothing, with their keys."""
+        rows = await self._database.rows(_UNPAID_KEYS, self._namespace_id, after, PAGE, within)
+        return [(row["id"], row["payment_key"]) for row in rows]
+
+    async def holds(self) -> dict[tuple[str, str], SeatHold]:
+        """Every seat that is held, by flight and seat."""
+        rows = await self._database.rows(_HOLDS, self._namespace_id, HOLDS_LIMIT)
+        return {(row["flight_id"], row["seat_id"]): SeatHold(row["order_id"], row["is_ours"]) for row in rows}
+
+    async def foreign_owners(self, order_ids: Sequence[str]) -> set[str]:
+        """Those of the orders that belong to another namespace."""
+        rows = await self._database.rows(_FOREIGN_OWNERS, list(order_ids), self._namespace_id)
+        return {row["id"] for row in rows}
+
+    async def known_flights(self, flight_ids: Sequence[str]) -> set[str]:
+        """Those of the flights that are in this ledger."""
+        rows = await self._database.rows(_KNOWN_FLIGHTS, list(flight_ids))
+        return {row["id"] for row in rows}
+
+
+def _order_of(row: asyncpg.Record) -> OrderRow:
+    facts = dict(row)
+    return OrderRow(**facts | {"status": OrderStatus(row["status"]), "payment": PaymentState(row["payment"])})

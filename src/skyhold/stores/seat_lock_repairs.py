@@ -1,0 +1,61 @@
+"""Seat locks brought in line with the ledger, one seat at a time, while its row is locked and nobody can take it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from skyhold.domain.holds import LOCK_MARGIN
+from skyhold.messages import SeatLockFault, SeatLockRepair, Trouble
+from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_locks import SeatLock, SeatLocks
+
+_LOCK_SEAT = """
+SELECT status, order_id, held_until - clock_timestamp() AS left FROM seats
+WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE
+"""
+
+
+class SeatLockRepairs:
+    """Gives locks to whoever holds the seats, and takes them from whoever does not."""
+
+    def __init__(self, pool: Pool, locks: SeatLocks) -> None:
+        self._pool = pool
+        self._locks = locks
+
+    async def find_locks(self) -> dict[tuple[str, str], SeatLock] | None:
+        """Return every lock by flight and seat as it is at about this time; None if Redis does not answer."""
+        return await self._locks.find_all()
+
+    async def mend(self, fault: SeatLockFault) -> SeatLockRepair | None:
+        """Let the seat's lock say what the ledger says, and return what it was; None if nothing is wrong any more.
+
+        A lock that has come to another order since the fault was seen is left alone: who has it may be at it.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_LOCK_SEAT, fault.flight_id, fault.seat_id)
+            found = await self._locks.look(fault.flight_id, fault.seat_id)
+            if row is None or found is None:
+                return None
+            lock = found[0] if found else None
+            if (lock.owner if lock else None) != fault.owner:
+                return None
+            if row["status"] == "reserved":
+                return await self._give(fault, row["order_id"], row["left"], lock)
+            return await self._take(fault, lock)
+
+    async def _give(
+        self, fault: SeatLockFault, order_id: str, left: timedelta, lock: SeatLock | None
+    ) -> SeatLockRepair | None:
+        if lock is not None and lock.owner == order_id and lock.has_ttl:
+            return None
+        # A hold that is over stays its order's until someone ends it, and so does its lock.
+        ttl = max(left, timedelta(0)) + LOCK_MARGIN
+        others = [lock.owner] if lock else []
+        await self._locks.assign(fault.flight_id, [fault.seat_id], order_id, ttl, others=others)
+        return SeatLockRepair(Trouble.WRONG_LOCK if lock else Trouble.HOLD_WITHOUT_LOCK, order_id)
+
+    async def _take(self, fault: SeatLockFault, lock: SeatLock | None) -> SeatLockRepair | None:
+        if lock is None:
+            return None
+        await self._locks.release(fault.flight_id, [fault.seat_id], lock.owner)
+        return SeatLockRepair(Trouble.LOCK_WITHOUT_HOLD, lock.owner)

@@ -1,0 +1,178 @@
+"""ReconciliationWorkflow: once a minute, what killed processes left behind is found and mended, one thing at a time.
+
+An order without a workflow is brought to its end by the booking's own activities, in the booking's own order, through
+the same door of the ledger. So this runs beside live traffic: whoever moves an order first makes the other's step
+stale, and a stale step changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from skyhold.activities.orders import OrderActivities
+from skyhold.activities.payments import PaymentActivities
+from skyhold.activities.reconciliation import ReconciliationActivities
+from skyhold.activities.seats import SeatActivities
+from skyhold.domain.errors import SeatsLost
+from skyhold.domain.orders import FailureCode, Order, OrderStatus
+from skyhold.domain.payments import PaymentState
+from skyhold.messages import (
+    RECONCILIATION_WORKFLOW,
+    Answer,
+    ClosePayment,
+    ConfirmOrder,
+    ExpireOrder,
+    FailOrder,
+    Finding,
+    Outcome,
+    OweRefund,
+    Reconciliation,
+    RefundPayment,
+    ReleaseSeats,
+    Step,
+    SurveyMoney,
+    Trouble,
+    TroubledOrder,
+)
+from skyhold.workflows.policies import RECONCILER_GATEWAY_STEP, RECONCILER_STEP, SURVEY
+from skyhold.workflows.refusals import LOST_SENTENCE, failure_of_lost_payment
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+SECOND_LOOK_AFTER = timedelta(seconds=5)
+"""Locks and workflows whose order is only being made look wrong for a moment: they are looked at again after this."""
+
+
+@workflow.defn(name=RECONCILIATION_WORKFLOW)
+class ReconciliationWorkflow:
+    """One run of the reconciler."""
+
+    @workflow.init
+    def __init__(self, *payloads: Any) -> None:
+        # Whether ended orders of any age are held against the gateway's statement, or the recent ones.
+        self.is_whole = bool(payloads and payloads[0] is True)
+        self.findings: list[Finding] = []
+
+    @workflow.run
+    async def run(self, *_payloads: Any) -> dict[str, Any]:
+        """Look for orders, then money, then workflows and seat locks, and return what was found and done."""
+        orders = await self._survey(ReconciliationActivities.survey_orders)
+        for order_id in orders.order_ids:
+            await self._mend_order(order_id)
+        money = await self._survey(ReconciliationActivities.survey_money, SurveyMoney(self.is_whole))
+        for order_id in money.order_ids:
+            await self._mend_order(order_id)
+        locks = await self._survey(ReconciliationActivities.survey_seat_locks)
+        if orders.workflows or locks.locks:
+            await workflow.sleep(SECOND_LOOK_AFTER, summary="a second look at what may be in the making")
+        for running in orders.workflows:
+            finding = await self._survey(ReconciliationActivities.end_workflow, running)
+            self.findings += [finding] if finding else []
+        if locks.locks:
+            self.findings += await self._survey(ReconciliationActivities.mend_seat_locks, locks.locks)
+        is_complete = orders.is_complete and money.is_complete and locks.is_complete
+        return asdict(Reconciliation(tuple(self.findings), orders.foreign_orders, is_complete))
+
+    async def _mend_order(self, order_id: str) -> None:
+        """Examine one order, and bring it to its end or its money back; what fails is left to the next run."""
+        found = await self._survey(ReconciliationActivities.examine_order, order_id)
+        if found is None:
+            return
+        finding = Finding(found.trouble, order_id, found.finding)
+        try:
+            order = await self._settle(found)
+        except FailureError as broken:
+            workflow.logger.warning("an order could not be mended: %s", type(broken).__name__)
+            finding = replace(finding, result="It could not be mended now; the next run tries again.")
+        else:
+            is_mended = order is not None and order.status.is_terminal
+            result = (
+                _result_of(order) if order and is_mended else "Somebody else moved it meanwhile: it was left alone."
+            )
+            finding = replace(finding, is_mended=is_mended, result=result)
+        self.findings.append(finding)
+
+    async def _settle(self, found: TroubledOrder) -> Order | None:
+        """Do what the order's status asks for, and return the order as it then is; None if it was not ours to do."""
+        if found.trouble is Trouble.STRAY_CHARGE:
+            ask = OweRefund(found.step, found.stray_cents, found.finding)
+            answer = await self._step(PaymentActivities.owe_refund, ask, "owe a refund")
+        elif found.trouble is Trouble.REFUND_DUE:
+            return await self._pay_back(Order(found.step.order_id, found.status), found.finding)
+        elif found.status.is_paying:
+            answer = await self._end_paying(found)
+        else:
+            answer = await self._end_held(found)
+        order = answer.order
+        if order is None or answer.outcome is not Outcome.DONE or not order.status.is_terminal:
+            return None
+        if order.status is not OrderStatus.CONFIRMED and order.flight_id is not None and order.seats:
+            release = ReleaseSeats(order.id, order.flight_id, order.seats)
+            await self._step(SeatActivities.release_seats, release, "drop the seat locks")
+        return await self._pay_back(order) if order.payment is PaymentState.REFUND_DUE else order
+
+    async def _end_held(self, found: TroubledOrder) -> Answer:
+        """Expire the order if its time is up by PostgreSQL's clock; else nobody can serve it any more, so fail it."""
+        if found.status is OrderStatus.SEATS_RESERVED:
+            expire = ExpireOrder(found.step, found.finding)
+            answer = await self._step(OrderActivities.expire_order, expire, "is the time up?")
+            if answer.outcome is not Outcome.DONE or answer.order is None or answer.order.status.is_terminal:
+                return answer
+            return await self._fail(_after(found.step, answer.order), FailureCode.INTERNAL, LOST_SENTENCE)
+        return await self._fail(found.step, FailureCode.INTERNAL, LOST_SENTENCE, found.finding)
+
+    async def _end_paying(self, found: TroubledOrder) -> Answer:
+        """Let the gateway show a capture or shut the key; then confirm, or fail."""
+        answer = await self._gateway_step(ClosePayment(found.step, found.finding))
+        order = answer.order
+        if answer.outcome is not Outcome.DONE or order is None:
+            return answer
+        step = _after(found.step, order)
+        if order.payment is not PaymentState.CAPTURED:
+            return await self._fail(step, *failure_of_lost_payment(order))
+        answer = await self._step(OrderActivities.confirm_order, ConfirmOrder(step), "book the seats")
+        if answer.outcome is Outcome.REFUSED and answer.order is not None:
+            return await self._fail(_after(step, answer.order), FailureCode.SEATS_LOST, SeatsLost.sentence)
+        return answer
+
+    async def _fail(self, step: Step, code: FailureCode, reason: str, finding: str | None = None) -> Answer:
+        return await self._step(OrderActivities.fail_order, FailOrder(step, code, reason, finding=finding), "give back")
+
+    async def _pay_back(self, order: Order, finding: str | None = None) -> Order:
+        ask = RefundPayment(order.id, finding)
+        await workflow.execute_activity_method(
+            PaymentActivities.refund_payment, ask, summary="pay back", **RECONCILER_GATEWAY_STEP
+        )
+        return replace(order, payment=PaymentState.REFUNDED)
+
+    async def _step(self, activity: Callable[[Any, A], Awaitable[R]], ask: A, summary: str) -> R:
+        return await workflow.execute_local_activity_method(activity, ask, summary=summary, **RECONCILER_STEP)
+
+    async def _gateway_step(self, ask: ClosePayment) -> Answer:
+        return await workflow.execute_activity_method(
+            PaymentActivities.close_payment, ask, summary="capture or close", **RECONCILER_GATEWAY_STEP
+        )
+
+    async def _survey(self, activity: Callable[..., Awaitable[R]], *asks: Any) -> R:
+        result: R = await workflow.execute_activity_method(activity, args=asks, **SURVEY)
+        return result
+
+
+def _after(step: Step, order: Order) -> Step:
+    return replace(step, number=order.step + 1)
+
+
+def _result_of(order: Order) -> str:
+    """Return what became of a mended order, in a sentence."""
+    if order.payment is PaymentState.REFUNDED:
+        return "The money was given back."
+    if order.status is OrderStatus.CONFIRMED:
+        return "The gateway had a capture: the order was confirmed."
+    return f"The order is {order.status} now, and its seats are free."
