@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from skyhold.settings import BadSettingError
@@ -9,6 +10,8 @@ from skyhold.settings import BadSettingError
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
+_HOST_AND_PORT = re.compile(r"(?:[^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_LAST_PORT = 65_535
 
 _WANTED = {"SECRET_KEY": "32 or more characters made by chance, the same to every API process"}
 
@@ -43,6 +46,20 @@ def require_url(value: str | None, name: str, schemes: frozenset[str]) -> str:
         begins = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise BadSettingError(f"{name}: must be a URL that begins with {begins}")
     return url
+
+
+def require_host_and_port(value: str | None, name: str) -> str:
+    """Return the address of a server that is named by host and port alone.
+
+    Raises:
+        MissingSettingError: it is not set.
+        BadSettingError: it is no such address.
+    """
+    address = require(value, name)
+    match = _HOST_AND_PORT.fullmatch(address)
+    if match is None or not 0 < int(match["port"]) <= _LAST_PORT:
+        raise BadSettingError(f"{name}: must be host:port, such as localhost:7233")
+    return address
 
 
 def bare_address(url: str) -> str:

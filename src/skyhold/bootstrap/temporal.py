@@ -10,10 +10,11 @@ import asyncpg
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
+from skyhold.bootstrap.addresses import require_host_and_port
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.settings import BadSettingError
@@ -56,15 +57,29 @@ def forward_temporal_logs(level: str) -> None:
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logs)), error_if_already_set=False)
 
 
+def temporal_configuration() -> ClientConnectConfig:
+    """Return what Temporal's own environment configuration says, with an address that can be one.
+
+    Raises:
+        MissingSettingError: nothing gives an address.
+        BadSettingError: it is not host:port, which Temporal's core would find out at the first call.
+    """
+    configuration = ClientConfig.load_client_connect_config()
+    require_host_and_port(configuration.get("target_host"), "TEMPORAL_ADDRESS")
+    return configuration
+
+
 async def connect_temporal(*, is_lazy: bool = False) -> Client:
     """Return a client by Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
 
     Raises:
+        MissingSettingError, BadSettingError: as for `temporal_configuration`.
         WorkflowUnavailable: nobody answers there.
     """
+    configuration = temporal_configuration()
     try:
         return await Client.connect(
-            **ClientConfig.load_client_connect_config(),
+            **configuration,
             lazy=is_lazy,
             connect_timeout=CONNECT_TIMEOUT,
             data_converter=DATA_CONVERTER,
