@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSyste
 from temporalio.client import Client
 
 from skyhold.bootstrap.addresses import require
+from skyhold.bootstrap.clocks import clock_probe, common_time
 from skyhold.bootstrap.ledger import open_database, schema_probe
 from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.live import open_live
@@ -34,7 +36,7 @@ from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
-from skyhold.web.readiness import Checks, Probe
+from skyhold.web.readiness import CLOCK, Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
@@ -91,7 +93,7 @@ async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
 
 
 def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: str) -> dict[str, Probe]:
-    """Return a question for each server and for what must be on it, in the order of product.md, section 8."""
+    """Return a question for each server, for what must be on it (product.md, section 8), and for the clock here."""
 
     async def ask_postgresql() -> None:
         await servers.server_version()
@@ -108,8 +110,11 @@ def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: st
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
-        queue = await client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
-        since = datetime.now(UTC) - POLLER_MEMORY
+        # Not by the clock of this machine: one that is ahead would miss a worker that is there.
+        now, queue = await asyncio.gather(
+            common_time(servers), client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
+        )
+        since = now - POLLER_MEMORY
         is_polled = any(poller.last_access_time.ToDatetime(UTC) > since for poller in queue.pollers)
         return None if is_polled else f"no worker on task queue {task_queue}"
 
@@ -119,4 +124,5 @@ def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: st
         "temporal": ask_temporal,
         "worker": ask_for_worker,
         "schema": schema_probe(servers),
+        CLOCK: clock_probe(servers),
     }

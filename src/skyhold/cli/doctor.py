@@ -58,6 +58,7 @@ _REMEDIES = {
     "temporal": "Start Temporal and set TEMPORAL_ADDRESS, or run `skyhold up`.",
     "worker": "Start one with `skyhold worker`.",
     "schema": "Run `skyhold migrate`.",
+    "clock": "Synchronise this machine, or PostgreSQL's, with NTP; bookings go by PostgreSQL's clock either way.",
 }
 
 
@@ -73,6 +74,8 @@ def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson 
     else:
         _print(findings)
     found = {finding.health for finding in findings}
+    if any(finding.name == "settings" and finding.health is Health.BAD for finding in findings):
+        raise typer.Exit(ExitCode.USAGE)
     if Health.UNREACHABLE in found:
         raise typer.Exit(ExitCode.UNREACHABLE)
     if Health.BAD in found:
@@ -123,6 +126,7 @@ def _servers(data_dir: Path | None) -> Iterator[Finding]:
 
 
 async def _probe(settings: Settings) -> list[Finding]:
+    from skyhold.bootstrap.addresses import MissingSettingError  # noqa: PLC0415
     from skyhold.bootstrap.api import open_probes  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.settings import BadSettingError  # noqa: PLC0415
@@ -134,14 +138,19 @@ async def _probe(settings: Settings) -> list[Finding]:
             checks = await ask_all(probes)
     except BadSettingError as error:
         return [Finding("servers", "settings", Health.BAD, str(error))]
+    except MissingSettingError as error:
+        return [Finding("servers", "settings", Health.ABSENT, str(error))]
     return [_judge(name, said) for name, said in checks.items()]
 
 
 def _judge(name: str, said: str) -> Finding:
     if said == "ok":
         return Finding("servers", name, Health.GOOD, said)
-    # A schema that is old and a queue without a worker are found on servers that answer.
-    health = Health.BAD if name in {"schema", "worker"} else Health.UNREACHABLE
+    if name == "clock" and said.startswith("unavailable"):
+        # Nobody says what time it is, and why is told of PostgreSQL.
+        return Finding("servers", name, Health.UNREACHABLE, said)
+    # A schema that is old, a queue without a worker and a clock that is off are found on servers that answer.
+    health = Health.BAD if name in {"schema", "worker", "clock"} else Health.UNREACHABLE
     return Finding("servers", name, health, said, _REMEDIES[name])
 
 

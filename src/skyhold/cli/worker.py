@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import structlog
+
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
 from skyhold.cli.output import print_facts, say, stdout
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 12.0
 """Longer than activities are given to end; who has not ended by then is ended, and Temporal runs the work again."""
+
+_log = structlog.get_logger(__name__)
 
 
 @guarded
@@ -41,12 +45,14 @@ def worker(*, data_dir: DataDir = None) -> None:
 
 
 async def _work(settings: Settings) -> ExitCode:
-    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs, temporal_configuration  # noqa: PLC0415
     from skyhold.bootstrap.workers import open_worker  # noqa: PLC0415
 
+    temporal_configuration()  # what is wrong with it is said before any server is asked
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
     async with open_worker(settings) as running:
+        await _tell_trouble_with_clock(settings)
         _announce(running)
         work = asyncio.create_task(running.worker.run())
         told = asyncio.create_task(stop.wait())
@@ -80,3 +86,11 @@ def _announce(running: RunningWorker) -> None:
         }
     )
     stdout().print(f"Worker starting on task queue: {running.task_queue}", markup=False)
+
+
+async def _tell_trouble_with_clock(settings: Settings) -> None:
+    """Warn of a clock that is off: bookings do not go by it, but certificates and these very logs do."""
+    from skyhold.bootstrap.clocks import clock_trouble_of  # noqa: PLC0415
+
+    if trouble := await clock_trouble_of(settings):
+        _log.warning("synchronise the clock of this machine with NTP", clock=trouble)

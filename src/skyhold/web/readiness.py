@@ -11,7 +11,7 @@ import structlog
 from skyhold.web.shared_reads import SharedRead
 
 Probe = Callable[[], Awaitable[str | None]]
-"""A question to a server that Skyhold needs; the answer says what is wrong, without secrets, or nothing."""
+"""A question about what Skyhold needs; the answer says what is wrong, without secrets, or nothing."""
 
 Readiness = Literal["ready", "degraded", "unavailable"]
 
@@ -22,6 +22,9 @@ OK = "ok"
 
 INDISPENSABLE = frozenset({"postgresql", "schema"})
 """Without these nothing can be read or booked; without the others some of it can."""
+
+CLOCK = "clock"
+"""The check of what is never away, only wrong: it says so in its own words."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +47,7 @@ class Checks:
 
 
 async def ask_all(probes: Mapping[str, Probe]) -> dict[str, str]:
-    """Return `ok` for each probe, or `unavailable: ` and what is wrong."""
+    """Return `ok` for each probe, or `unavailable: ` and what is wrong; of the clock, by how much it is off."""
     said = await asyncio.gather(*(_ask(name, probe) for name, probe in probes.items()))
     return dict(zip(probes, said, strict=True))
 
@@ -66,4 +69,7 @@ async def _ask(name: str, probe: Probe) -> str:
         # The message of a driver's error may hold an address with a password: its class says enough.
         wrong = "no answer"
         _log.debug("probe failed", check=name, error=type(error).__name__)
+    else:
+        if wrong and name == CLOCK:
+            return wrong
     return f"unavailable: {wrong}" if wrong else OK

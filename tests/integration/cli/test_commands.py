@@ -152,6 +152,11 @@ def test_a_worker_without_temporal_says_so(skyhold: Skyhold) -> None:
         ({"DATABASE_URL": "db.example"}, "DATABASE_URL: must be a URL"),
         ({"REDIS_URL": "http://me:hunter2@redis"}, "REDIS_URL: must be a URL"),
         ({"TEMPORAL_NAMESPACE": "nowhere"}, "nowhere"),
+        ({"TEMPORAL_ADDRESS": ""}, "TEMPORAL_ADDRESS is not set"),
+        (
+            {"TEMPORAL_ADDRESS": "temporal", "DATABASE_URL": f"postgresql://{NOBODY}/x"},
+            "TEMPORAL_ADDRESS: must be host:port",
+        ),
     ],
 )
 def test_a_bad_setting_is_one_clear_line(variables: dict[str, str], words: str, skyhold: Skyhold) -> None:
@@ -161,6 +166,14 @@ def test_a_bad_setting_is_one_clear_line(variables: dict[str, str], words: str, 
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["api", "doctor"])
+def test_an_address_of_temporal_that_cannot_be_one_is_told_before_it_is_used(command: str, skyhold: Skyhold) -> None:
+    ended = skyhold.run(command, TEMPORAL_ADDRESS="temporal")
+    assert ended.returncode == 2
+    assert "TEMPORAL_ADDRESS: must be host:port, such as localhost:7233" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_nothing_that_says_where_skyhold_is_names_the_ways_to_say_it(skyhold: Skyhold) -> None:

@@ -10,7 +10,7 @@ import pytest
 from skyhold.web.readiness import PROBE_TIMEOUT, Probe
 from support.web import ScriptedServices, app_over, client_of
 
-NAMES = ("postgresql", "redis", "temporal", "worker", "schema")
+NAMES = ("postgresql", "redis", "temporal", "worker", "schema", "clock")
 
 
 async def _works() -> None:
@@ -44,6 +44,17 @@ async def test_what_can_be_done_without_degrades(name: str) -> None:
     code, body = await _ready(**{name: _says})
     assert (code, body["status"]) == (200, "degraded")
     assert body["checks"] == dict.fromkeys(NAMES, "ok") | {name: "unavailable: it is broken"}
+
+
+async def test_a_clock_that_is_off_degrades_and_is_told_in_its_own_words() -> None:
+    code, body = await _ready(clock=_says)
+    assert (code, body["status"]) == (200, "degraded")
+    assert body["checks"] == dict.fromkeys(NAMES, "ok") | {"clock": "it is broken"}
+
+
+async def test_a_clock_that_nobody_tells_is_unavailable_as_any_other_check() -> None:
+    _, body = await _ready(clock=_raises)
+    assert body["checks"] == dict.fromkeys(NAMES, "ok") | {"clock": "unavailable: no answer"}
 
 
 @pytest.mark.parametrize("name", ["postgresql", "schema"])
