@@ -1,15 +1,11 @@
-"""The ledger by itself: a pool for who needs one, and what is done to it without a worker: migrate, seed, audit."""
+"""The ledger by itself: a pool for who needs one, and what is done to it without a worker: migrate and seed."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
 
-from skyhold.audit.audit import Audit
-from skyhold.audit.findings import Finding
 from skyhold.bootstrap.addresses import DATABASE_SCHEMES, require, require_url
-from skyhold.payments.simulated import Behaviour, SimulatedGateway
-from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
@@ -63,18 +59,6 @@ async def seed(settings: Settings) -> tuple[int, int]:
         if wrong := await schema_probe(ServerQueries(Database(pool)))():
             raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
         return await demo_flights.seed_demo_flights(pool)
-
-
-async def audit(settings: Settings) -> list[Finding]:
-    """Return the broken invariants that lasted.
-
-    Raises:
-        MissingSettingError: DATABASE_URL is not set.
-        DatabaseUnavailable: PostgreSQL does not answer.
-    """
-    async with open_database(settings, application="skyhold audit") as pool:
-        behaviour = Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate)
-        return await Audit(AuditQueries(Database(pool)), SimulatedGateway(pool, behaviour)).run()
 
 
 def schema_probe(servers: ServerQueries) -> Probe:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
 from skyhold.cli.output import AsJson, print_json, say, stdout
+
+if TYPE_CHECKING:
+    from skyhold.audit.findings import AuditReport
 
 
 @guarded
@@ -18,29 +23,64 @@ def audit(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check that no seat was sold twice, no money kept without a seat, and no seat lost.
 
     It reads only. What looks broken is looked at again 5 seconds later, at the same step of its order, so bookings in
-    flight raise no alarm. Exit code 1 if anything is broken.
+    flight raise no alarm; a seat lock or a workflow that may be on its way is watched for up to a minute and a half.
+    Exit code 1 if anything is broken, 3 if nothing is but Redis or Temporal could not be asked.
 
     Example: skyhold audit --json
     """
-    from skyhold.audit.findings import Invariant  # noqa: PLC0415 - drivers load only where they are used
-    from skyhold.bootstrap import ledger  # noqa: PLC0415
+    from skyhold.bootstrap import audit as bootstrap  # noqa: PLC0415 - drivers load only where they are used
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
+    forward_temporal_logs("error")
     with explained(settings):
-        findings = asyncio.run(ledger.audit(settings))
+        report = asyncio.run(bootstrap.audit(settings, on_wait=_say_wait))
     if as_json:
-        checked = {invariant.value: invariant.rule for invariant in Invariant}
-        print_json({"checked": checked, "findings": [asdict(finding) for finding in findings]})
+        print_json(_as_json(report))
     else:
-        table = Table("Invariant", "Order", "About", "What is wrong", box=None, pad_edge=False)
-        for finding in findings:
-            table.add_row(finding.invariant, finding.order_id or "none", finding.subject, finding.detail)
-        if findings:
-            stdout().print(table)
+        _print(report)
+    if report.findings:
+        say("1 finding." if len(report.findings) == 1 else f"{len(report.findings)} findings.")
+    if report.unchecked:
+        say(f"Not checked: {', '.join(report.unchecked)}.")
+    if report.findings or report.unchecked:
+        raise typer.Exit(ExitCode.REFUSED if report.findings else ExitCode.UNREACHABLE)
+
+
+def _as_json(report: AuditReport) -> dict[str, object]:
+    return {
+        "checked": {invariant.value: invariant.rule for invariant in report.checked},
+        "unchecked": {invariant.value: reason for invariant, reason in report.unchecked.items()},
+        "findings": [asdict(finding) for finding in report.findings],
+        "foreignOrders": report.foreign_orders,
+    }
+
+
+def _print(report: AuditReport) -> None:
+    from skyhold.audit.findings import Invariant  # noqa: PLC0415 - drivers load only where they are used
+
+    for invariant in Invariant:
+        if reason := report.unchecked.get(invariant):
+            stdout().print(f"{invariant}  not checked: {reason}", markup=False)
         else:
-            for invariant in Invariant:
-                stdout().print(f"{invariant}  holds  {invariant.rule}", markup=False)
-    if findings:
-        say(f"{len(findings)} findings.")
-        raise typer.Exit(ExitCode.REFUSED)
+            verdict = "holds " if report.holds(invariant) else "broken"
+            stdout().print(f"{invariant}  {verdict}  {invariant.rule}", markup=False)
+    if report.foreign_orders:
+        stdout().print(
+            f"{report.foreign_orders} open orders of other Temporal namespaces, left out of I5 and I6", markup=False
+        )
+    rows = [("", "Order", "About", "What is wrong")] if report.findings else []
+    rows += [
+        (finding.invariant, finding.order_id or "none", finding.subject, finding.detail) for finding in report.findings
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        # What stands in Redis may look like Rich's markup, and the name of a lock does look like an emoji's.
+        stdout().print(Text("  ".join(cells).rstrip()))
+
+
+def _say_wait(number: int, pause: timedelta) -> None:
+    things = "1 thing looks" if number == 1 else f"{number} things look"
+    say(f"{things} wrong; looking again in {max(1, round(pause.total_seconds()))} s.")

@@ -1,13 +1,18 @@
-"""What the audit reads: for each invariant of product.md, section 4, the orders and seats that break it.
+"""What the audit reads of the ledger: the orders and seats that break an invariant of product.md, section 4.
 
-A query returns rows of (order_id, step, subject, detail): none where all is well. What the rows mean, and whether a
-finding that may be in flight counts, is the audit's to say.
+Where the ledger alone can tell, a query returns rows of (order_id, step, subject, detail): none where all is well.
+What another server is held against (money, locks, workflows) is read in pages. What it means, and whether a finding
+that may be in flight counts, is the audit's to say.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
 
 from skyhold.domain.orders import TRANSITIONS, OrderStatus
 from skyhold.queries.database import Database
@@ -105,6 +110,38 @@ SELECT key, o.id AS order_id, o.step, o.status FROM unnest($1::uuid[]) AS key LE
 WHERE NOT EXISTS (SELECT FROM payments p WHERE p.order_id = o.id)
 """
 
+# A hold needs its lock until the instant that its seats are meant to be held to; one that lapsed may outlive the lock.
+_HOLDS = """
+SELECT o.id AS order_id, o.step, s.flight_id, s.seat_id, clock_timestamp() - o.updated_at AS unchanged_for
+FROM orders o JOIN seats s ON s.order_id = o.id
+WHERE o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND ($1::text IS NULL OR o.namespace_id = $1)
+  AND s.status = 'reserved' AND s.held_until > clock_timestamp() AND (o.id, s.flight_id, s.seat_id) > ($2, $3, $4)
+ORDER BY o.id, s.flight_id, s.seat_id LIMIT $5
+"""
+
+_LOCKED_SEATS = """
+SELECT o.id AS order_id, o.step, o.status, o.namespace_id, s.seat_id IS NOT NULL AS is_seat, s.order_id AS owner_id,
+       clock_timestamp() - o.updated_at AS unchanged_for
+FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS lock (flight_id, seat_id, order_id, place)
+LEFT JOIN orders o ON o.id = lock.order_id
+LEFT JOIN seats s ON s.flight_id = lock.flight_id AND s.seat_id = lock.seat_id ORDER BY lock.place
+"""
+
+_ORDERS = """
+SELECT id AS order_id, step, status, chain, namespace_id, clock_timestamp() - updated_at AS unchanged_for FROM orders
+"""
+
+_OPEN_ORDERS = f"""{_ORDERS}
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+
+_ORDERS_BY_ID = f"{_ORDERS} WHERE id = ANY($1)"
+
+_FOREIGN_ORDERS = """
+SELECT count(*) AS orders FROM orders
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1
+"""
+
 
 @dataclass(frozen=True)
 class Suspicion:
@@ -128,6 +165,42 @@ class EndedMoney:
     state: str
     captured_cents: int
     refunded_cents: int
+
+
+@dataclass(frozen=True)
+class HeldSeat:
+    """A seat that an open order holds, at this step of the order, which has been as it is for so long."""
+
+    order_id: str
+    step: int
+    flight_id: uuid.UUID
+    seat_id: str
+    unchanged_for: timedelta
+
+
+@dataclass(frozen=True)
+class LockedSeat:
+    """What the ledger knows of a seat lock: its order, None if there is none such, and whose the seat really is."""
+
+    order_id: str | None
+    step: int | None
+    status: OrderStatus | None
+    namespace_id: str | None
+    is_seat: bool
+    owner_id: str | None
+    unchanged_for: timedelta
+
+
+@dataclass(frozen=True)
+class OrderInLedger:
+    """An order as its workflow should know it: where it stands, whose it is, and for how long it has stood there."""
+
+    order_id: str
+    step: int
+    status: OrderStatus
+    chain: str
+    namespace_id: str
+    unchanged_for: timedelta
 
 
 class AuditQueries:
@@ -184,5 +257,46 @@ class AuditQueries:
             for row in rows
         }
 
+    async def holds(self, *, namespace_id: str | None, after: HeldSeat | None = None) -> list[HeldSeat]:
+        """A page of seats whose hold has not lapsed, after this one: of a namespace's orders, or of all with None."""
+        place = (after.order_id, after.flight_id, after.seat_id) if after else ("", uuid.UUID(int=0), "")
+        return [HeldSeat(**dict(row)) for row in await self._database.rows(_HOLDS, namespace_id, *place, PAGE)]
+
+    async def locked_seats(
+        self, flight_ids: Sequence[uuid.UUID | None], seat_ids: Sequence[str | None], order_ids: Sequence[str | None]
+    ) -> list[LockedSeat]:
+        """What the ledger knows of these locks, in their order; None is for a name or a value that means nothing."""
+        rows = await self._database.rows(_LOCKED_SEATS, flight_ids, seat_ids, order_ids)
+        return [
+            LockedSeat(
+                row["order_id"],
+                row["step"],
+                OrderStatus(row["status"]) if row["status"] else None,
+                row["namespace_id"],
+                row["is_seat"],
+                row["owner_id"],
+                row["unchanged_for"] or timedelta(0),
+            )
+            for row in rows
+        ]
+
+    async def open_orders(self, *, namespace_id: str, after: str = "", limit: int = PAGE) -> list[OrderInLedger]:
+        """A page of orders of the namespace that have not ended, by id, after this one."""
+        return [_order_of(row) for row in await self._database.rows(_OPEN_ORDERS, namespace_id, after, limit)]
+
+    async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderInLedger]:
+        """The orders of these ids, as far as there are such."""
+        rows = await self._database.rows(_ORDERS_BY_ID, order_ids)
+        return {row["order_id"]: _order_of(row) for row in rows}
+
+    async def count_foreign_orders(self, *, namespace_id: str) -> int:
+        """How many orders that have not ended belong to workflows of another Temporal namespace."""
+        row = await self._database.row(_FOREIGN_ORDERS, namespace_id)
+        return int(row["orders"]) if row else 0
+
     async def _suspicions(self, statement: str, *values: object) -> list[Suspicion]:
         return [Suspicion(**dict(row)) for row in await self._database.rows(statement, FINDINGS_LIMIT, *values)]
+
+
+def _order_of(row: asyncpg.Record) -> OrderInLedger:
+    return OrderInLedger(**dict(row) | {"status": OrderStatus(row["status"])})

@@ -14,6 +14,7 @@ import pytest
 from temporalio.client import Client
 
 from skyhold.audit.audit import Audit
+from skyhold.audit.findings import Graces
 from skyhold.embedded.servers import Servers
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
@@ -258,5 +259,6 @@ async def _when_back(ask: Callable[[], object]) -> object:
 
 
 async def _require_sound(world: Bookings) -> None:
-    audit = Audit(AuditQueries(Database(world.pool)), world.gateway, second_look_after=timedelta(seconds=0.5))
-    assert await audit.run() == []
+    graces = Graces(second_look=timedelta(seconds=0.5))
+    report = await Audit(AuditQueries(Database(world.pool)), world.gateway, graces=graces).run()
+    assert report.findings == ()

@@ -1,0 +1,210 @@
+"""I5, the seat locks: what Redis has under their names, against the seats that open orders hold in the ledger.
+
+Owns the audit's reads of Redis. Locks are read by SCAN in batches, and no read changes or prolongs anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.client import NEVER_DECODE
+from redis.exceptions import RedisError, ResponseError
+
+from skyhold.audit.findings import Finding, Graces, Invariant, ServerAway, Sighting
+from skyhold.events.feed import STREAM
+from skyhold.queries.audit import FINDINGS_LIMIT, AuditQueries, HeldSeat, LockedSeat
+from skyhold.stores.seat_locks import lock_name
+
+BATCH = 500
+"""How many locks are asked about in one round trip."""
+
+_LOCKS = "seat:lock:*"
+_NAME = re.compile(r"seat:lock:\{([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}:([1-9][0-9]?[A-HJK])")
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_GONE, _ENDLESS = -2, -1
+"""What Redis says of the time to live of a key that is not there, and of one that has none."""
+
+
+@dataclass(frozen=True)
+class SeatLock:
+    """A lock as Redis has it; what its name or its value does not tell as it should is None."""
+
+    name: str
+    flight_id: uuid.UUID | None
+    seat_id: str | None
+    order_id: str | None
+    is_endless: bool
+
+
+class SeatLockReader:
+    """Reads the seat locks, and how far back Redis remembers."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def batches(self) -> AsyncIterator[list[SeatLock]]:
+        """Give all locks; one that comes or goes meanwhile may be among them, one that moves twice.
+
+        Raises:
+            ServerAway: Redis does not answer.
+        """
+        cursor = 0
+        while True:
+            with _answered():
+                cursor, names = await cast("Any", self._redis.scan(cursor, match=_LOCKS, count=BATCH))
+            if names:
+                yield await self._read(names)
+            if not int(cursor):
+                return
+
+    async def missing(self, names: Sequence[str]) -> list[bool]:
+        """Say of each lock whether it is missing.
+
+        Raises:
+            ServerAway: Redis does not answer.
+        """
+        with _answered():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.exists(name)
+            return [not is_there for is_there in await pipeline.execute()]
+
+    async def remembers_for(self) -> timedelta:
+        """Return for how long Redis has kept what it was given, at least: it was neither started nor wiped since.
+
+        Of a wipe only the stream of events tells, which begins anew after it; its oldest entry has the time in its id.
+
+        Raises:
+            ServerAway: Redis does not answer.
+        """
+        with _answered():
+            server = await cast("Any", self._redis.info("server"))
+            oldest = await cast("Any", self._redis.xrange(STREAM, count=1))
+            seconds, microseconds = await cast("Any", self._redis.time())
+        if not oldest:
+            return timedelta(0)
+        began = timedelta(milliseconds=int(str(oldest[0][0]).partition("-")[0]))
+        now = timedelta(seconds=int(seconds), microseconds=int(microseconds))
+        return max(timedelta(0), min(now - began, timedelta(seconds=int(server["uptime_in_seconds"]))))
+
+    async def _read(self, names: Sequence[str]) -> list[SeatLock]:
+        with _answered():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.execute_command("GET", name, **{NEVER_DECODE: True})
+                pipeline.pttl(name)
+            replies = await pipeline.execute(raise_on_error=False)
+        values, lives = replies[::2], replies[1::2]
+        return [
+            _lock_of(name, value, is_endless=life == _ENDLESS)
+            for name, value, life in zip(names, values, lives, strict=True)
+            if life != _GONE and value is not None
+        ]
+
+
+async def find_locks(
+    queries: AuditQueries, locks: SeatLockReader, *, namespace_id: str | None, graces: Graces
+) -> list[Sighting]:
+    """Return every lock without a hold or without a time to live, and every hold without a lock.
+
+    Orders of other Temporal namespaces are not ours to judge; with None, as long as ours is not known, all are.
+
+    Raises:
+        ServerAway: Redis does not answer.
+    """
+    return [
+        *await _find_wrong_locks(queries, locks, namespace_id, graces),
+        *await _find_bare_holds(queries, locks, namespace_id, graces),
+    ]
+
+
+async def _find_wrong_locks(
+    queries: AuditQueries, locks: SeatLockReader, namespace_id: str | None, graces: Graces
+) -> list[Sighting]:
+    sightings: list[Sighting] = []
+    async for batch in locks.batches():
+        seats = await queries.locked_seats(
+            [lock.flight_id for lock in batch], [lock.seat_id for lock in batch], [lock.order_id for lock in batch]
+        )
+        for lock, seat in zip(batch, seats, strict=True):
+            if namespace_id is not None and seat.namespace_id not in {None, namespace_id}:
+                continue
+            if faults := list(_faults(lock, seat)):
+                subject = lock.name if lock.name.isprintable() else ascii(lock.name)
+                finding = Finding(Invariant.I5, lock.order_id, seat.step, subject, "; ".join(faults))
+                # An order that has ended locks nothing any more, so its lock has been wrong since then.
+                has_ended = seat.status is not None and seat.status.is_terminal
+                age = seat.unchanged_for if has_ended else timedelta(0)
+                sightings.append(Sighting(finding, age, graces.lock))
+        if len(sightings) >= FINDINGS_LIMIT:
+            break
+    return sightings
+
+
+def _faults(lock: SeatLock, seat: LockedSeat) -> Iterator[str]:
+    if lock.is_endless:
+        yield "the lock has no time to live"
+    if lock.order_id is None:
+        yield "the lock has no order's id in it"
+    elif not seat.is_seat:
+        yield "the lock is of no seat that there is"
+    elif seat.owner_id != lock.order_id or seat.status is None or seat.status.is_terminal:
+        held = f"held by {seat.owner_id}" if seat.owner_id not in {None, lock.order_id} else "not held by it"
+        yield f"the lock is of an order that is {seat.status or 'missing'}, the seat is {held}"
+
+
+async def _find_bare_holds(
+    queries: AuditQueries, locks: SeatLockReader, namespace_id: str | None, graces: Graces
+) -> list[Sighting]:
+    bare: list[HeldSeat] = []
+    last = None
+    while len(bare) < FINDINGS_LIMIT and (page := await queries.holds(namespace_id=namespace_id, after=last)):
+        for start in range(0, len(page), BATCH):
+            holds = page[start : start + BATCH]
+            missing = await locks.missing([_name_of(hold) for hold in holds])
+            bare += [hold for hold, is_missing in zip(holds, missing, strict=True) if is_missing]
+        last = page[-1]
+    if not bare:
+        return []
+    remembers_for = await locks.remembers_for()
+    return [
+        Sighting(
+            Finding(
+                Invariant.I5, hold.order_id, hold.step, _name_of(hold), f"seat {hold.seat_id} is held without a lock"
+            ),
+            min(hold.unchanged_for, remembers_for),
+            graces.lock + graces.repair,
+        )
+        for hold in bare
+    ]
+
+
+def _name_of(hold: HeldSeat) -> str:
+    return lock_name(str(hold.flight_id), hold.seat_id)
+
+
+def _lock_of(name: str, value: object, *, is_endless: bool) -> SeatLock:
+    # A value that is no text at all comes as the error that it is not.
+    text = value.decode(errors="replace") if isinstance(value, bytes) else ""
+    order_id = text if _ORDER_ID.fullmatch(text) else None
+    match = _NAME.fullmatch(name)
+    flight_id, seat_id = (uuid.UUID(match[1]), match[2]) if match else (None, None)
+    return SeatLock(name, flight_id, seat_id, order_id, is_endless)
+
+
+@contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as refusal:
+        raise ServerAway(f"Redis refuses to tell: {str(refusal).partition(' ')[0]}") from refusal
+    except (RedisError, OSError, TimeoutError) as error:
+        raise ServerAway("Redis does not answer") from error

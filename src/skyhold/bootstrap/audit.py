@@ -1,0 +1,49 @@
+"""The audit, put together from the settings over all servers; those but PostgreSQL may be away."""
+
+from __future__ import annotations
+
+from skyhold.audit.audit import Audit, Wait
+from skyhold.audit.findings import AuditReport, Graces
+from skyhold.audit.locks import SeatLockReader
+from skyhold.audit.workflows import WorkflowReader
+from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.redis import open_redis_of
+from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
+from skyhold.domain.errors import WorkflowUnavailable
+from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.queries.audit import AuditQueries
+from skyhold.queries.database import Database
+from skyhold.settings import Settings
+
+
+async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditReport:
+    """Return what breaks the invariants and lasted, and what could not be checked since its server is away.
+
+    Raises:
+        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+        BadSettingError: one of them, or an address or namespace of Temporal, cannot be meant.
+        DatabaseUnavailable: PostgreSQL does not answer.
+    """
+    async with (
+        open_database(settings, application="skyhold audit") as pool,
+        open_redis_of(settings) as redis,
+    ):
+        behaviour = Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate)
+        audit = Audit(
+            AuditQueries(Database(pool)),
+            SimulatedGateway(pool, behaviour),
+            locks=SeatLockReader(redis),
+            workflows=await _open_workflows(settings),
+            graces=Graces(repair=settings.reconcile_interval),
+            on_wait=on_wait,
+        )
+        return await audit.run()
+
+
+async def _open_workflows(settings: Settings) -> WorkflowReader | None:
+    try:
+        client = await connect_temporal()
+        namespace_id, _ = await describe_namespace(client)
+    except WorkflowUnavailable:
+        return None
+    return WorkflowReader(client, namespace_id=namespace_id, task_queue=settings.temporal_task_queue)
