@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 
@@ -13,7 +12,7 @@ from chaos.crowds import send_crowds
 from chaos.ground import MARK, Ground, standing_ground
 from chaos.ledger import Ledger
 from chaos.leftovers import left_over
-from chaos.monkey import Act, Fault, plan_faults
+from chaos.monkey import Fault, plan_faults
 from chaos.sites import NotReady
 from chaos.verdict import Verdict, judge
 
@@ -29,6 +28,11 @@ async def run(directory: Path, *, seed: int, seconds: float, say: Say) -> Verdic
     try:
         async with standing_ground(directory) as ground:
             await _play(ground, verdict, say)
+        verdict.failures += [
+            f"The {site.name} Skyhold ended with {site.exit_code} when it was told to stop, not with 0."
+            for site in ground.sites
+            if site.exit_code != 0
+        ]
     except NotReady as error:
         verdict.failures.append(str(error))
     verdict.left_over = await left_over(directory)
@@ -39,7 +43,7 @@ async def run(directory: Path, *, seed: int, seconds: float, say: Say) -> Verdic
 async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
     endpoints, far = await ground.near.ready(), await ground.far.ready()
     flights = await Ledger(endpoints.database_url).add_flights(round(verdict.seconds * SEATS_A_SECOND))
-    plan = [fault for fault in plan_faults(verdict.seed, verdict.seconds) if _is_possible(fault)]
+    plan = plan_faults(verdict.seed, verdict.seconds)
     say(f"Seed {verdict.seed}: {len(plan)} faults in {verdict.seconds:.0f} s, {len(flights)} flights")
     async with asyncio.TaskGroup() as group:
         crowds = [
@@ -62,8 +66,8 @@ async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
             await judge(verdict, ground, await ground.near.ready(), crowds)
         except NotReady as error:
             verdict.failures.append(str(error))
-            for crowd in crowds:
-                crowd.cancel()
+        for crowd in crowds:
+            crowd.cancel()
 
 
 async def _settle(ground: Ground, verdict: Verdict, say: Say) -> None:
@@ -92,8 +96,3 @@ async def _break(ground: Ground, plan: Sequence[Fault], verdict: Verdict, say: S
             await asyncio.sleep(began_at + fault.at - monotonic())
             group.create_task(commit(fault))
         await asyncio.sleep(began_at + verdict.seconds - monotonic())
-
-
-def _is_possible(fault: Fault) -> bool:
-    """Say whether this Skyhold promises to survive it: a terminated booking needs a reconciler."""
-    return fault.act is not Act.TERMINATE or find_spec("skyhold.workflows.reconciliation") is not None

@@ -44,6 +44,7 @@ class Site:
         self.log = directory.with_suffix(".log")
         self.last_endpoints: Endpoints | None = None
         self.starts = 0
+        self.exit_code: int | None = None
         self._options = options
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,20 +114,19 @@ class Site:
                 )
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def stop(self) -> int | None:
-        """Stop it the gentle way and return its exit code, or None if it had to be killed; bounded."""
+    async def stop(self) -> None:
+        """Stop it the gentle way, or by force if it takes too long; `exit_code` says afterwards how it ended."""
         if self._process is None:
-            return 0
+            return
         if self._process.poll() is None:
             self._process.terminate()
         deadline = monotonic() + STOP_SECONDS
-        while (code := self._process.poll()) is None:
+        while self._process.poll() is None:
             if monotonic() > deadline:
                 self._process.kill()
                 self._process.wait()
-                return None
             await asyncio.sleep(_POLL_SECONDS)
-        return code
+        self.exit_code = self._process.returncode
 
     def _start(self) -> None:
         self.starts += 1

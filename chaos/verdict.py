@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from chaos.crowds import Heard
 from chaos.evidence import keep_story
 from chaos.ground import Ground
 from chaos.ledger import Ledger, OpenOrder
+from chaos.monkey import Act, Victim
 from chaos.sites import own_environment
 from skyhold.embedded.endpoints import Endpoints
 
@@ -25,6 +27,9 @@ AUDIT_SECONDS = 180.0
 """It watches what may be on its way until its grace is over."""
 
 _POLL_SECONDS = 0.25
+
+_OUR_DOING = re.compile(r"A hold ended without a reason that its customer knows of: (CANCELLED|INTERNAL)\.")
+"""What a customer says whose booking was cancelled or terminated in Temporal; each of those excuses one."""
 
 
 @dataclass
@@ -84,7 +89,7 @@ async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: 
     quiet_at = monotonic()
     left = await _await_ends(ledger, crowds, quiet_at + ENDED_WITHIN_SECONDS)
     verdict.longest_wait = round(monotonic() - quiet_at, 1)
-    verdict.orders, verdict.mended = await ledger.endings(), await ledger.mended()
+    verdict.orders = await ledger.endings()
     if not verdict.orders.get("CONFIRMED"):
         verdict.failures.append("Nothing was booked, so nothing was shown.")
     if not all(crowd.done() for crowd in crowds):
@@ -93,11 +98,26 @@ async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: 
         verdict.failures.append(f"Order {order.order_id} is still {order.status} at step {order.step}.")
         await keep_story(ground.directory, endpoints, ledger, order.order_id)
     await _audit(verdict, ground)
+    verdict.mended = await ledger.mended()
     for finding in verdict.findings:
         verdict.failures.append(f"The audit finds {finding['invariant']} broken: {finding['detail']}")
         if order_id := finding.get("order_id"):
             await keep_story(ground.directory, endpoints, ledger, str(order_id))
-    verdict.failures += [f"A customer saw what none must see: {told}" for told in verdict.heard.surprises]
+    verdict.failures += [f"A customer saw what none must see: {told}" for told in _inexcusable(verdict)]
+
+
+def _inexcusable(verdict: Verdict) -> list[str]:
+    """Return what customers should not have seen, without the ends of bookings that were our doing and not theirs."""
+    excuses = sum(verdict.faults[f"{act} {Victim.BOOKING}"] for act in (Act.CANCEL, Act.TERMINATE))
+    told = []
+    for surprise in verdict.heard.surprises:
+        if excuses and _OUR_DOING.fullmatch(surprise):
+            excuses -= 1
+        else:
+            told.append(surprise)
+    if untold := verdict.heard.surprise_count - len(verdict.heard.surprises):
+        told.append(f"and {untold} times more.")
+    return told
 
 
 async def _await_ends(ledger: Ledger, crowds: Sequence[asyncio.Task[None]], deadline: float) -> list[OpenOrder]:

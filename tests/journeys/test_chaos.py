@@ -39,22 +39,22 @@ def test_after_half_a_minute_of_chaos_all_is_well() -> None:
 
 @pytest.mark.long
 def test_an_interrupted_run_ends_all_that_it_started_and_stopped() -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "chaos", "--seed", "1", "--for", "60s"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "  stop " in line:
-            break
-    time.sleep(0.5)  # the stop is under way: it lasts for a second at least
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait(90) == 130, said
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "  stop " in line:
+                break
+        time.sleep(0.5)  # the stop is under way: it lasts for a second at least
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(90) == 130, said
     kept = re.search(r"kept in\s+(\S+)", said)
     assert kept, said
     assert processes_of(Path(kept[1])) == []
