@@ -61,6 +61,9 @@ class SmallApi:
     asked: list[httpx.Request] = field(default_factory=list)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, tuple[bytes, httpx.Response]] = field(default_factory=dict)
+    forgets_keys: bool = False
+    is_gullible: bool = False
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -86,6 +89,18 @@ class SmallApi:
         self.asked.append(request)
         if wrong := self.fault(request):
             return wrong
+        if not self.is_gullible and (nonsense := self._nonsense(request)):
+            return nonsense
+        key = request.headers.get("Idempotency-Key", "")
+        if key in self.answers and not self.forgets_keys:
+            asked, answer = self.answers[key]
+            return answer if asked == request.content else problem(422, "IDEMPOTENCY_KEY_REUSED")
+        answer = self._answer(request)
+        if key and answer.is_success:
+            self.answers[key] = request.content, answer
+        return answer
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/flights":
             left = sum(status == "available" for status in self.seats.values())
             flights = [*self.more_flights, {"id": FLIGHT, "availableSeats": left}]
@@ -93,12 +108,33 @@ class SmallApi:
         if request.url.path == f"/api/flights/{FLIGHT}":
             return httpx.Response(200, json={"id": FLIGHT, "flightNumber": NUMBER, "seatMap": self._seat_map()})
         if request.url.path == "/api/orders":
-            return self._hold(request)
+            return self._hold(request) if request.method == "POST" else self._list(request)
         found = _ORDER.fullmatch(request.url.path)
         order = self.orders.get(found[1]) if found else None
         if found is None or order is None or self.owners[found[1]] != request.headers.get("Cookie"):
             return problem(404, "ORDER_NOT_FOUND")
         return self._show(order, found[2]) if request.method == "GET" else self._obey(request, order, found[2])
+
+    def _nonsense(self, request: httpx.Request) -> httpx.Response | None:
+        """Return what is answered to what nobody may ask for, whatever there is."""
+        if not request.content:
+            return None
+        if request.headers["Content-Type"] != "application/json":
+            return problem(415, "UNSUPPORTED_MEDIA_TYPE")
+        if len(request.content) > 65536:
+            return problem(413, "BODY_TOO_LARGE")
+        try:
+            body = json.loads(request.content)
+        except ValueError:
+            return problem(400, "INVALID_REQUEST")
+        seats = body.get("seats", ["1A"])
+        if not seats or len(seats) > 9 or len(seats) > len(set(seats)) or not self.seats.keys() >= set(seats):
+            return problem(400, "INVALID_SEATS")
+        if body.get("flightId", FLIGHT) != FLIGHT:
+            return problem(404, "FLIGHT_NOT_FOUND")
+        return (
+            None if re.fullmatch("[0-9]{5}", body.get("paymentCode", "00000")) else problem(400, "INVALID_PAYMENT_CODE")
+        )
 
     def decide(self, order: dict[str, Any], *, is_approved: bool) -> None:
         """End a payment."""
@@ -119,10 +155,16 @@ class SmallApi:
         self.owners[order["orderId"]] = guest
         return self._reply(201, order, {"Set-Cookie": f"{guest}; Path=/; HttpOnly"})
 
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        owner = request.headers.get("Cookie")
+        own = [order for order in self.orders.values() if owner and self.owners[order["orderId"]] == owner]
+        listed = [order | self._times(order) for order in reversed(own)]
+        return httpx.Response(200, json={"orders": listed, "nextCursor": None})
+
     def _show(self, order: dict[str, Any], what: str | None) -> httpx.Response:
         if what != "/events":
             return self._reply(200, order)
-        told = f"event: order\nid: 1\ndata: {json.dumps(order)}\n\n"
+        told = f"event: order\nid: 1\ndata: {json.dumps(order | self._times(order))}\n\n"
         return httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"})
 
     def _obey(self, request: httpx.Request, order: dict[str, Any], act: str | None) -> httpx.Response:
@@ -150,11 +192,16 @@ class SmallApi:
         self.seats |= dict.fromkeys(order["seats"], seat_status)
         order |= {"status": status, **more}
 
+    def _times(self, order: dict[str, Any]) -> dict[str, str]:
+        """Return when it is, and when a hold ends: in time, unless it has ended by that."""
+        began_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        ends_at = began_at + timedelta(seconds=self.hold_seconds)
+        now = ends_at if order["status"] == "EXPIRED" else began_at
+        return {"serverTime": now.isoformat(), "expiresAt": ends_at.isoformat()}
+
     def _reply(self, status: int, order: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
-        now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-        times = {"serverTime": now.isoformat(), "expiresAt": (now + timedelta(seconds=self.hold_seconds)).isoformat()}
         tag = {"ETag": f'"{order["version"]}"'}
-        return httpx.Response(status, json=order | times, headers=tag | (headers or {}))
+        return httpx.Response(status, json=order | self._times(order), headers=tag | (headers or {}))
 
     def _seat_map(self) -> dict[str, Any]:
         cabin = {"name": "economy", "firstRow": 1, "lastRow": self.rows, "layout": "ABC DEF", "exitRows": []}

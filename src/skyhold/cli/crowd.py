@@ -10,8 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from skyhold.domain.seats import sort_seats
 from skyhold.simulation.crowd import Crowd
-from skyhold.simulation.outcomes import ENDS, NEWS_KEPT, Outcomes, State
+from skyhold.simulation.fights import Fight
+from skyhold.simulation.outcomes import ENDS, NEWS_KEPT, Latency, Outcomes, State
+from skyhold.simulation.retries import Mishap
 
 _WORDS = {
     State.CONFIRMED: "confirmed",
@@ -67,16 +70,21 @@ def table_of(crowd: Crowd) -> Table:
         table.add_column()
     for name, value in _rows(crowd.outcomes):
         table.add_row(name, value)
+    if fight := crowd.plan.fight:
+        told = _fight_of(fight, crowd.outcomes)
+        table.add_row(f"Fight over {len(fight.seats)} seats", f"{told['sold']} sold to {told['winners']} customers")
+        table.add_row("  without a seat, and told so", str(told["toldNo"]))
     return table
 
 
 def latencies_of(crowd: Crowd) -> Table:
     """Return how long the crowd waited, as a table for a person."""
-    table = Table("Answered", "times", "p50 ms", "p99 ms", box=None, pad_edge=False)
+    table = Table("Answered", "times", "p50 ms", "p99 ms", "max ms", "max with queue", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for act, latency in crowd.outcomes.latencies().items():
-        table.add_row(act, str(latency.count), _milliseconds(latency.p50_ms), _milliseconds(latency.p99_ms))
+        times = (latency.p50_ms, latency.p99_ms, latency.max_ms, latency.whole_max_ms)
+        table.add_row(act, str(latency.count), *map(_milliseconds, times))
     return table
 
 
@@ -85,6 +93,8 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
     plan, outcomes = crowd.plan, crowd.outcomes
     return {
         "customers": plan.customers,
+        "liars": plan.liars,
+        "shaky": plan.shaky,
         "flights": list(plan.flights.values()),
         "seed": plan.seed,
         "pace": plan.pace,
@@ -98,14 +108,40 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
         "seatsSold": len(outcomes.sold),
         "tripsWithoutSeats": outcomes.trips_without_seats,
         "changes": outcomes.changes,
+        "returns": outcomes.returns,
         "conflicts": outcomes.conflicts,
         "refusals": dict(outcomes.refusals.most_common()),
         "retries": outcomes.retries,
-        "latencies": {
-            act: {"count": latency.count, "p50Ms": latency.p50_ms, "p99Ms": latency.p99_ms}
-            for act, latency in outcomes.latencies().items()
+        "troubles": dict(outcomes.troubles.most_common()),
+        "mishaps": {mishap.value: outcomes.mishaps[mishap] for mishap in Mishap},
+        "lies": {
+            "told": outcomes.lies_told.total(),
+            "refused": outcomes.lies_refused.total(),
+            "kinds": dict(sorted(outcomes.lies_told.items())),
         },
+        "latencies": {act: _json_of(latency) for act, latency in outcomes.latencies().items()},
+        **({"fight": _fight_of(plan.fight, outcomes)} if plan.fight else {}),
         "surprises": {"count": outcomes.surprises, "told": outcomes.told_surprises},
+    }
+
+
+def _json_of(latency: Latency) -> dict[str, Any]:
+    return {
+        "count": latency.count,
+        "p50Ms": latency.p50_ms,
+        "p99Ms": latency.p99_ms,
+        "maxMs": latency.max_ms,
+        "maxWithQueueMs": latency.whole_max_ms,
+    }
+
+
+def _fight_of(fight: Fight, outcomes: Outcomes) -> dict[str, Any]:
+    """Return who has won and what those were told who have not."""
+    return {
+        "seats": sort_seats(fight.seats),
+        "sold": len(outcomes.sold),
+        "winners": len(outcomes.winners),
+        "toldNo": len(outcomes.told_no - outcomes.winners),
     }
 
 
@@ -123,7 +159,12 @@ def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
     yield "Refusals", str(outcomes.refusals.total())
     for code, count in outcomes.refusals.most_common():
         yield f"  {code}", str(count)
+    yield "Lies told, refused", f"{outcomes.lies_told.total()}, {outcomes.lies_refused.total()}"
+    yield "Replies lost, double clicks", ", ".join(str(outcomes.mishaps[mishap]) for mishap in Mishap)
+    yield "Came back to look", str(outcomes.returns)
     yield "Asked again", str(outcomes.retries)
+    for name, count in outcomes.troubles.most_common():
+        yield f"  {name}", str(count)
 
 
 def _milliseconds(value: float | None) -> str:

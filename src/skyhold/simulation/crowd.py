@@ -9,15 +9,18 @@ from enum import StrEnum
 from random import Random
 from time import monotonic
 
-from skyhold.simulation.customers import Customer, Scene
-from skyhold.simulation.guests import Api
+from skyhold.simulation.connections import Api
+from skyhold.simulation.customers import Customer
+from skyhold.simulation.fights import Fight, as_fighter
 from skyhold.simulation.outcomes import Outcomes
-from skyhold.simulation.pauses import Leaving, Pauses
+from skyhold.simulation.pauses import PATIENCE_SECONDS, Leaving, Pauses
 from skyhold.simulation.replies import Surprise, Unreachable
+from skyhold.simulation.scenes import Scene
 from skyhold.simulation.trips import plan_trips
+from skyhold.simulation.whims import Character, draw_characters, draw_whims
 
 FINISH_SECONDS = 60.0
-"""How long customers may take to finish what they are at; the longest payment by default takes forty."""
+"""How long customers may take to finish what they are at, besides their patience; the longest payment takes forty."""
 
 LET_GO_SECONDS = 20.0
 """How long they may take to let go of what they hold."""
@@ -25,6 +28,9 @@ LET_GO_SECONDS = 20.0
 ARRIVAL_SHARE = 0.4
 LONGEST_ARRIVAL_SECONDS = 20.0
 """All have come after this share of the time, or after so long: the first at once, many soon, the rest one by one."""
+
+STAMPEDE_SECONDS = 1.0
+"""To a fight all come within this time."""
 
 
 class Closing(StrEnum):
@@ -38,18 +44,31 @@ class Closing(StrEnum):
 
 @dataclass(frozen=True)
 class CrowdPlan:
-    """How many customers, for how many seconds, on which flights (numbers by id), drawn from which seed."""
+    """How many customers, for how many seconds, on which flights (numbers by id), drawn from which seed.
+
+    Of a hundred so many are `liars`, and so many have a `shaky` line. In a `fight` all want the same few seats.
+    """
 
     customers: int
     seconds: float
     flights: Mapping[str, str]
     seed: int
     pace: float = 1.0
+    patience: float = PATIENCE_SECONDS
+    liars: int = 0
+    shaky: int = 0
+    fight: Fight | None = None
 
     def arrivals(self) -> Sequence[float]:
         """Return when each customer comes, in seconds from the beginning."""
+        if self.fight:
+            return [STAMPEDE_SECONDS * number / self.customers for number in range(self.customers)]
         window = min(LONGEST_ARRIVAL_SECONDS, self.seconds * ARRIVAL_SHARE)
         return [window * (number / self.customers) ** 2 for number in range(self.customers)]
+
+    def characters(self) -> Sequence[Character]:
+        """Return what each customer is like."""
+        return draw_characters(self.seed, self.customers, liars=self.liars, shaky=self.shaky)
 
 
 class Crowd:
@@ -59,8 +78,11 @@ class Crowd:
         self.plan = plan
         self.outcomes = Outcomes()
         self.closing: Closing | None = None
-        self._pauses = Pauses(plan.pace)
-        self._scene = Scene(api, plan.flights, self._pauses, self.outcomes, lambda: self._close(Closing.SOLD_OUT))
+        self.trouble = ""
+        self._pauses = Pauses(plan.pace, plan.patience)
+        self._scene = Scene(
+            api, plan.flights, self._pauses, self.outcomes, lambda: self._close(Closing.SOLD_OUT), plan.fight
+        )
         self._customers: list[Customer] = []
         self._began_at = monotonic()
 
@@ -89,8 +111,10 @@ class Crowd:
         self._began_at = monotonic()
         async with asyncio.TaskGroup() as group:
             customers = [
-                group.create_task(self._accompany(number, arrival))
-                for number, arrival in enumerate(self.plan.arrivals(), start=1)
+                group.create_task(self._accompany(number, arrival, character))
+                for number, (arrival, character) in enumerate(
+                    zip(self.plan.arrivals(), self.plan.characters(), strict=True), start=1
+                )
             ]
             clock = group.create_task(self._keep_time(customers))
             await asyncio.wait(customers)
@@ -102,10 +126,13 @@ class Crowd:
             self.closing = closing
         self._pauses.leave()
 
-    async def _accompany(self, number: int, arrival: float) -> None:
+    async def _accompany(self, number: int, arrival: float, character: Character) -> None:
         """See one customer through, however their life goes."""
-        random = Random(f"{self.plan.seed} {number}")
-        customer = Customer(f"customer {number}", self._scene, plan_trips(random, list(self.plan.flights)))
+        trips = plan_trips(Random(f"{self.plan.seed} {number}"), list(self.plan.flights))
+        whims = draw_whims(Random(f"{self.plan.seed} {number} whims"), character)
+        customer = Customer(
+            f"customer {number}", self._scene, map(as_fighter, trips) if self.plan.fight else trips, whims
+        )
         self._customers.append(customer)
         await self._pauses.closed(within=arrival)
         await self._note_trouble(customer.live())
@@ -117,7 +144,8 @@ class Crowd:
             await act
         except Leaving:
             return
-        except Unreachable:
+        except Unreachable as unreachable:
+            self.trouble = self.trouble or str(unreachable)
             self.leave(Closing.UNREACHABLE)
         except Surprise as surprise:
             self.outcomes.surprise(surprise)
@@ -126,7 +154,7 @@ class Crowd:
         """Close in time, and bound what comes after: the finishing, and the letting go."""
         await self._pauses.closed(within=self.plan.seconds)
         self._close(Closing.TIME_OVER)
-        await self._pauses.left(within=FINISH_SECONDS)
+        await self._pauses.left(within=FINISH_SECONDS + self._pauses.patience_seconds)
         self._pauses.leave()
         await asyncio.sleep(LET_GO_SECONDS)
         for customer in customers:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from httpx_sse import EventSource, SSEError
 
+from skyhold.simulation.connections import SILENCE_SECONDS, TIMEOUT_SECONDS, Api
 from skyhold.simulation.pauses import Pauses
 from skyhold.simulation.replies import (
     Act,
@@ -25,122 +26,165 @@ from skyhold.simulation.replies import (
     Reply,
     Surprise,
     Unreachable,
+    Waited,
     body_of,
     code_of,
     described,
+    is_away,
     is_broken,
     read_reply,
 )
 
-REQUESTS_AT_ONCE = 24
-STREAMS_AT_ONCE = 64
-"""Together so many connections at most; a customer who finds no stream free looks now and then instead. Streams have a
-pool of their own, since a pool looks at each of its connections for every request."""
-
-TIMEOUT_SECONDS = 10.0
-IDLE_SECONDS = 4.0
-"""Connections that rest for longer are closed from here, a second before the API does."""
-
-SILENCE_SECONDS = 45.0
-"""The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
-
-PATIENCE_SECONDS = 15.0
-LAST_PATIENCE_SECONDS = 5.0
-"""How long something is asked again for: an API that is restarted is back by then. Who has to leave has less."""
-
 RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 2.0
+"""What lies between asking and asking again: first, and when it has been in vain for a while."""
+
 LOOK_SECONDS = 1.0
+
+GIVEN_UP = "GIVEN_UP"
+"""It was refused because it came after the API had said that its outcome is unknown."""
 
 _TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 _TOO_MANY = 429
+_LATER = 1.5
 
 
-class Api:
-    """The API as the whole crowd asks it: bounded pools of connections, and no cookies but those of its guests."""
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the API, under a name of its own if it is a command that has one.
 
-    def __init__(
-        self, address: str, *, uses_proxies: bool = False, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
-        def client(connections: int) -> httpx.AsyncClient:
-            return httpx.AsyncClient(
-                base_url=address,
-                timeout=TIMEOUT_SECONDS,
-                trust_env=uses_proxies,
-                transport=transport,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                limits=httpx.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
-            )
+    `content` goes instead of a body to whoever is sent no JSON. Neither is part of any text: a payment code is in one.
+    """
 
-        self.requests = asyncio.Semaphore(REQUESTS_AT_ONCE)
-        self.streams = asyncio.Semaphore(STREAMS_AT_ONCE)
-        self.client = client(REQUESTS_AT_ONCE)
-        self.streaming_client = client(STREAMS_AT_ONCE)
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    async def __aenter__(self) -> Self:
-        return self
+    @property
+    def key(self) -> str:
+        """The name that it goes by, or nothing."""
+        return self.headers.get("Idempotency-Key", "")
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.client.aclose()
-        await self.streaming_client.aclose()
+    def named(self) -> Question:
+        """Return the same question under a new name."""
+        return replace(self, headers={**self.headers, "Idempotency-Key": secrets.token_urlsafe(24)})
+
+
+def question_of(
+    method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
+) -> Question:
+    """Return the question of an honest customer, who gives a name to everything that may be asked again under it."""
+    question = Question(method, path, body, headers={"If-Match": if_match} if if_match else {})
+    return question.named() if method in {"POST", "PUT"} else question
 
 
 class Guest:
-    """One customer's own way to the API."""
+    """One customer's own way to the API.
+
+    `uncertain_order_ids` are orders that may hold seats without a word about it; `troubles` count what made the guest
+    ask again.
+    """
 
     def __init__(self, api: Api, pauses: Pauses) -> None:
         self.is_going_home = False
         self.is_kept_waiting = False
-        self.uncertain_order_id: str | None = None
+        self.uncertain_order_ids: set[str] = set()
+        self.troubles: Counter[str] = Counter()
         self._api = api
         self._pauses = pauses
-        self._retries = 0
         self._cookies = httpx.Cookies()
+
+    @property
+    def cookie(self) -> str:
+        """The cookie by which the API knows this guest, as it is sent; empty if it knows none."""
+        return str(self._request(Question("GET", "/api/orders")).headers.get("Cookie", ""))
 
     async def ask(
         self, act: Act, method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
     ) -> Reply:
         """Ask, again if need be, and return the yes.
 
-        `uncertain_order_id` is afterwards the order for which a command was sent without ever being answered, if any.
-
         Raises:
             Refused: it was a no.
-            Unreachable: nobody answers.
+            Unreachable: nobody answers, or a server behind the API has been away for too long.
             Surprise: the API went on failing, or answered what it must not.
             Leaving: all were told to go home while the API wanted to be left alone.
         """
-        self.uncertain_order_id, self.is_kept_waiting = None, False
-        headers = _headers(method, if_match)
-        troubled_since: float | None = None
+        given_up_since = 0.0
+        while True:
+            try:
+                # What was given up was not done: that is asked for anew, under another name.
+                return await self.insist(act, question_of(method, path, body, if_match=if_match))
+            except Refused as refused:
+                if refused.code != GIVEN_UP:
+                    raise
+            given_up_since = given_up_since or monotonic()
+            if monotonic() >= given_up_since + self._pauses.patience_seconds:
+                raise Surprise(f"A {act} was given up, again and again.")
+            self._note_trouble(GIVEN_UP)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def insist(self, act: Act, question: Question) -> Reply:
+        """Ask this, under this name, until it is answered, and return the yes.
+
+        Raises:
+            Refused: it was a no, `GIVEN_UP` among others.
+            Unreachable: nobody answers, or a server behind the API has been away for too long.
+            Surprise: the API went on failing, or answered what it must not.
+            Leaving: all were told to go home while the API wanted to be left alone.
+        """
+        unknown: set[str] = set()
+        response, waited = await self.until_answered(f"A {act}", question, unknown if act is Act.HOLD else None)
+        self.uncertain_order_ids -= unknown
+        return read_reply(act, response, waited, question.key)
+
+    async def until_answered(
+        self, what: str, question: Question, unknown: set[str] | None = None, *, forgives_faults: bool = True
+    ) -> tuple[httpx.Response, Waited]:
+        """Return the first answer that is a yes or a no, and how long it was waited for.
+
+        `unknown` takes the orders of which nobody said whether they hold seats. Only who `forgives_faults` asks again
+        after a fault of the API's own, in the hope that it was one of a moment.
+
+        Raises:
+            Unreachable: nobody answers, or a server behind the API has been away for too long.
+            Surprise: the API itself is at fault.
+            Leaving: all were told to go home while the API wanted to be left alone.
+        """
+        asked_at, troubled_since, pause = perf_counter(), 0.0, RETRY_SECONDS
+        self.is_kept_waiting = False
         while True:
             trouble: Unreachable | Surprise
             try:
-                response, seconds = await self._send(method, path, body, headers)
+                response, timing = await self._api.send(self._request(question))
             except httpx.TransportError as lost:
-                trouble = Unreachable(type(lost).__name__)
+                trouble, name = Unreachable(type(lost).__name__), type(lost).__name__
             else:
+                self._cookies.extract_cookies(response)
                 if response.status_code == _TOO_MANY:
                     await self._leave_alone(_retry_after(response))
                     continue
-                if not is_broken(response) and code_of(response) != "GIVEN_UP":
-                    self.uncertain_order_id, self.is_kept_waiting = None, False
-                    return read_reply(act, response, seconds)
-                # What was given up was not done: that is asked for anew, under another name.
-                headers = headers if is_broken(response) else _headers(method, if_match)
-                self.uncertain_order_id = (body_of(response) or {}).get("orderId", self.uncertain_order_id)
-                trouble = Surprise(f"A {act} was answered {described(response)}, again and again.")
+                if not is_broken(response):
+                    self.is_kept_waiting = False
+                    return response, Waited(timing.seconds, perf_counter() - asked_at)
+                trouble, name = _trouble_of(what, response), _name_of(response)
+                self._note_unknown(response, unknown)
             troubled_since = troubled_since or monotonic()
-            if monotonic() >= troubled_since + self._patience_seconds:
+            self._note_trouble(name)
+            is_final = isinstance(trouble, Surprise) and not forgives_faults
+            if is_final or monotonic() >= troubled_since + self._pauses.patience_seconds:
                 raise trouble
-            self._keep_waiting()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * _LATER, LONGEST_RETRY_SECONDS)
 
-    def take_retries(self) -> int:
-        """Return how often something had to be asked again since this was last told."""
-        retries, self._retries = self._retries, 0
-        return retries
+    async def hang_up(self, question: Question, seconds: float) -> None:
+        """Send this, and be gone so many seconds later, before the reply is read; not even its cookie is kept."""
+        try:
+            await self._api.send_and_hang_up(self._request(question), seconds)
+        except httpx.TransportError as lost:
+            self._note_trouble(type(lost).__name__)
 
     async def await_end(self, order_id: str) -> Mapping[str, Any]:
         """Follow the order until it has ended, and return its last status.
@@ -169,25 +213,30 @@ class Guest:
         except Refused as refused:
             raise Surprise(f"A look at an order of one's own was refused: {refused.code}.") from refused
 
-    @property
-    def _patience_seconds(self) -> float:
-        return LAST_PATIENCE_SECONDS if self._pauses.is_leaving else PATIENCE_SECONDS
+    def take_troubles(self) -> Counter[str]:
+        """Return what made the guest ask again since this was last told."""
+        troubles, self.troubles = self.troubles, Counter()
+        return troubles
 
-    def _keep_waiting(self) -> None:
+    def _note_trouble(self, name: str) -> None:
         self.is_kept_waiting = True
-        self._retries += 1
+        self.troubles[name] += 1
+
+    def _note_unknown(self, response: httpx.Response, unknown: set[str] | None) -> None:
+        order_id = (body_of(response) or {}).get("orderId")
+        if unknown is not None and isinstance(order_id, str):
+            unknown.add(order_id)
+            self.uncertain_order_ids.add(order_id)
 
     async def _leave_alone(self, seconds: float) -> None:
-        self._keep_waiting()
+        self._note_trouble(f"{_TOO_MANY} RATE_LIMITED")
         await (asyncio.sleep(seconds) if self.is_going_home else self._pauses.wait(seconds))
 
     async def _listen(self, order_id: str) -> Mapping[str, Any] | None:
         """Return the last that an order's stream told, or None if it told nothing; why, a look at the status says."""
         status: Mapping[str, Any] | None = None
         request = self._request(
-            "GET",
-            f"/api/orders/{order_id}/events",
-            headers={"Accept": "text/event-stream"},
+            Question("GET", f"/api/orders/{order_id}/events", headers={"Accept": "text/event-stream"}),
             timeout=httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS),
         )
         async with self._api.streams:
@@ -200,30 +249,21 @@ class Guest:
                                 status = dict(json.loads(event.data))
                 finally:
                     await response.aclose()
-            except (httpx.TransportError, SSEError, ValueError):
-                self._retries += 1
+            except (httpx.TransportError, SSEError, ValueError) as lost:
+                self.troubles[f"stream {type(lost).__name__}"] += 1
         return status
 
-    async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> tuple[httpx.Response, float]:
-        async with self._api.requests:
-            began_at = perf_counter()
-            response = await self._api.client.send(self._request(method, path, body, headers))
-            seconds = perf_counter() - began_at
-        self._cookies.extract_cookies(response)
-        return response, seconds
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: httpx.Timeout | float = TIMEOUT_SECONDS,
-    ) -> httpx.Request:
-        request = self._api.client.build_request(method, path, json=body, headers=headers, timeout=timeout)
-        self._cookies.set_cookie_header(request)
+    def _request(self, question: Question, timeout: httpx.Timeout | float = TIMEOUT_SECONDS) -> httpx.Request:
+        request = self._api.build_request(
+            question.method,
+            question.path,
+            json=question.body,
+            content=question.content,
+            headers=question.headers,
+            timeout=timeout,
+        )
+        if "Cookie" not in request.headers:
+            self._cookies.set_cookie_header(request)
         return request
 
 
@@ -232,9 +272,15 @@ def _has_ended(status: Mapping[str, Any]) -> bool:
     return status.get("status") in _TERMINAL
 
 
-def _headers(method: str, if_match: str | None) -> dict[str, str]:
-    name = {"Idempotency-Key": secrets.token_urlsafe(24)} if method in {"POST", "PUT"} else {}
-    return name | ({"If-Match": if_match} if if_match else {})
+def _trouble_of(what: str, response: httpx.Response) -> Unreachable | Surprise:
+    """Return what an answer that is none comes to if it goes on."""
+    if is_away(response):
+        return Unreachable(described(response))
+    return Surprise(f"{what} was answered {described(response)}.")
+
+
+def _name_of(response: httpx.Response) -> str:
+    return f"{response.status_code} {code_of(response)}".rstrip()
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import asyncio
 
+PATIENCE_SECONDS = 90.0
+LAST_PATIENCE_SECONDS = 5.0
+"""How long the same thing is asked again for, unless a plan says otherwise: servers that die are back by then. Who was
+told to go home has less."""
+
 
 class Leaving(Exception):
     """The crowd was told to go home; whoever hears it lets go of what they hold."""
 
 
 class Pauses:
-    """What everyone in the crowd waits by; `pace` says how many times faster than usual they are."""
+    """What everyone in the crowd waits by.
 
-    def __init__(self, pace: float = 1.0) -> None:
+    `pace` says how many times faster than usual they think, `patience` for how many seconds the same thing is asked
+    again while nobody answers it.
+    """
+
+    def __init__(self, pace: float = 1.0, patience: float = PATIENCE_SECONDS) -> None:
         self._pace = pace
+        self._patience = patience
         self._closed = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -30,6 +40,11 @@ class Pauses:
     def is_leaving(self) -> bool:
         """Whether all were told to go home."""
         return self._left.is_set()
+
+    @property
+    def patience_seconds(self) -> float:
+        """For how long the same thing is asked again."""
+        return min(self._patience, LAST_PATIENCE_SECONDS) if self.is_leaving else self._patience
 
     def close(self) -> None:
         """Let nobody begin anything new, and nobody think any longer."""

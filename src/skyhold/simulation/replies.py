@@ -15,6 +15,10 @@ _LATE = frozenset({"ORDER_EXPIRED", "ORDER_CLOSED", "ORDER_CHANGED", "PAYMENT_IN
 """What every command for an order may be refused with."""
 
 _SERVER_ERROR = 500
+_AWAY = 503
+
+AWAY = frozenset({"DATABASE_UNAVAILABLE", "WORKFLOW_UNAVAILABLE"})
+"""What the API may say, as a 503, while a server behind it is away; all else from 500 on is a fault of its own."""
 
 _CODE = re.compile(r"[A-Z_]{1,40}")
 
@@ -55,25 +59,42 @@ What is documented, but answered only to those who ask for nonsense or for what 
 
 
 @dataclass(frozen=True)
+class Waited:
+    """How long somebody waited for an answer.
+
+    `seconds` counts from when the request that was answered was sent; `whole_seconds` from when they wanted to ask,
+    with all that was waited for a free connection of the crowd's, and all that had to be asked again.
+    """
+
+    seconds: float
+    whole_seconds: float
+
+
+NO_TIME = Waited(0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Reply:
-    """A yes: its body, the order's tag if it has one, and how long it took."""
+    """A yes: its body, the order's tag if it has one, how long it took, and the key of what was asked."""
 
     body: Mapping[str, Any]
     tag: str | None
-    seconds: float
+    waited: Waited = NO_TIME
+    key: str = ""
 
 
 class Refused(Exception):
     """The API said no, as it may."""
 
-    def __init__(self, code: str, problem: Mapping[str, Any]) -> None:
+    def __init__(self, code: str, problem: Mapping[str, Any], waited: Waited = NO_TIME) -> None:
         self.code = code
         self.problem = problem
+        self.waited = waited
         super().__init__(code)
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address of the API, and has not for a while."""
+    """Nobody answers at the address of the API, or for those behind it, and has not for a while."""
 
 
 class Surprise(Exception):
@@ -84,7 +105,7 @@ class Surprise(Exception):
         super().__init__(detail)
 
 
-def read_reply(act: Act, response: httpx.Response, seconds: float) -> Reply:
+def read_reply(act: Act, response: httpx.Response, waited: Waited = NO_TIME, key: str = "") -> Reply:
     """Return the reply if it is a yes.
 
     Raises:
@@ -93,11 +114,11 @@ def read_reply(act: Act, response: httpx.Response, seconds: float) -> Reply:
     """
     body = body_of(response)
     if response.status_code == DONE[act] and body is not None:
-        return Reply(body, response.headers.get("ETag"), seconds)
+        return Reply(body, response.headers.get("ETag"), waited, key)
     code = code_of(response)
     expected = {409, 412} if code == "ORDER_CHANGED" else {409}
     if code in REFUSALS[act] and response.status_code in expected:
-        raise Refused(code, body or {})
+        raise Refused(code, body or {}, waited)
     raise Surprise(f"A {act} was answered {described(response)}, which no honest customer should hear.")
 
 
@@ -117,6 +138,11 @@ def understood(act: Act) -> Iterator[None]:
 def is_broken(response: httpx.Response) -> bool:
     """Say whether the server could not say yes or no."""
     return response.status_code >= _SERVER_ERROR
+
+
+def is_away(response: httpx.Response) -> bool:
+    """Say whether the server says, as it is documented, that one behind it is away."""
+    return response.status_code == _AWAY and code_of(response) in AWAY
 
 
 def body_of(response: httpx.Response) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ Tastes are alike, as people's are, so that customers who look at the same map at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,9 @@ class Wish:
 
 
 class SeatMap:
-    """The seats of a flight as a customer saw them."""
+    """The seats of a flight as a customer saw them, or `only` those that they have eyes for."""
 
-    def __init__(self, seat_map: Mapping[str, Any]) -> None:
+    def __init__(self, seat_map: Mapping[str, Any], *, only: Collection[str] | None = None) -> None:
         seats = [
             PlacedSeat(
                 str(seat["id"]),
@@ -52,12 +52,18 @@ class SeatMap:
                 int(seat["priceCents"]),
             )
             for seat in seat_map["seats"]
+            if only is None or seat["id"] in only
         ]
         cabins = [
             CabinLayout(str(cabin["name"]), int(cabin["firstRow"]), int(cabin["lastRow"]), str(cabin["layout"]))
             for cabin in seat_map["cabins"]
         ]
         self.plan = SeatPlan(seats, cabins)
+
+    @property
+    def free_seats(self) -> tuple[str, ...]:
+        """The seats that are free, sorted."""
+        return self._names(members_of(self.plan.free))
 
     @property
     def is_sold_out(self) -> bool:

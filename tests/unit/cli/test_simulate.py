@@ -9,22 +9,32 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from skyhold.cli import simulate
+from skyhold.audit.findings import Finding, Invariant
+from skyhold.cli import simulate, verdicts
 from skyhold.cli.app import app
-from skyhold.cli.crowd import line_of, picture_of
+from skyhold.cli.crowd import json_of, line_of, picture_of, table_of
 from skyhold.cli.failures import ExitCode
+from skyhold.cli.verdicts import Verdict
+from skyhold.simulation.connections import Api
 from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
-from skyhold.simulation.guests import Api
+from skyhold.simulation.fights import Fight
+from skyhold.simulation.lies import Lie
 from skyhold.simulation.outcomes import State
-from skyhold.simulation.replies import Act, Surprise
+from skyhold.simulation.replies import Act, Surprise, Waited
+from skyhold.simulation.retries import Mishap
+from support.small_api import SmallApi
 
 ADDRESS = "http://skyhold.test"
+CLEAN = Verdict()
+NOTHING_TO_AUDIT = Verdict(why_not="nothing.")
+NO_LATENCY = {"count": 0, "p50Ms": None, "p99Ms": None, "maxMs": None, "maxWithQueueMs": None}
+BROKEN = Verdict((Finding(Invariant.I1, "an-order", 3, "12A", "The seat has two orders."),))
 
 
 def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Crowd:
     """Return a crowd that has come to this."""
-    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7))
-    crowd.closing = closing
+    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7, liars=20, shaky=30))
+    crowd.closing, crowd.trouble = closing, "ConnectError"
     for order_id, state in states.items():
         crowd.outcomes.note(order_id, state)
     return crowd
@@ -32,14 +42,15 @@ def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Cro
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run the command with a crowd that has ended so."""
+    """Run the command with a crowd that has ended so, and a verdict on it."""
 
-    def run(crowd: Crowd, *arguments: str) -> Result:
+    def run(crowd: Crowd, *arguments: str, verdict: Verdict = CLEAN) -> Result:
         async def run_crowd(*_: object) -> tuple[Crowd, ExitCode]:
             return crowd, ExitCode.INTERRUPTED
 
         monkeypatch.setattr(simulate, "_find_flights", lambda *_: {"an-id": "FL101"})
         monkeypatch.setattr(simulate, "_run", run_crowd)
+        monkeypatch.setattr(verdicts, "audit_behind", lambda order_ids, _: verdict if order_ids else NOTHING_TO_AUDIT)
         return CliRunner().invoke(app, ["simulate", "--api", ADDRESS, *arguments])
 
     return run
@@ -52,7 +63,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         (Closing.SOLD_OUT, {}, 0, "Every seat is sold."),
         (Closing.STOPPED, {"1": State.LET_GO}, 130, ""),
         (Closing.STOPPED, {"1": State.PAYING}, 130, "Orders that are still open: 1."),
-        (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"Nobody answers at {ADDRESS} any more."),
+        (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"Nobody answers at {ADDRESS} any more (ConnectError)."),
         (Closing.TIME_OVER, {"1": State.PAYING}, 1, "Not every order came to an end."),
     ],
 )
@@ -81,11 +92,17 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
     crowd = a_crowd(a=State.CONFIRMED, b=State.CONFIRMED, c=State.PAYMENT_FAILED)
     crowd.outcomes.sell("an-id", ("1A", "1B", "1C"), "a")
     crowd.outcomes.refusals.update(SEATS_UNAVAILABLE=3, ORDER_EXPIRED=1)
-    crowd.outcomes.took(Act.HOLD, 0.0123)
+    crowd.outcomes.took(Act.HOLD, Waited(0.0123, 0.0234))
+    crowd.outcomes.lies_told.update({Lie.NO_SEATS: 2, Lie.PAY_TWICE: 1})
+    crowd.outcomes.lies_refused.update({Lie.NO_SEATS: 1, Lie.PAY_TWICE: 1})
+    crowd.outcomes.mishaps[Mishap.DOUBLE_CLICK] += 1
+    crowd.outcomes.troubles["503 WORKFLOW_UNAVAILABLE"] += 4
     told = json.loads(ended(crowd, "--json").stdout)
     assert told.pop("seconds") >= 0
     assert told == {
         "customers": 30,
+        "liars": 20,
+        "shaky": 30,
         "flights": ["FL101"],
         "seed": 7,
         "pace": 1.0,
@@ -104,16 +121,86 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
         "seatsSold": 3,
         "tripsWithoutSeats": 0,
         "changes": 0,
+        "returns": 0,
         "conflicts": 3,
         "refusals": {"SEATS_UNAVAILABLE": 3, "ORDER_EXPIRED": 1},
-        "retries": 0,
+        "retries": 4,
+        "troubles": {"503 WORKFLOW_UNAVAILABLE": 4},
+        "mishaps": {"lostReply": 0, "doubleClick": 1},
+        "lies": {"told": 3, "refused": 2, "kinds": {"noSeats": 2, "payTwice": 1}},
         "latencies": {
-            "hold": {"count": 1, "p50Ms": 12.3, "p99Ms": 12.3},
-            "change": {"count": 0, "p50Ms": None, "p99Ms": None},
-            "payment": {"count": 0, "p50Ms": None, "p99Ms": None},
+            "hold": {"count": 1, "p50Ms": 12.3, "p99Ms": 12.3, "maxMs": 12.3, "maxWithQueueMs": 23.4},
+            "change": NO_LATENCY,
+            "payment": NO_LATENCY,
+            "refusal": NO_LATENCY,
         },
         "surprises": {"count": 0, "told": []},
+        "audit": {"audited": True, "unchecked": {}, "findings": []},
     }
+
+
+@pytest.mark.parametrize(
+    ("closing", "arguments", "verdict", "code", "said"),
+    [
+        (Closing.TIME_OVER, (), CLEAN, 0, "Audited: no seat sold twice"),
+        (Closing.TIME_OVER, (), BROKEN, 1, "I1  12A: The seat has two orders."),
+        (Closing.TIME_OVER, (), Verdict(why_not="it is far away."), 0, "Not audited: it is far away."),
+        (Closing.TIME_OVER, (), Verdict(unchecked={"I5": "Redis is away"}), 0, "I5  not checked: Redis is away"),
+        (Closing.TIME_OVER, ("--no-audit",), BROKEN, 0, "Not audited: not wanted."),
+        (Closing.STOPPED, (), BROKEN, 130, "Not audited: stopped before the end"),
+    ],
+)
+def test_the_audit_has_the_last_word(
+    ended: Callable[..., Result],
+    *,
+    closing: Closing,
+    arguments: tuple[str, ...],
+    verdict: Verdict,
+    code: int,
+    said: str,
+) -> None:
+    result = ended(a_crowd(closing, order=State.CONFIRMED), *arguments, verdict=verdict)
+    assert (result.exit_code, said in result.stdout) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (
+            BROKEN,
+            {
+                "audited": True,
+                "unchecked": {},
+                "findings": [
+                    {
+                        "invariant": "I1",
+                        "order_id": "an-order",
+                        "step": 3,
+                        "subject": "12A",
+                        "detail": "The seat has two orders.",
+                    }
+                ],
+            },
+        ),
+        (Verdict(why_not="far away."), {"audited": False, "whyNot": "far away."}),
+    ],
+)
+def test_a_program_gets_the_verdict(ended: Callable[..., Result], verdict: Verdict, told: dict[str, object]) -> None:
+    result = ended(a_crowd(order=State.CONFIRMED), "--json", verdict=verdict)
+    assert json.loads(result.stdout)["audit"] == told
+
+
+def test_a_fight_is_told_by_its_seats_and_who_got_none() -> None:
+    fight = Fight.over("an-id", SmallApi(rows=1)._seat_map(), 3, seed=1)
+    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7, fight=fight))
+    crowd.outcomes.sell("an-id", ("1A", "1B"), "a")
+    crowd.outcomes.winners = {"customer 1", "customer 2"}
+    crowd.outcomes.told_no = {"customer 2", "customer 3", "customer 4"}
+    assert json_of(crowd)["fight"] == {"seats": tuple(sorted(fight.seats)), "sold": 2, "winners": 2, "toldNo": 2}
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(table_of(crowd))
+    assert "Fight over 3 seats             2 sold to 2 customers" in shown.get()
 
 
 def test_progress_fits_into_a_small_terminal() -> None:

@@ -2,13 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.simulation import crowd, guests
+from skyhold.simulation import crowd, guests, pauses
+from skyhold.simulation.pauses import Pauses
+
+SHORT = 0.2
+
+
+class HastyPauses(Pauses):
+    """Those of people whose patience is short, whatever their plan says."""
+
+    def __init__(self, pace: float = 1.0, patience: float = SHORT) -> None:
+        super().__init__(pace, min(patience, SHORT))
 
 
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait for long, and all come at once."""
-    for name, seconds in {"PATIENCE_SECONDS": 0.2, "LAST_PATIENCE_SECONDS": 0.1, "RETRY_SECONDS": 0.01}.items():
-        monkeypatch.setattr(guests, name, seconds)
+    monkeypatch.setattr(crowd, "Pauses", HastyPauses)
+    monkeypatch.setattr(pauses, "LAST_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(guests, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(guests, "LONGEST_RETRY_SECONDS", 0.02)
     monkeypatch.setattr(guests, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(crowd, "LONGEST_ARRIVAL_SECONDS", 0.1)

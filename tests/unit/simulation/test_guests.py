@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation.guests import Api, Guest
+from skyhold.simulation.connections import Api
+from skyhold.simulation.guests import Guest
 from skyhold.simulation.pauses import Leaving, Pauses
 from skyhold.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
 from support.small_api import FLIGHT, SmallApi, on, problem, until
@@ -33,7 +34,7 @@ async def api(small: SmallApi) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def guest(api: Api) -> Guest:
-    return Guest(api, Pauses())
+    return Guest(api, Pauses(patience=0.2))
 
 
 async def hold(guest: Guest, *seats: str) -> Reply:
@@ -81,9 +82,9 @@ async def test_what_was_not_answered_is_asked_again_under_the_same_name(
     assert reply.body["seats"] == ["1A"]
     assert len(names(small)) == 3
     assert len(set(names(small))) == 1
-    assert guest.take_retries() == 2
-    assert guest.take_retries() == 0
-    assert guest.uncertain_order_id is None
+    assert guest.take_troubles().total() == 2
+    assert guest.take_troubles().total() == 0
+    assert guest.uncertain_order_ids == set()
 
 
 async def test_what_was_given_up_is_asked_anew(guest: Guest, small: SmallApi) -> None:
@@ -103,11 +104,36 @@ async def test_patience_ends_when_nobody_answers(guest: Guest, small: SmallApi) 
     assert len(small.asked) > 3
 
 
-async def test_a_server_that_stays_broken_is_a_surprise_and_the_order_may_exist(guest: Guest, small: SmallApi) -> None:
+async def test_a_server_that_stays_away_is_no_surprise_and_the_order_may_exist(guest: Guest, small: SmallApi) -> None:
     small.fault = on("POST", "/api/orders", UNKNOWN, *[AWAY] * 1000)
-    with pytest.raises(Surprise, match=r"A hold was answered 503 DATABASE_UNAVAILABLE \(request a-request\), again"):
+    with pytest.raises(Unreachable, match="503 DATABASE_UNAVAILABLE"):
         await hold(guest, "1A")
-    assert guest.uncertain_order_id == "order-unknown"
+    assert guest.uncertain_order_ids == {"order-unknown"}
+    assert guest.take_troubles().keys() == {"503 WORKFLOW_UNAVAILABLE", "503 DATABASE_UNAVAILABLE"}
+
+
+@pytest.mark.parametrize("answer", [problem(500, "INTERNAL"), httpx.Response(503, text="<html>")])
+async def test_a_server_that_stays_broken_is_a_surprise(guest: Guest, small: SmallApi, answer: httpx.Response) -> None:
+    small.fault = on("POST", "/api/orders", *[answer] * 1000)
+    with pytest.raises(Surprise, match=f"A hold was answered {answer.status_code}"):
+        await hold(guest, "1A")
+
+
+async def test_what_is_given_up_again_and_again_is_a_surprise(guest: Guest, small: SmallApi) -> None:
+    small.fault = on("POST", "/api/orders", *[problem(409, "GIVEN_UP")] * 1000)
+    with pytest.raises(Surprise, match="given up, again and again"):
+        await hold(guest, "1A")
+
+
+async def test_who_waits_for_a_connection_knows_for_how_long(api: Api, guest: Guest) -> None:
+    lines = [api._free_lines.get_nowait() for _ in range(api._free_lines.qsize())]
+    waiting = asyncio.create_task(hold(guest, "1A"))
+    await asyncio.sleep(0.05)
+    api._free_lines.put_nowait(lines[0])
+
+    waited = (await asyncio.wait_for(waiting, 5)).waited
+
+    assert waited.seconds < 0.05 <= waited.whole_seconds
 
 
 async def test_a_no_is_heard_at_once(guest: Guest, small: SmallApi) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.simulation.outcomes import SURPRISES_KEPT, Latency, Outcomes, State, state_of
-from skyhold.simulation.replies import Act, Surprise
+from skyhold.simulation.outcomes import ORDERS_KEPT, SURPRISES_KEPT, Latency, Outcomes, State, state_of
+from skyhold.simulation.replies import Act, Refused, Surprise, Waited
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,30 @@ def test_every_end_of_an_order_has_its_count(status: str, failure_code: str | No
 
 
 def test_percentiles_are_values_that_were_there() -> None:
-    latency = Latency.of([n / 1000 for n in range(200, 0, -1)])
-    assert (latency.count, latency.p50_ms, latency.p99_ms) == (200, 100.0, 198.0)
-    assert Latency.of([0.05]) == Latency(1, 50.0, 50.0)
-    assert Latency.of([]) == Latency(0, None, None)
+    latency = Latency.of([Waited(n / 1000, n / 500) for n in range(200, 0, -1)])
+    assert latency == Latency(200, 100.0, 198.0, 200.0, 400.0)
+    assert Latency.of([Waited(0.05, 0.06)]) == Latency(1, 50.0, 50.0, 50.0, 60.0)
+    assert Latency.of([]) == Latency(0, None, None, None, None)
 
 
-def test_only_what_changes_something_is_timed() -> None:
+def test_only_what_changes_something_is_timed_and_the_no_to_who_was_too_late() -> None:
     outcomes = Outcomes()
-    outcomes.took(Act.LOOK, 1.0)
-    outcomes.took(Act.HOLD, 0.5)
-    assert {act: latency.count for act, latency in outcomes.latencies().items()} == {
-        Act.HOLD: 1,
-        Act.CHANGE: 0,
-        Act.PAY: 0,
-    }
+    outcomes.took(Act.LOOK, Waited(1.0, 1.0))
+    outcomes.took(Act.HOLD, Waited(0.5, 0.5))
+    for code in ("SEATS_UNAVAILABLE", "ORDER_EXPIRED"):
+        outcomes.refuse(Refused(code, {}, Waited(0.2, 0.7)), "customer 1")
+    told = outcomes.latencies()
+    assert {act: latency.count for act, latency in told.items()} == {"hold": 1, "change": 0, "payment": 0, "refusal": 1}
+    assert (told["refusal"].max_ms, told["refusal"].whole_max_ms) == (200.0, 700.0)
+    assert (outcomes.conflicts, outcomes.told_no) == (1, {"customer 1"})
+
+
+def test_the_last_orders_are_kept_by_their_ids() -> None:
+    outcomes = Outcomes()
+    for number in range(ORDERS_KEPT + 3):
+        outcomes.note(f"{number}", State.HELD)
+        outcomes.note(f"{number}", State.CONFIRMED)
+    assert list(outcomes.last_orders) == [f"{number}" for number in range(3, ORDERS_KEPT + 3)]
 
 
 def test_a_seat_that_two_have_bought_is_noticed() -> None:

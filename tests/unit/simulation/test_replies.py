@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation.replies import DONE, REFUSALS, Act, Refused, Surprise, read_reply, understood
+from skyhold.simulation.replies import DONE, REFUSALS, Act, Refused, Surprise, Waited, read_reply, understood
 
 OPERATIONS = {
     Act.LOOK: [("/api/flights", "get"), ("/api/flights/{flightId}", "get")],
@@ -19,6 +19,7 @@ OPERATIONS = {
     Act.CANCEL: [("/api/orders/{orderId}", "delete")],
     Act.FOLLOW: [("/api/orders/{orderId}/status", "get")],
 }
+WAITED = Waited(0.2, 0.3)
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 
 
@@ -31,9 +32,11 @@ def test_all_that_a_customer_takes_for_an_answer_is_documented(act: Act) -> None
 
 
 def test_a_yes_comes_with_its_body_and_the_tag_of_the_order() -> None:
-    reply = read_reply(Act.HOLD, httpx.Response(201, json={"orderId": "an-order"}, headers={"ETag": '"1"'}), 0.2)
-    assert (reply.body["orderId"], reply.tag, reply.seconds) == ("an-order", '"1"', 0.2)
-    assert read_reply(Act.CANCEL, httpx.Response(204), 0.1).body == {}
+    reply = read_reply(
+        Act.HOLD, httpx.Response(201, json={"orderId": "an-order"}, headers={"ETag": '"1"'}), WAITED, "a-key"
+    )
+    assert (reply.body["orderId"], reply.tag, reply.waited, reply.key) == ("an-order", '"1"', WAITED, "a-key")
+    assert read_reply(Act.CANCEL, httpx.Response(204)).body == {}
 
 
 @pytest.mark.parametrize(
@@ -47,8 +50,8 @@ def test_a_yes_comes_with_its_body_and_the_tag_of_the_order() -> None:
 )
 def test_a_documented_no_is_a_refusal(act: Act, status: int, code: str) -> None:
     with pytest.raises(Refused) as refused:
-        read_reply(act, httpx.Response(status, json={"error": code}), 0.1)
-    assert refused.value.code == code
+        read_reply(act, httpx.Response(status, json={"error": code}), WAITED)
+    assert (refused.value.code, refused.value.waited) == (code, WAITED)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_a_documented_no_is_a_refusal(act: Act, status: int, code: str) -> None:
 )
 def test_anything_else_is_a_surprise_that_says_what_came(act: Act, response: httpx.Response) -> None:
     with pytest.raises(Surprise, match=rf"A {act} was answered {response.status_code}") as surprise:
-        read_reply(act, response, 0.1)
+        read_reply(act, response)
     assert surprise.value.detail.isprintable()
 
 
