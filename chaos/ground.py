@@ -78,9 +78,9 @@ async def standing_ground(directory: Path) -> AsyncIterator[Ground]:
     common = SETTINGS | {"SECRET_KEY": secrets.token_urlsafe(32), MARK: str(directory)}
     near = _near_site(directory, common)
     links = {
-        Victim.POSTGRES_LINK: Link(lambda: _address(_endpoint(near, "database_url"))),
-        Victim.REDIS_LINK: Link(lambda: _address(_endpoint(near, "redis_url"))),
-        Victim.TEMPORAL_LINK: Link(lambda: _address(_endpoint(near, "temporal"))),
+        Victim.POSTGRES_LINK: Link(lambda: address_of(_endpoint(near, "database_url"))),
+        Victim.REDIS_LINK: Link(lambda: address_of(_endpoint(near, "redis_url"))),
+        Victim.TEMPORAL_LINK: Link(lambda: address_of(_endpoint(near, "temporal"))),
     }
     async with contextlib.AsyncExitStack() as stack:
         keepers: list[asyncio.Task[None]] = []
@@ -106,8 +106,8 @@ def _near_site(directory: Path, common: Mapping[str, str]) -> Site:
 def _far_site(directory: Path, near: Endpoints, links: Mapping[Victim, Link], common: Mapping[str, str]) -> Site:
     variables = {
         **common,
-        "DATABASE_URL": _over(near.database_url, links[Victim.POSTGRES_LINK]),
-        "REDIS_URL": _over(near.redis_url, links[Victim.REDIS_LINK]),
+        "DATABASE_URL": over(near.database_url, links[Victim.POSTGRES_LINK]),
+        "REDIS_URL": over(near.redis_url, links[Victim.REDIS_LINK]),
         "TEMPORAL_ADDRESS": f"127.0.0.1:{links[Victim.TEMPORAL_LINK].port}",
     }
     return Site("far", directory / "far", options=("--port", str(free_port())), variables=variables)
@@ -119,7 +119,7 @@ def _endpoint(site: Site, name: str) -> str | None:
     return getattr(endpoints, name) if endpoints else None
 
 
-def _address(url: str | None) -> Address | None:
+def address_of(url: str | None) -> Address | None:
     """Return where a URL, or a plain host:port, points to."""
     if url is None:
         return None
@@ -127,7 +127,7 @@ def _address(url: str | None) -> Address | None:
     return (parts.hostname, parts.port) if parts.hostname and parts.port else None
 
 
-def _over(url: str, link: Link) -> str:
+def over(url: str, link: Link) -> str:
     """Return the URL with the link's port in place of its own; users and passwords stay."""
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")

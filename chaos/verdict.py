@@ -103,10 +103,10 @@ async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: 
         verdict.failures.append(f"The audit finds {finding['invariant']} broken: {finding['detail']}")
         if order_id := finding.get("order_id"):
             await keep_story(ground.directory, endpoints, ledger, str(order_id))
-    verdict.failures += [f"A customer saw what none must see: {told}" for told in _inexcusable(verdict)]
+    verdict.failures += [f"A customer saw what none must see: {told}" for told in complaints_of(verdict)]
 
 
-def _inexcusable(verdict: Verdict) -> list[str]:
+def complaints_of(verdict: Verdict) -> list[str]:
     """Return what customers should not have seen, without the ends of bookings that were our doing and not theirs."""
     excuses = sum(verdict.faults[f"{act} {Victim.BOOKING}"] for act in (Act.CANCEL, Act.TERMINATE))
     told = []
