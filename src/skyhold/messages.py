@@ -296,13 +296,14 @@ class SurveyMoney:
 class Survey:
     """What looks wrong from afar; each is examined by itself before anything is done about it.
 
-    `foreign_orders` counts open orders of other Temporal namespaces. `is_complete` says that no limit cut it short.
+    `foreign_orders` counts open orders of other Temporal namespaces, by the namespace's id. `is_complete` says that no
+    limit cut it short.
     """
 
     order_ids: tuple[str, ...] = ()
     workflows: tuple[RunningWorkflow, ...] = ()
     locks: tuple[SeatLockFault, ...] = ()
-    foreign_orders: int = 0
+    foreign_orders: dict[str, int] = field(default_factory=dict)
     is_complete: bool = True
 
 
@@ -311,7 +312,7 @@ class Reconciliation:
     """What one run of the reconciler found and did."""
 
     findings: tuple[Finding, ...] = ()
-    foreign_orders: int = 0
+    foreign_orders: dict[str, int] = field(default_factory=dict)
     is_complete: bool = True
 
 

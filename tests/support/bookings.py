@@ -18,6 +18,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import ActivityEnvironment
 
 from skyhold.activities.booking_runs import BookingRuns
 from skyhold.bootstrap.reconciliation import reconciliation_of
@@ -90,6 +91,11 @@ class Bookings:
             RECONCILIATION_WORKFLOW, is_whole, id=f"reconciliation-{uuid.uuid4()}", task_queue=self.task_queue
         )
         return reconciliation_of(result)
+
+    async def run_activity(self, name: str, ask: Any) -> Any:
+        """Run an activity by itself, as if some workflow had asked for it."""
+        activities = {getattr(each, "__temporal_activity_definition").name: each for each in self.activities}
+        return await ActivityEnvironment().run(activities[name], ask)
 
     async def seats_of(self, order_id: str) -> dict[str, str]:
         rows = await self.pool.fetch("SELECT seat_id, status FROM seats WHERE order_id = $1 ORDER BY seat_id", order_id)
@@ -243,6 +249,7 @@ async def running_bookings(
         bookings=BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10)),
         task_queue=task_queue,
         policy=policy,
+        activities=activities,
     )
     try:
         async with worker:

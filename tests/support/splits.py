@@ -64,7 +64,9 @@ async def split_world(
         policy=policy or Policy(payment_attempts=1),
         namespace_id=NAMESPACE_ID,
     )
-    async with Worker(client, task_queue=task_queue, activities=world.activities):
-        yield world
-    await gateway.stop()
-    await redis.aclose()
+    try:
+        async with Worker(client, task_queue=task_queue, activities=world.activities):
+            yield world
+    finally:
+        await gateway.stop()
+        await redis.aclose()

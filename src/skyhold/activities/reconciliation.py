@@ -89,7 +89,7 @@ class ReconciliationActivities:
                 for order in page:
                     running.pop(order.workflow_id, None)
                 after = page[-1].id
-            foreign = await self._queries.count_foreign_orders()
+            foreign = await self._queries.foreign_orders()
             orphans = await self._orphans_of([run for run in running.values() if _is_old(run)])
         if foreign:
             _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)

@@ -24,10 +24,14 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
-from skyhold.settings import Settings
+from skyhold.queries.database import Database
+from skyhold.queries.servers import ServerQueries
+from skyhold.settings import BadSettingError, Settings
+from skyhold.stores.ledger import Ledger
 
 EXECUTION_TIMEOUT = timedelta(minutes=10)
 """Longer than any run takes; one that nobody works on must not keep the next from beginning for ever."""
@@ -94,6 +98,23 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
         raise NoReconciliation(f"it failed: {error.cause or error}") from error
     except RPCError as error:
         raise WorkflowUnavailable from error
+
+
+async def adopt(settings: Settings, *, lost: str) -> int:
+    """Make the open orders of a Temporal namespace that is gone for good ours, and return how many they were.
+
+    Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        WorkflowUnavailable: Temporal does not answer.
+        BadSettingError: that namespace is our own.
+        DatabaseUnavailable: PostgreSQL does not answer.
+    """
+    ours, _ = await describe_namespace(await connect_temporal())
+    if lost == ours:
+        raise BadSettingError("--adopt: that is the namespace of this Temporal itself")
+    async with open_database(settings, application="skyhold reconcile") as pool:
+        await ServerQueries(Database(pool)).server_version()
+        return await Ledger(pool).adopt(ours, lost=lost)
 
 
 def reconciliation_of(result: Any) -> Reconciliation:

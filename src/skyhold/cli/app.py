@@ -11,6 +11,7 @@ from skyhold.cli import bookings, doctor, ledger
 from skyhold.cli.api import api
 from skyhold.cli.audit import audit
 from skyhold.cli.output import stdout
+from skyhold.cli.reconcile import reconcile
 from skyhold.cli.simulate import simulate
 from skyhold.cli.up import up
 from skyhold.cli.watch import watch
@@ -47,6 +48,7 @@ def options(
 app.command(rich_help_panel=_ON_THIS_MACHINE)(up)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(doctor.doctor)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(audit)
+app.command(rich_help_panel=_ON_THIS_MACHINE)(reconcile)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(simulate)
 for customers_act in (bookings.book, bookings.pay, bookings.status, bookings.cancel, watch):
     app.command(rich_help_panel=_CUSTOMER)(customers_act)

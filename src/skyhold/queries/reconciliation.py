@@ -30,8 +30,8 @@ WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND
 """
 
 _FOREIGN_ORDERS = """
-SELECT count(*) AS orders FROM orders
-WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1
+SELECT namespace_id, count(*) AS orders FROM orders
+WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1 GROUP BY 1 ORDER BY 1 LIMIT $2
 """
 
 _ORDER = """
@@ -123,10 +123,10 @@ class ReconciliationQueries:
         rows = await self._database.rows(_OPEN_ORDERS, self._namespace_id, after, PAGE)
         return [OpenOrder(row["id"], row["workflow_id"], bool(row["is_overdue"])) for row in rows]
 
-    async def count_foreign_orders(self) -> int:
-        """How many open orders belong to workflows of another namespace: they are not ours to touch."""
-        row = await self._database.row(_FOREIGN_ORDERS, self._namespace_id)
-        return int(row["orders"]) if row else 0
+    async def foreign_orders(self) -> dict[str, int]:
+        """How many open orders belong to workflows of other namespaces, by namespace: they are not ours to touch."""
+        rows = await self._database.rows(_FOREIGN_ORDERS, self._namespace_id, PAGE)
+        return {row["namespace_id"]: row["orders"] for row in rows}
 
     async def find_order(self, order_id: str) -> OrderRow | None:
         """The order, or None if there is none of ours."""

@@ -67,6 +67,13 @@ SELECT {_ORDER} FROM written o LEFT JOIN payments p ON p.order_id = o.id
 """  # noqa: S608
 
 
+_ADOPT = """
+UPDATE orders SET namespace_id = $1 WHERE namespace_id = $2 AND (
+    status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED')
+    OR id IN (SELECT order_id FROM payments WHERE state = 'refund_due'))
+RETURNING id
+"""
+
 _LOG_FINDING = """
 INSERT INTO order_events (order_id, seq, step, status, version, seats, expires_at, failure_code, finding)
 SELECT order_id, seq + 1, $2, status, version, seats, expires_at, failure_code, $3 FROM order_events
@@ -182,6 +189,14 @@ class Ledger:
             row = await connection.fetchrow(_LOCK_ORDER, order_id)
             if row is not None:
                 await connection.execute(_LOG_FINDING, order_id, row["step"], finding)
+
+    async def adopt(self, namespace_id: str, *, lost: str) -> int:
+        """Give what is left of a Temporal namespace that is gone for good to this one, and return how many orders.
+
+        Only a person can know that it is gone: from here on "Temporal knows no such workflow" is believed of them.
+        """
+        rows = await self.pool.fetch(_ADOPT, namespace_id, lost)
+        return len(rows)
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ Row locks are taken in one order everywhere: the order's row, the guest's adviso
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -26,9 +26,10 @@ from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, Up
 from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling, seat_states_of
 from skyhold.stores.postgres import Connection
 
+# A seat keeps the price that it was claimed at while the order owns it; one that was lost is claimed anew.
 _LOOK = """
 SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
-FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = s.seat_id
+FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = s.order_id AND k.seat_id = s.seat_id
 WHERE s.flight_id = $1 AND (s.seat_id = ANY($2) OR s.order_id = $3)
 """
 
@@ -38,7 +39,7 @@ WITH locked AS MATERIALIZED (
     SELECT seat_id, status, order_id, price_cents FROM seats
     WHERE flight_id = $1 AND (seat_id = ANY($2) OR order_id = $3) ORDER BY seat_id FOR UPDATE)
 SELECT l.seat_id, l.status, l.order_id, coalesce(k.price_cents, l.price_cents) AS price_cents, clock_timestamp() AS now
-FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.seat_id = l.seat_id
+FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = l.order_id AND k.seat_id = l.seat_id
 """
 
 # Afterwards the order has chosen exactly what it owns, also if it had chosen a seat that it lost meanwhile.
@@ -56,6 +57,8 @@ chosen AS (
     ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents)
 SELECT seat_id, status, version FROM freed UNION ALL SELECT seat_id, status, version FROM claimed
 """
+
+_CHOSEN = "SELECT seat_id FROM order_seats WHERE order_id = $1"
 
 # The clock is read above the row locks, as in _LOCK.
 _LOCK_OWN = """
@@ -112,7 +115,7 @@ class SeatStore:
             claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
             require_not_given_up(ask.give_up_at, now=now)
             require_not_lapsed(hold, now=now)
-            if not claim.is_change:
+            if not claim.is_change and await _has_chosen(connection, order, claim.kept):
                 return Ruling()
             require_changes_left(order.row["changes"], order.policy)
             renewed = renew_hold(hold, now=now, hold_time=order.policy.hold_time)
@@ -193,6 +196,11 @@ async def _plan(
         _claim_of(await connection.fetch(_LOOK, *facts), order, wanted)
     rows = await connection.fetch(_LOCK, *facts)
     return _claim_of(rows, order, wanted), _time_of_locks(rows, order)
+
+
+async def _has_chosen(connection: Connection, order: LockedOrder, seats: Collection[str]) -> bool:
+    """Say whether these are the seats that the order chose last: one that it lost since may be among those."""
+    return {row["seat_id"] for row in await connection.fetch(_CHOSEN, order.id)} == set(seats)
 
 
 def _time_of_locks(rows: Sequence[asyncpg.Record], order: LockedOrder) -> datetime:

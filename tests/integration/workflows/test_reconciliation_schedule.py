@@ -1,0 +1,55 @@
+"""The reconciler's schedule is made once, however many workers start, and follows the settings of the last of them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client, ScheduleDescription
+
+from skyhold.bootstrap.reconciliation import ensure_schedule, schedule_id
+from support.bookings import until
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+async def task_queue(temporal_client: Client) -> AsyncIterator[str]:
+    queue = f"queue-{uuid.uuid4()}"
+    yield queue
+    await temporal_client.get_schedule_handle(schedule_id(queue)).delete()
+
+
+async def _described(client: Client, task_queue: str) -> ScheduleDescription:
+    return await client.get_schedule_handle(schedule_id(task_queue)).describe()
+
+
+async def test_many_workers_that_start_at_once_make_one_schedule(temporal_client: Client, task_queue: str) -> None:
+    await asyncio.gather(*(ensure_schedule(temporal_client, task_queue=task_queue, interval=MINUTE) for _ in range(8)))
+    described = await _described(temporal_client, task_queue)
+    assert [interval.every for interval in described.schedule.spec.intervals] == [MINUTE]
+
+
+async def test_another_interval_is_taken_over_and_a_pause_is_kept(temporal_client: Client, task_queue: str) -> None:
+    await ensure_schedule(temporal_client, task_queue=task_queue, interval=MINUTE)
+    await temporal_client.get_schedule_handle(schedule_id(task_queue)).pause(note="a person looks at something")
+
+    await ensure_schedule(temporal_client, task_queue=task_queue, interval=2 * MINUTE)
+
+    described = await _described(temporal_client, task_queue)
+    assert [interval.every for interval in described.schedule.spec.intervals] == [2 * MINUTE]
+    assert described.schedule.state.paused
+    assert described.schedule.state.note == "a person looks at something"
+
+
+async def test_runs_that_nobody_takes_do_not_pile_up(temporal_client: Client, task_queue: str) -> None:
+    await ensure_schedule(temporal_client, task_queue=task_queue, interval=timedelta(seconds=1))
+
+    async def has_skipped() -> bool:
+        return (await _described(temporal_client, task_queue)).info.num_actions_skipped_overlap >= 2
+
+    await until(has_skipped, what="runs that are skipped while one waits")
+    assert len((await _described(temporal_client, task_queue)).info.running_actions) == 1
