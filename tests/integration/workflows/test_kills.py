@@ -4,70 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from temporalio.client import Client
 
-from skyhold.audit.audit import Audit
-from skyhold.audit.findings import Graces
 from skyhold.embedded.servers import Servers
-from skyhold.queries.audit import AuditQueries
-from skyhold.queries.database import Database
-from skyhold.stores.postgres import Pool
-from skyhold.stores.seat_locks import open_redis
-from skyhold.workflows.booking_client import BookingClient
 from support.bookings import FL101, Booking, Bookings, until
-from support.gateways import ScriptedGateway
-from support.processes import WorkerProcess, worker_processes
+from support.killable import OpenKillable
 
 LONG = pytest.param(20, marks=pytest.mark.long)
-
-
-class KillableWorld(Bookings):
-    """Bookings that processes work on."""
-
-    workers: list[WorkerProcess]
-
-
-OpenKillable = Callable[..., AbstractAsyncContextManager[KillableWorld]]
-
-
-@pytest.fixture
-def open_killable(  # noqa: PLR0917 - fixtures, each by its name
-    temporal_client: Client, servers: Servers, pool: Pool, database_url: str, redis_url: str, tmp_path: Path
-) -> OpenKillable:
-    @contextlib.asynccontextmanager
-    async def open_one(workers: int = 1, **settings: str) -> AsyncIterator[KillableWorld]:
-        task_queue = f"queue-{uuid.uuid4()}"
-        environment = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            "TEMPORAL_ADDRESS": servers.temporal_address,
-            "TEMPORAL_TASK_QUEUE": task_queue,
-            "PAYMENT_FAILURE_RATE": "0",
-            "PAYMENT_SIMULATED_LATENCY": "0s",
-        } | settings
-        redis = open_redis(redis_url)
-        with worker_processes(tmp_path, workers, environment) as processes:
-            world = KillableWorld(
-                client=temporal_client,
-                pool=pool,
-                redis=redis,
-                gateway=ScriptedGateway(pool),
-                bookings=BookingClient(temporal_client, task_queue=task_queue, timeout=timedelta(seconds=20)),
-                task_queue=task_queue,
-            )
-            world.workers = processes
-            yield world
-            await _require_sound(world)
-        await redis.aclose()
-
-    return open_one
 
 
 async def test_killed_while_it_holds_seats(open_killable: OpenKillable) -> None:
@@ -256,9 +202,3 @@ async def _when_back(ask: Callable[[], object]) -> object:
         return await ask()  # type: ignore[misc]
     except Exception:  # noqa: BLE001 - whatever a server that comes back may say
         return None
-
-
-async def _require_sound(world: Bookings) -> None:
-    graces = Graces(second_look=timedelta(seconds=0.5))
-    report = await Audit(AuditQueries(Database(world.pool)), world.gateway, graces=graces).run()
-    assert report.findings == ()

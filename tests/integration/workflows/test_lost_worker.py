@@ -1,0 +1,69 @@
+"""A worker is lost for good while a hundred customers book; another takes over what it had, and all end right."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from skyhold.domain.errors import SeatsUnavailable, WorkflowUnavailable
+from skyhold.messages import workflow_id_of
+from support.bookings import FL101, Booking, new_order_id, until
+from support.killable import KillableWorld, OpenKillable
+
+CUSTOMERS = 100
+ENDS = {"CONFIRMED", "FAILED", "EXPIRED"}
+
+
+async def test_of_a_hundred_bookings_none_is_lost_with_its_worker(open_killable: OpenKillable) -> None:
+    async with open_killable(workers=2, SEAT_RESERVATION_TIMEOUT="20s", PAYMENT_SIMULATED_LATENCY="0s-1s") as world:
+        world.workers[0].start()
+        customers = [asyncio.create_task(_book(world, number)) for number in range(CUSTOMERS)]
+        await until(lambda: _is_so(world, "SELECT count(*) >= 30 FROM orders"), what="bookings under way", within=60)
+        world.workers[0].kill()
+        world.workers[1].start()
+
+        bookings = await asyncio.gather(*customers)
+
+        rows = [await booking.until_status(*ENDS, within=60) for booking in bookings]
+        ends = Counter(row["status"] for row in rows)
+        assert ends.total() == CUSTOMERS
+        assert ends["CONFIRMED"] >= CUSTOMERS // 3
+        assert ends["FAILED"] >= 1
+        sold = await world.pool.fetchval("SELECT count(*) FROM seats WHERE status = 'booked'")
+        kept = await world.pool.fetchval(
+            "SELECT count(*) FROM order_seats s JOIN orders o ON o.id = s.order_id WHERE o.status = 'CONFIRMED'"
+        )
+        assert sold == kept
+        assert await world.pool.fetchval("SELECT count(*) FROM seats WHERE status = 'reserved'") == 0
+
+
+async def _book(world: KillableWorld, number: int) -> Booking:
+    """Hold a seat of one's own, perhaps want another that many want, and pay with a good code or a bad one, or leave."""
+    random, order_id = Random(number), new_order_id()
+    await asyncio.sleep(number * 0.02)
+    await _again_and_again(lambda: world.bookings.hold(order_id, FL101, [f"{1 + number // 6}{'ABCDEF'[number % 6]}"]))
+    booking = Booking(world, order_id, world.client.get_workflow_handle(workflow_id_of(order_id)))
+    if random.random() < 0.3:
+        wanted = [f"{random.randint(18, 20)}{random.choice('ABCDEF')}"]
+        with contextlib.suppress(SeatsUnavailable):
+            await _again_and_again(lambda: world.bookings.update_seats(order_id, wanted))
+    if random.random() < 0.8:
+        code = random.choice(["99999", "12345", "12345", "00000"])
+        await booking.handle.signal("proceed-to-payment", {"paymentCode": code})
+    return booking
+
+
+async def _again_and_again(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask until there is an answer: what a lost worker left without one is asked again under the same name."""
+    for _ in range(5):
+        with contextlib.suppress(WorkflowUnavailable):
+            await ask()
+            return
+    raise AssertionError("nobody answers")
+
+
+async def _is_so(world: KillableWorld, statement: str) -> bool:
+    return bool(await world.pool.fetchval(statement))
