@@ -74,19 +74,8 @@ async def _send_crowd(
 ) -> Mapping[str, Any] | None:
     """Run one crowd to its end and return what it tells, or None if it could not even look at the flights."""
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "skyhold",
-            "simulate",
-            "--json",
-            "--no-audit",
-            "--api",
-            api,
-            "--for",
-            f"{seconds:.0f}s",
-        ),
-        *("--customers", str(CUSTOMERS), "--pace", str(PACE), "--seed", str(seed)),
+        *(sys.executable, "-m", "skyhold", "simulate", "--api", api, "--json", "--no-audit", "--seed", str(seed)),
+        *("--customers", str(CUSTOMERS), "--pace", str(PACE), "--for", f"{seconds:.0f}s"),
         *(part for flight in flights for part in ("--flight", flight)),
     ]
     with log.open("ab") as errors:

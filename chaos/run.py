@@ -16,7 +16,7 @@ from chaos.monkey import Fault, plan_faults
 from chaos.sites import NotReady
 from chaos.verdict import Verdict, judge
 
-SEATS_A_SECOND = 5
+SEATS_A_SECOND = 3
 """Somewhat more than the crowds can buy: enough for them to go on until the end, and few enough to be fought for."""
 
 Say = Callable[[str], None]
