@@ -91,7 +91,7 @@ def test_a_reset_order_is_its_workflows_again(stack: Stack) -> None:
 
 
 def test_it_runs_at_once_when_asked_to(stack: Stack) -> None:
-    assert stack.json_of("reconcile") == {"findings": [], "foreignOrders": {}, "isComplete": True}
+    assert stack.json_of("reconcile") == {"findings": [], "left": [], "foreignOrders": {}, "isComplete": True}
     done = stack.skyhold("reconcile")
     assert (done.returncode, done.stdout) == (0, "Nothing is left behind.\n")
 

@@ -24,6 +24,11 @@ class Invariant(StrEnum):
         """The invariant in a sentence."""
         return _RULES[self]
 
+    @property
+    def remedy(self) -> str:
+        """Who mends what breaks it, once the reconciler has been by, and why not a program."""
+        return _REMEDIES[self]
+
 
 _RULES = {
     Invariant.I1: "A taken seat has exactly one order, and a confirmed order owns exactly its seats.",
@@ -33,6 +38,17 @@ _RULES = {
     Invariant.I5: "A seat lock has a time to live and its order holds the seat; a hold has its lock.",
     Invariant.I6: "An order that has not ended has a running workflow, and a running workflow such an order.",
     Invariant.I7: "An order's log tells a legal way from CREATED to its status, without a gap.",
+}
+
+
+_REMEDIES = {
+    Invariant.I1: "Two stories about one seat: a person has to say which is true.",
+    Invariant.I2: "A person has to say whether anybody was promised the seat; then it can be freed.",
+    Invariant.I3: "Ledger and gateway differ in what no crash can cause: a person has to ask the gateway.",
+    Invariant.I4: "What a customer agreed to pay is not for a program to change.",
+    Invariant.I5: "The reconciler sets it right in its next run, unless somebody else writes into this Redis.",
+    Invariant.I6: "The reconciler ends it in its next run, if Temporal lets it.",
+    Invariant.I7: "A log cannot be rewritten: a person has to find out who broke it.",
 }
 
 

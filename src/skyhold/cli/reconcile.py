@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import AsJson, print_json, say, stdout
 
 if TYPE_CHECKING:
+    from skyhold.audit.findings import AuditReport
     from skyhold.messages import Reconciliation
 
 PATIENCE = timedelta(minutes=2)
@@ -35,11 +37,12 @@ def reconcile(
     """Find and mend what killed processes left behind, as happens every RECONCILE_INTERVAL by itself.
 
     Orders whose workflow is gone are brought to their end, money that is due is paid back, seat locks are brought in
-    line with holds. Live orders are left alone. A worker must be running. Exit code 1 if something was not mended.
+    line with holds. Live orders are left alone. A worker must be running. Then the audit tells what is left, and why a
+    person must see to it; exit code 1 if anything is.
 
     Example: skyhold reconcile --json
     """
-    from skyhold.bootstrap import reconciliation  # noqa: PLC0415 - drivers load only where they are used
+    from skyhold.bootstrap import audit, reconciliation  # noqa: PLC0415 - drivers load only where they are used
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
@@ -51,26 +54,32 @@ def reconcile(
             report = asyncio.run(reconciliation.reconcile(settings, within=PATIENCE))
         except reconciliation.NoReconciliation as error:
             raise Failure(f"The reconciler was started, but {error}", ExitCode.UNREACHABLE) from error
+        audited = asyncio.run(audit.audit(settings))
     if as_json:
-        print_json(_json_of(report))
+        print_json(_json_of(report, audited))
     else:
-        _print(report)
-    _say_what_is_left(report)
-    if not all(finding.is_mended for finding in report.findings):
+        _print(report, audited)
+    _say_what_was_not_done(report)
+    if audited.findings or not all(finding.is_mended for finding in report.findings):
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _print(report: Reconciliation) -> None:
-    if not report.findings:
+def _print(report: Reconciliation, audited: AuditReport) -> None:
+    if not report.findings and not audited.findings:
         stdout().print("Nothing is left behind.")
-        return
-    table = Table("Trouble", "Order", "What was found", "What came of it", box=None, pad_edge=False)
-    for finding in report.findings:
-        table.add_row(finding.trouble, finding.order_id or "none", finding.detail, finding.result)
-    stdout().print(table)
+    if report.findings:
+        table = Table("Trouble", "Order", "What was found", "What came of it", box=None, pad_edge=False)
+        for finding in report.findings:
+            table.add_row(finding.trouble, finding.order_id or "none", Text(finding.detail), finding.result)
+        stdout().print(table)
+    if audited.findings:
+        left = Table("Left", "Order", "What is wrong", "Who mends it", box=None, pad_edge=False)
+        for broken in audited.findings:
+            left.add_row(broken.invariant, broken.order_id or "none", Text(broken.detail), broken.invariant.remedy)
+        stdout().print(left)
 
 
-def _say_what_is_left(report: Reconciliation) -> None:
+def _say_what_was_not_done(report: Reconciliation) -> None:
     for namespace_id, orders in report.foreign_orders.items():
         say(
             f"Left alone: {orders} open orders of the Temporal namespace {namespace_id}, which is not ours. "
@@ -80,7 +89,7 @@ def _say_what_is_left(report: Reconciliation) -> None:
         say("Not all was looked at: there was too much of it, or Redis does not answer. The next run goes on.")
 
 
-def _json_of(report: Reconciliation) -> dict[str, object]:
+def _json_of(report: Reconciliation, audited: AuditReport) -> dict[str, object]:
     return {
         "findings": [
             {
@@ -91,6 +100,15 @@ def _json_of(report: Reconciliation) -> dict[str, object]:
                 "result": finding.result,
             }
             for finding in report.findings
+        ],
+        "left": [
+            {
+                "invariant": broken.invariant,
+                "orderId": broken.order_id,
+                "detail": broken.detail,
+                "remedy": broken.invariant.remedy,
+            }
+            for broken in audited.findings
         ],
         "foreignOrders": report.foreign_orders,
         "isComplete": report.is_complete,

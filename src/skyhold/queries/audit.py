@@ -83,7 +83,7 @@ judged AS (
             THEN format('event %s tells no change', w.seq)
         WHEN w.before <> w.status AND NOT EXISTS (SELECT FROM legal l WHERE l.before = w.before AND l.after = w.status)
             THEN format('event %s goes from %s to %s', w.seq, w.before, w.status)
-        WHEN w.before = 'CONFIRMED' AND w.failure_code IS DISTINCT FROM 'REFUNDED'
+        WHEN w.before = 'CONFIRMED' AND w.status <> 'CONFIRMED' AND w.failure_code IS DISTINCT FROM 'REFUNDED'
             THEN format('event %s fails a confirmed order without a refund', w.seq)
         WHEN w.is_last AND w.status <> o.status
             THEN format('the log ends with %s, the order is %s', w.status, o.status)

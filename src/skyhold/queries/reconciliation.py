@@ -62,7 +62,8 @@ FROM orders o WHERE o.id = ANY($1)
 
 _HOLDS = """
 SELECT s.flight_id::text, s.seat_id, o.id AS order_id, o.namespace_id = $1 AS is_ours
-FROM seats s JOIN orders o ON o.id = s.order_id WHERE s.status = 'reserved' ORDER BY 1, 2 LIMIT $2
+FROM seats s JOIN orders o ON o.id = s.order_id
+WHERE s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') ORDER BY 1, 2 LIMIT $2
 """
 
 _FOREIGN_OWNERS = "SELECT id FROM orders WHERE id = ANY($1) AND namespace_id <> $2"

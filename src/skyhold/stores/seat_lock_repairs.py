@@ -10,8 +10,9 @@ from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLock, SeatLocks
 
 _LOCK_SEAT = """
-SELECT status, order_id, held_until - clock_timestamp() AS left FROM seats
-WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE
+SELECT s.order_id, s.held_until - clock_timestamp() AS left,
+       s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AS is_held
+FROM seats s LEFT JOIN orders o ON o.id = s.order_id WHERE s.flight_id = $1 AND s.seat_id = $2 FOR UPDATE OF s
 """
 
 
@@ -39,7 +40,7 @@ class SeatLockRepairs:
             lock = found[0] if found else None
             if (lock.owner if lock else None) != fault.owner:
                 return None
-            if row["status"] == "reserved":
+            if row["is_held"]:
                 return await self._give(fault, row["order_id"], row["left"], lock)
             return await self._take(fault, lock)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,13 +17,14 @@ from temporalio.service import RPCError
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Invariant
 from skyhold.audit.locks import SeatLockReader
+from skyhold.audit.workflows import WorkflowReader
 from skyhold.embedded.servers import Servers
 from skyhold.messages import BOOKING_WORKFLOW, workflow_id_of
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.stores.seat_locks import lock_name
 from support.audits import audit_of, graces, plant, sentences, told, workflows_of
-from support.bookings import FL101, Booking, Bookings, until
+from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, until
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,22 @@ async def test_a_workflow_of_another_chain_is_not_the_orders(scene: Scene) -> No
 
     assert told(report) == [("I6", scene.held.order_id)]
     assert sentences(report) == ["the order is SEATS_RESERVED, its workflow is of another chain"]
+
+
+async def test_what_visibility_lists_too_late_is_not_told(scene: Scene) -> None:
+    class LateReader(WorkflowReader):
+        async def running(self) -> AsyncIterator[list[str]]:
+            yield [scene.cancelled.handle.id, workflow_id_of(f"forgotten-{uuid.uuid4()}")]
+
+    audit = Audit(
+        AuditQueries(Database(scene.world.pool)),
+        scene.world.gateway,
+        locks=SeatLockReader(scene.world.redis),
+        workflows=LateReader(scene.world.client, namespace_id=NAMESPACE_ID, task_queue=scene.world.task_queue),
+        graces=graces(),
+    )
+
+    assert told(await audit.run()) == []
 
 
 async def test_orders_of_another_namespace_are_counted_and_not_judged(scene: Scene) -> None:

@@ -17,6 +17,7 @@ from skyhold.messages import BOOKING_WORKFLOW, FailOrder, Outcome
 from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import lock_name
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
+from support.audits import audit_of, told
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 from support.splits import split_world
@@ -307,6 +308,22 @@ async def test_locks_are_brought_in_line_with_holds(open_world: OpenWorld, redis
     assert all([await redis.ttl(key) > 800 for key in keys[:3]])
     assert await redis.get("seat:lock:{not-a-flight}:1A") == "of-somebody-else"
     assert await _troubles(world) == []
+
+
+async def test_a_lock_that_a_sold_seat_kept_goes_and_the_log_of_its_order_stays_sound(
+    open_world: OpenWorld, redis: Redis
+) -> None:
+    world = await open_world()
+    booking = await world.hold(["1A"])
+    await world.bookings.pay(booking.order_id, "99999")
+    assert (await booking.result())["status"] == "CONFIRMED"
+    await redis.set(lock_name(FL101, "1A"), booking.order_id, ex=600)
+
+    assert await _troubles(world) == [("lockWithoutHold", booking.order_id, True)]
+
+    assert await world.locks() == {}
+    assert await _findings_in_log(booking) == ["A lock without a hold: 1A."]
+    assert told(await audit_of(world).run()) == []
 
 
 async def test_a_booking_that_was_reset_in_time_is_not_the_reconcilers(open_world: OpenWorld) -> None:
