@@ -39,12 +39,13 @@ def offset(request: pytest.FixtureRequest) -> int:
 def off(
     surroundings: dict[str, str], offset: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Skyhold, Service]]:
+    directory = tmp_path_factory.mktemp("off")
     own = surroundings | {
         "TEMPORAL_TASK_QUEUE": f"off-{secrets.token_hex(4)}",
         "SEAT_RESERVATION_TIMEOUT": f"{HOLD.seconds}s",
         "RATE_LIMIT": "off",
     }
-    runner = Skyhold(own | clock_that_is_off(offset), tmp_path_factory.mktemp("off"))
+    runner = Skyhold(own | clock_that_is_off(offset, directory), directory)
     yield runner, runner.start_service()
     runner.end()
 
