@@ -32,10 +32,12 @@ from support.stacks import Stack
 STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 """Axe looks at one moment; what moves has none."""
 
-looks = pytest.mark.parametrize(
-    "look",
-    [DESKTOP | STILL, PHONE | STILL | {"color_scheme": "dark"}],
-    ids=["light on a desk", "dark on a phone"],
+LIGHT_ON_A_DESK = pytest.param(DESKTOP | STILL, id="light on a desk")
+DARK_ON_A_PHONE = PHONE | STILL | {"color_scheme": "dark"}
+
+looks = pytest.mark.parametrize("look", [LIGHT_ON_A_DESK, pytest.param(DARK_ON_A_PHONE, id="dark on a phone")])
+looks_at_length = pytest.mark.parametrize(
+    "look", [LIGHT_ON_A_DESK, pytest.param(DARK_ON_A_PHONE, id="dark on a phone", marks=pytest.mark.long)]
 )
 
 
@@ -85,7 +87,7 @@ async def test_the_map_in_its_states(
     await assert_accessible(page)  # given back
 
 
-@looks
+@looks_at_length
 async def test_the_list_of_seats(open_page: Visitors, stack: Stack, look: dict[str, Any]) -> None:
     page = await open_page(f"{stack.endpoints.api}/flights/{FL101}", **look)
     await expect_seat(page, "1A", "available")
@@ -117,7 +119,7 @@ async def test_an_order_from_its_hold_to_the_boarding_pass(
     await assert_accessible(page)
 
 
-@looks
+@looks_at_length
 async def test_orders_that_end_without_a_booking(
     open_page: Visitors, stack: Stack, row: Row, look: dict[str, Any]
 ) -> None:
@@ -132,7 +134,7 @@ async def test_orders_that_end_without_a_booking(
     await assert_accessible(cancelled)
 
 
-@looks
+@looks_at_length
 async def test_an_order_whose_time_runs_out(
     open_page: Visitors, brief_stack: Stack, row: Row, look: dict[str, Any]
 ) -> None:
@@ -141,7 +143,7 @@ async def test_an_order_whose_time_runs_out(
     await assert_accessible(page)
 
 
-@looks
+@looks_at_length
 async def test_a_payment_under_way_and_failed(
     open_page: Visitors, failing_stack: Stack, row: Row, look: dict[str, Any]
 ) -> None:

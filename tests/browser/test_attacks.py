@@ -72,6 +72,7 @@ async def test_a_wish_that_is_refused_for_good_is_sent_once(open_page: Visitors,
     assert len(sent) == 1
 
 
+@pytest.mark.long
 async def test_a_page_that_came_up_at_the_third_try_follows_a_hold_once(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:
@@ -157,6 +158,7 @@ async def test_an_outcome_is_told_where_no_event_comes_through(open_page: Visito
     await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("for good"))
 
 
+@pytest.mark.long
 async def test_the_clock_is_right_though_the_page_came_up_long_after_its_order(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:
@@ -256,7 +258,7 @@ async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
     assert "for good" in await headline.inner_text()
 
 
-@pytest.mark.parametrize("what", ["flights", "orders"])
+@pytest.mark.parametrize("what", ["flights", pytest.param("orders", marks=pytest.mark.long)])
 async def test_a_page_that_is_told_to_wait_waits(open_page: Visitors, stack: Stack, row: Row, what: str) -> None:
     context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
     page = await context.new_page()

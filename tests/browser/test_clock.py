@@ -25,7 +25,7 @@ WRONG_CLOCK = """
 
 
 @pytest.mark.parametrize("seconds", [3, MINUTE])
-@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("hours", [pytest.param(-1, marks=pytest.mark.long), 1])
 async def test_a_clock_that_is_an_hour_wrong_changes_nothing(
     open_page: Visitors, stack: Stack, row: Row, hours: int, seconds: int
 ) -> None:

@@ -224,7 +224,7 @@ async def test_without_scripts_a_button_asks_for_the_flights(open_page: Visitors
     await expect(page.locator("#live")).to_be_hidden()
 
 
-@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+@pytest.mark.parametrize("motion", ["no-preference", pytest.param("reduce", marks=pytest.mark.long)])
 async def test_a_page_whose_modules_do_not_come_offers_the_same_button_after_a_while(
     motion: str, open_page: Visitors, stack: Stack
 ) -> None:
@@ -259,7 +259,7 @@ async def test_a_page_that_could_not_be_shown_shows_itself_when_it_can(open_page
     await expect(_rows(page)).to_have_count(5)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 @pytest.mark.parametrize("path", ["/", "/?origin=NYC", "/?date=soon", "/orders/another", "/nowhere"])
 async def test_everybody_can_use_the_pages(path: str, scheme: str, open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}{path}", **{**PHONE, "color_scheme": scheme})

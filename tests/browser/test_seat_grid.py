@@ -66,7 +66,7 @@ async def test_a_cabin_is_a_group_of_rows_under_a_heading(open_page: Visitors) -
 
 
 @pytest.mark.parametrize("number", ["FL101", "SK900"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 async def test_axe_finds_nothing_in_either_cabin(open_page: Visitors, number: str, scheme: str) -> None:
     page = await open_picker(open_page, a_flight(number, taken=EACH_STATUS), color_scheme=scheme)
     await page.get_by_text("Choose from a list").click()

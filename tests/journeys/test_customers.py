@@ -53,7 +53,7 @@ async def test_a_change_at_second_four_gives_five_more(api: httpx.AsyncClient) -
     assert (late.status_code, late.json()["error"]) == (409, "ORDER_EXPIRED")
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_of_fifty_orders_for_one_seat_one_is_made(
     api: httpx.AsyncClient, quick_stack: Stack, rounds: int
 ) -> None:
@@ -76,7 +76,7 @@ async def test_of_fifty_orders_for_one_seat_one_is_made(
     assert await _until_none_runs(temporal) == 0
 
 
-@pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.long)])
 async def test_thirty_customers_swap_seats_among_themselves(
     api: httpx.AsyncClient, quick_stack: Stack, seconds: float
 ) -> None:

@@ -48,6 +48,7 @@ def test_bookings_go_on_over_a_restart_under_the_policy_they_began_with(stack: S
     assert stack.json_of("audit")["findings"] == []
 
 
+@pytest.mark.long
 def test_each_child_killed_in_turn_is_back_on_its_port_and_bookings_go_on(stack: Stack) -> None:
     first = stack.start(PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
     orders = []

@@ -221,6 +221,7 @@ def test_ephemeral_data_are_gone_at_the_end(scratch: Path, ups: Ups) -> None:
     assert not (scratch / "data" / "postgres").exists()
 
 
+@pytest.mark.long
 def test_two_run_side_by_side(scratch: Path, ups: Ups) -> None:
     one, other = (_start(ups, scratch / name).wait_ready() for name in ("one", "other"))
     assert {one.api, one.temporal, one.temporal_ui}.isdisjoint({other.api, other.temporal, other.temporal_ui})

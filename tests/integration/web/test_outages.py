@@ -76,7 +76,7 @@ async def _pages(service: Service, held: dict[str, Any]) -> list[httpx.Response]
     return await asyncio.gather(*(service.api.get(path) for path in paths))
 
 
-@pytest.mark.parametrize("away", [killed, stopped])
+@pytest.mark.parametrize("away", [pytest.param(killed, marks=pytest.mark.long), stopped])
 async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_is_back(
     away: Callable[[Child], Return],
     own_servers: Servers,
@@ -114,7 +114,7 @@ async def test_without_temporal_reading_works_and_commands_are_unknown_until_it_
     assert time.monotonic() - back_at < RECOVERS_WITHIN
 
 
-@pytest.mark.parametrize("away", [killed, stopped])
+@pytest.mark.parametrize("away", [pytest.param(killed, marks=pytest.mark.long), stopped])
 async def test_without_postgresql_everything_is_a_problem_until_it_is_back(
     away: Callable[[Child], Return],
     own_servers: Servers,
@@ -156,7 +156,7 @@ async def test_a_restart_of_postgresql_between_two_reads_is_not_noticed(own_serv
     await asyncio.gather(*(service.get("/api/flights") for _ in range(8)))
 
 
-@pytest.mark.parametrize("away", [killed, stopped])
+@pytest.mark.parametrize("away", [pytest.param(killed, marks=pytest.mark.long), stopped])
 async def test_without_redis_booking_goes_on_and_readiness_says_degraded(
     away: Callable[[Child], Return],
     own_servers: Servers,

@@ -46,7 +46,9 @@ async def test_a_cancel_that_comes_with_an_answer_leaves_nothing_half_done(
         await _require_all_or_nothing(booking)
 
 
-@pytest.mark.parametrize("code", ["99999", "12345"], ids=["approved", "failing"])
+@pytest.mark.parametrize(
+    "code", [pytest.param("99999", id="approved"), pytest.param("12345", id="failing", marks=pytest.mark.long)]
+)
 async def test_a_cancel_at_any_moment_leaves_all_or_nothing(open_world: OpenWorld, code: str) -> None:
     world = await open_world(Act.FAIL if code == "12345" else Act.APPROVE, payment_attempts=1)
     dice = random.Random(5)

@@ -47,12 +47,13 @@ async def test_killed_while_a_hold_waits_for_its_end(open_killable: OpenKillable
         assert timedelta(0) <= late <= timedelta(seconds=1.5)
 
 
-async def test_killed_three_times_while_the_gateway_is_asked(open_killable: OpenKillable) -> None:
-    async with open_killable(workers=4, PAYMENT_SIMULATED_LATENCY="1s") as world:
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
+async def test_killed_while_the_gateway_is_asked(open_killable: OpenKillable, times: int) -> None:
+    async with open_killable(workers=times + 1, PAYMENT_SIMULATED_LATENCY="1s") as world:
         world.workers[0].start()
         booking = await world.hold(["1A"])
         await world.bookings.pay(booking.order_id, "12345")
-        for number in range(3):
+        for number in range(times):
             await until(lambda asked=number + 1: _is_asked(world, asked), within=30, what=f"asking {number + 1}")  # type: ignore[misc]
             world.workers[number].kill()
             world.workers[number + 1].start()
@@ -111,7 +112,7 @@ async def test_a_code_that_came_in_time_counts_though_the_worker_was_away(open_k
 
 
 @pytest.mark.parametrize("seconds", [7, LONG])
-@pytest.mark.parametrize("moment", ["confirmation", "expiry"])
+@pytest.mark.parametrize("moment", ["confirmation", pytest.param("expiry", marks=pytest.mark.long)])
 async def test_postgresql_away_for_a_while(
     open_killable: OpenKillable, servers: Servers, moment: str, seconds: float
 ) -> None:
