@@ -1,4 +1,4 @@
-"""A crowd on the whole product, as the demo runs it; afterwards the audit finds nothing."""
+"""Crowds on the whole product, as the demo runs them; afterwards the audit finds nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack)
     assert told["orders"]["confirmed"] > 0
     assert told["orders"]["expired"] > 0
     assert told["orders"]["open"] == told["surprises"]["count"] == 0
-    assert stack.json_of("audit")["findings"] == []
+    assert told["lies"]["told"] == told["lies"]["refused"] > 0
+    assert sum(told["mishaps"].values()) > 0
+    assert told["audit"] == {"audited": True, "unchecked": {}, "findings": []}
     ledger = await asyncpg.connect(stack.endpoints.database_url)
     try:
         assert await ledger.fetchval(_OPEN) == 0
@@ -35,3 +37,27 @@ async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack)
         assert await ledger.fetchval("SELECT count(*) FROM seats WHERE status = 'booked'") == told["seatsSold"]
     finally:
         await ledger.close()
+
+
+@pytest.mark.long
+async def test_of_five_hundred_who_fight_for_the_last_twenty_seats_twenty_seats_are_sold() -> None:
+    with new_stack() as stack:
+        stack.start()
+
+        told = stack.json_of("simulate", "--customers", "500", "--flight", "FL101", "--fight", "20", "--seed", "5")
+
+        fight = told["fight"]
+        assert (told["closing"], fight["sold"], len(fight["seats"])) == ("soldOut", 20, 20)
+        assert fight["winners"] + fight["toldNo"] + fight["gaveUp"] == 500
+        assert told["latencies"]["refusal"]["maxMs"] < 2000, (
+            "from when a request was sent; the queue is the crowd's own"
+        )
+        assert told["surprises"]["count"] == told["orders"]["open"] == 0
+        assert told["audit"] == {"audited": True, "unchecked": {}, "findings": []}
+        ledger = await asyncpg.connect(stack.endpoints.database_url)
+        try:
+            seats = await ledger.fetch("SELECT seat_id FROM seats WHERE status = 'booked'")
+            assert {seat["seat_id"] for seat in seats} == set(fight["seats"])
+            assert await ledger.fetchval(_OPEN) == 0
+        finally:
+            await ledger.close()

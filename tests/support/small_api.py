@@ -89,8 +89,8 @@ class SmallApi:
         self.asked.append(request)
         if wrong := self.fault(request):
             return wrong
-        if not self.is_gullible and (nonsense := self._nonsense(request)):
-            return nonsense
+        if nonsense := self._nonsense(request):
+            return httpx.Response(201, json={}) if self.is_gullible else nonsense
         key = request.headers.get("Idempotency-Key", "")
         if key in self.answers and not self.forgets_keys:
             asked, answer = self.answers[key]
@@ -124,17 +124,18 @@ class SmallApi:
         if len(request.content) > 65536:
             return problem(413, "BODY_TOO_LARGE")
         try:
-            body = json.loads(request.content)
+            return self._nonsense_in(json.loads(request.content))
         except ValueError:
             return problem(400, "INVALID_REQUEST")
+
+    def _nonsense_in(self, body: dict[str, Any]) -> httpx.Response | None:
         seats = body.get("seats", ["1A"])
         if not seats or len(seats) > 9 or len(seats) > len(set(seats)) or not self.seats.keys() >= set(seats):
             return problem(400, "INVALID_SEATS")
         if body.get("flightId", FLIGHT) != FLIGHT:
             return problem(404, "FLIGHT_NOT_FOUND")
-        return (
-            None if re.fullmatch("[0-9]{5}", body.get("paymentCode", "00000")) else problem(400, "INVALID_PAYMENT_CODE")
-        )
+        is_code = re.fullmatch("[0-9]{5}", body.get("paymentCode", "00000"))
+        return None if is_code else problem(400, "INVALID_PAYMENT_CODE")
 
     def decide(self, order: dict[str, Any], *, is_approved: bool) -> None:
         """End a payment."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, schema_probe
 from skyhold.queries.database import Database
 from skyhold.queries.orders import Claimant, OrderQueries
+from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 
 
@@ -16,8 +17,14 @@ async def knows_an_order(settings: Settings, order_ids: Collection[str]) -> bool
     Raises:
         MissingSettingError: DATABASE_URL is not set.
         DatabaseUnavailable: PostgreSQL does not answer.
+        SchemaOutdatedError: the ledger is not at the newest version.
     """
     async with open_database(settings, application="skyhold simulate") as pool:
+        servers = ServerQueries(Database(pool))
+        if not await servers.has_schema():
+            return False
+        if wrong := await schema_probe(servers)():
+            raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
         orders, anyone = OrderQueries(Database(pool)), Claimant(None, has_token=True)
         for order_id in order_ids:
             if await orders.find(order_id, anyone) is not None:

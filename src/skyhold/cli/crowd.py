@@ -136,12 +136,13 @@ def _json_of(latency: Latency) -> dict[str, Any]:
 
 
 def _fight_of(fight: Fight, outcomes: Outcomes) -> dict[str, Any]:
-    """Return who has won and what those were told who have not."""
+    """Return how many have won, were told no, or gave up seats that they had without ever having been told no."""
     return {
         "seats": sort_seats(fight.seats),
         "sold": len(outcomes.sold),
         "winners": len(outcomes.winners),
         "toldNo": len(outcomes.told_no - outcomes.winners),
+        "gaveUp": len(outcomes.holders - outcomes.winners - outcomes.told_no),
     }
 
 

@@ -58,10 +58,10 @@ def audit_behind(order_ids: Collection[str], data_dir: Path | None) -> Verdict:
         return Verdict(why_not="the crowd made no order by which to know the ledger behind the API.")
     try:
         settings = settings_for(data_dir)
-        forward_temporal_logs("error")
         with explained(settings):
             if not asyncio.run(knows_an_order(settings, order_ids)):
                 return Verdict(why_not="the ledger that can be found from here is not the one behind this API.")
+            forward_temporal_logs("error")
             report = asyncio.run(audit(settings, on_wait=_say_wait))
     except Failure as failure:
         return Verdict(why_not=str(failure))

@@ -61,12 +61,18 @@ class Customer:
             Unreachable: nobody answers any more.
             Surprise: something happened that must not.
         """
-        while self._pauses.is_open:
+        while self._may_begin:
             trip, self._guest.whims = next(self._trips), next(self._whims)
             await self._travel(trip)
             await self._pauses.think(trip.thinking.resting)
             if self._guest.whims.comes_back and self._memory.orders:
                 await self._come_back(trip)
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether something new may be begun; who came to a fight has their try also when it is over."""
+        has_a_try = self._scene.fight is not None and not self._has_asked
+        return self._pauses.is_open or (has_a_try and not self._pauses.is_leaving)
 
     async def let_go(self) -> None:
         """Give back what is still held, and see payments that are under way to their end.
@@ -122,8 +128,9 @@ class Customer:
         """Hold seats, these first if any are named; return None if there are none to be had."""
         for _ in range(ATTEMPTS):
             seats = seats or await self._choose(flight_id, trip, trip.wish)
-            if not seats or not self._pauses.is_open:
+            if not seats or not self._may_begin:
                 break
+            self._has_asked = True
             body = {"flightId": flight_id, "seats": seats}
             try:
                 reply = await self._guest.ask(Act.HOLD, "POST", "/api/orders", body)
@@ -147,8 +154,8 @@ class Customer:
 
     async def _look_at_seats(self, flight_id: str) -> SeatMap:
         """Look at the map; who fights has seen the seats before it begins."""
-        fight, is_first, self._has_asked = self._scene.fight, not self._has_asked, True
-        if fight and is_first:
+        fight = self._scene.fight
+        if fight and not self._has_asked:
             return fight.opening
         shown = await self._guest.ask(Act.LOOK, "GET", f"/api/flights/{flight_id}")
         with understood(Act.LOOK):
@@ -157,6 +164,7 @@ class Customer:
     def _remember(self, flight_id: str, seats: tuple[str, ...], reply: Reply) -> OwnOrder:
         order = OwnOrder.of(flight_id, seats, reply)
         self._memory.add(order)
+        self._outcomes.holders.add(self._guest.name)
         self._outcomes.note(order.id, State.HELD)
         self._guest.tell(flight_id, f"holds {' '.join(seats)}")
         order.require_seats(Act.HOLD, reply.body)

@@ -89,7 +89,8 @@ class Latency:
 class Outcomes:
     """The counts of one crowd.
 
-    `told_no` are the customers who heard once or more that somebody was faster, `winners` those who have bought.
+    `told_no` are the customers who heard once or more that somebody was faster, `holders` those who have held seats,
+    and `winners` those who have bought.
     """
 
     open_orders: dict[str, State] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Outcomes:
     last_orders: deque[str] = field(default_factory=lambda: deque(maxlen=ORDERS_KEPT))
     refusals: Counter[str] = field(default_factory=Counter)
     told_no: set[str] = field(default_factory=set)
+    holders: set[str] = field(default_factory=set)
     winners: set[str] = field(default_factory=set)
     changes: int = 0
     returns: int = 0

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from skyhold.cli.verdicts import audit_behind
 from support.commands import Service, Skyhold
 from support.terminals import CONTROL, PATIENCE_SECONDS, on_terminal
 
@@ -51,6 +52,7 @@ def test_a_crowd_tells_what_came_of_it_and_holds_nothing_at_its_end(customer: Sk
     for act in ("hold", "payment"):
         assert 0 < told["latencies"][act]["p50Ms"] <= told["latencies"][act]["p99Ms"]
     assert told["latencies"]["hold"]["count"] == orders["made"]
+    assert told["audit"] == {"audited": True, "unchecked": {}, "findings": []}
     seats = seats_of(service, "FL201") + seats_of(service, "FL202")
     assert seats["booked"] == told["seatsSold"]
     assert seats["reserved"] == 0
@@ -62,7 +64,69 @@ def test_a_person_gets_a_table(customer: Skyhold) -> None:
     done = customer.run("simulate", "--customers", "3", "--flight", "FL202", "--for", "1s", "--pace", "20")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Orders +\d+", done.stdout)
-    assert re.search(r"^Answered +times +p50 ms +p99 ms\nhold +\d+ +[\d.]+ +[\d.]+$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^Answered +times +p50 ms +p99 ms +max ms +max with queue\nhold +\d+( +[\d.]+){4}$", done.stdout, re.MULTILINE
+    )
+
+
+def test_liars_and_shaky_lines_get_what_they_should_and_no_more(customer: Skyhold, service: Service) -> None:
+    before = seats_of(service, "SK900")["booked"]
+
+    done = customer.run(
+        *("simulate", "--customers", "30", "--flight", "SK900", "--for", "4s", "--pace", "8", "--seed", "5"),
+        *("--liars", "70", "--shaky", "70", "--json"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    lies, mishaps = told["lies"], told["mishaps"]
+    assert lies["told"] == lies["refused"] == sum(lies["kinds"].values()) > 20
+    assert len(lies["kinds"]) > 10
+    assert min(mishaps["lostReply"], mishaps["doubleClick"]) > 3
+    assert told["surprises"] == {"count": 0, "told": []}
+    seats = seats_of(service, "SK900")
+    assert (seats["booked"] - before, seats["reserved"]) == (told["seatsSold"], 0)
+
+
+def test_of_sixty_who_fight_for_six_seats_all_are_told_and_six_seats_are_sold(
+    customer: Skyhold, service: Service
+) -> None:
+    before = seats_of(service, "FL101")
+
+    done = customer.run(
+        *("simulate", "--customers", "60", "--flight", "FL101", "--fight", "6", "--seed", "3", "--pace", "3", "--json")
+    )
+
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    fight = told["fight"]
+    assert (told["closing"], fight["sold"], len(fight["seats"])) == ("soldOut", 6, 6)
+    assert fight["winners"] + fight["toldNo"] + fight["gaveUp"] == 60
+    assert fight["toldNo"] >= 50
+    assert told["latencies"]["refusal"]["maxMs"] < 2000
+    assert told["audit"]["findings"] == []
+    seats = seats_of(service, "FL101")
+    assert (seats["booked"] - before["booked"], seats["reserved"]) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("database", "why"),
+    [
+        ("{own}", "is not the one behind this API"),
+        ("{empty}", "is not the one behind this API"),
+        ("", "DATABASE_URL"),
+        ("postgresql://someone:secret@127.0.0.1:1/nothing", "PostgreSQL at 127.0.0.1:1"),
+    ],
+)
+def test_a_ledger_that_does_not_know_the_crowds_orders_is_not_audited(
+    customer: Skyhold, monkeypatch: pytest.MonkeyPatch, database: str, why: str
+) -> None:
+    own = customer.surroundings["DATABASE_URL"]
+    empty = re.sub(r"/[^/?]+(\?|$)", r"/postgres\1", own)
+    monkeypatch.chdir(customer.directory)
+    monkeypatch.setenv("DATABASE_URL", database.format(own=own, empty=empty))
+    verdict = audit_behind(["an-order-of-another-skyhold"], None)
+    assert (verdict.findings, why in verdict.why_not, "secret" in verdict.why_not) == ((), True, False)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
@@ -117,25 +181,32 @@ def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold:
     wait_until(lambda: seats_of(service, "SK900")["reserved"] == 0)
 
 
-def test_an_api_that_restarts_is_waited_for(skyhold: Skyhold) -> None:
+def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) -> None:
     skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-simulate"
     service = skyhold.start_service()
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
-    crowd = skyhold.start("simulate", "--customers", "10", "--flight", "SK900", "--for", "10m", "--json", "--seed", "3")
+    crowd = skyhold.start(
+        *("simulate", "--customers", "10", "--flight", "SK900", "--for", "10m", "--json", "--seed", "3"),
+        *("--shaky", "50", "--pace", "2"),
+    )
     wait_until(lambda: seats_of(service, "SK900")["reserved"] >= 3)
 
     booked = seats_of(service, "SK900")["booked"]
-    service.api.process.kill()
-    service.api.process.wait(PATIENCE_SECONDS)
-    again = skyhold.start("api")
-    again.wait_for("API listening on ")
+    for killed in (service.worker, service.api):
+        killed.process.kill()
+        killed.process.wait(PATIENCE_SECONDS)
+    skyhold.start("api").wait_for("API listening on ")
+    wait_until(lambda: "kept waiting" in crowd.errors.read_text())
+    skyhold.start("worker").wait_for("Worker starting on task queue: ")
     wait_until(lambda: seats_of(service, "SK900")["booked"] > booked + 2)
 
     crowd.process.send_signal(signal.SIGTERM)
     assert crowd.process.stdout is not None
     told = json.loads(crowd.process.stdout.read())
     assert crowd.process.wait(PATIENCE_SECONDS) == 0, crowd.errors.read_text()
-    assert told["retries"] > 0
+    assert told["troubles"]["ConnectError"] > 0
+    assert told["troubles"]["503 WORKFLOW_UNAVAILABLE"] > 0
+    assert told["surprises"] == {"count": 0, "told": []}
     assert told["orders"]["confirmed"] > 0
     assert told["orders"]["open"] == 0
     assert seats_of(service, "SK900")["reserved"] == 0
@@ -148,6 +219,9 @@ def test_an_api_that_restarts_is_waited_for(skyhold: Skyhold) -> None:
         (("--for", "0s"), 2, "longer than nothing"),
         (("--customers", "0"), 2, "--customers"),
         (("--pace", "0"), 2, "--pace"),
+        (("--patience", "0s"), 2, "--patience must be longer than nothing"),
+        (("--liars", "101"), 2, "--liars"),
+        (("--fight", "0"), 2, "--fight"),
         (("--flight", "FL999"), 4, "No flight of this number"),
         (("--flight", "00000000-0000-0000-0000-000000000000"), 4, "no such flight"),
         (("--api", "http://127.0.0.1:1"), 3, "Nobody answers at http://127.0.0.1:1."),

@@ -195,8 +195,15 @@ def test_a_fight_is_told_by_its_seats_and_who_got_none() -> None:
     crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7, fight=fight))
     crowd.outcomes.sell("an-id", ("1A", "1B"), "a")
     crowd.outcomes.winners = {"customer 1", "customer 2"}
+    crowd.outcomes.holders = {"customer 1", "customer 2", "customer 3", "customer 5"}
     crowd.outcomes.told_no = {"customer 2", "customer 3", "customer 4"}
-    assert json_of(crowd)["fight"] == {"seats": tuple(sorted(fight.seats)), "sold": 2, "winners": 2, "toldNo": 2}
+    assert json_of(crowd)["fight"] == {
+        "seats": tuple(sorted(fight.seats)),
+        "sold": 2,
+        "winners": 2,
+        "toldNo": 2,
+        "gaveUp": 1,
+    }
     console = Console(width=80)
     with console.capture() as shown:
         console.print(table_of(crowd))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from itertools import count
 from random import Random
 from typing import Any
@@ -13,51 +12,15 @@ import httpx
 import pytest
 
 from skyhold.simulation import crowd as crowds
-from skyhold.simulation.connections import Api
 from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
 from skyhold.simulation.outcomes import Outcomes, State
 from skyhold.simulation.trips import plan_trips
+from support.crowds import LONG, a_plan, closed_when, run, stopped_when
 from support.small_api import FLIGHT, NUMBER, SmallApi, on, problem, until
 
 pytestmark = pytest.mark.usefixtures("short_patience")
 
-LONG = 3600.0
-
 TIMES = {"serverTime": "2026-03-01T12:00:00.000Z", "expiresAt": "2026-03-01T12:15:00.000Z"}
-
-
-def a_plan(customers: int = 10, seed: int = 1, pace: float = 50.0, seconds: float = LONG) -> CrowdPlan:
-    return CrowdPlan(customers, seconds, {FLIGHT: NUMBER}, seed, pace)
-
-
-async def run(small: SmallApi, plan: CrowdPlan, meanwhile: Callable[[Crowd], Any] | None = None) -> Crowd:
-    async with Api("http://skyhold.test", transport=small.transport) as api, asyncio.timeout(30):
-        crowd = Crowd(api, plan)
-        if meanwhile is None:
-            await crowd.run()
-        else:
-            await asyncio.gather(crowd.run(), meanwhile(crowd))
-    return crowd
-
-
-def closed_when(condition: Callable[[Outcomes], object]) -> Callable[[Crowd], Any]:
-    """Return what closes a crowd when its outcomes are so."""
-
-    async def close(crowd: Crowd) -> None:
-        await until(lambda: condition(crowd.outcomes))
-        crowd._close(Closing.TIME_OVER)
-
-    return close
-
-
-def stopped_when(condition: Callable[[Outcomes], object]) -> Callable[[Crowd], Any]:
-    """Return what sends a crowd home when its outcomes are so."""
-
-    async def stop(crowd: Crowd) -> None:
-        await until(lambda: condition(crowd.outcomes))
-        crowd.leave()
-
-    return stop
 
 
 async def test_a_crowd_books_and_leaves_no_order_open() -> None:

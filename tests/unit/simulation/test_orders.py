@@ -1,0 +1,147 @@
+"""An order as its customer knows it: what they may see next, and what nobody must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from skyhold.domain.orders import OrderStatus
+from skyhold.simulation.memories import Memory
+from skyhold.simulation.orders import OwnOrder
+from skyhold.simulation.replies import Reply, Surprise
+
+SEATS = ("1A", "1B")
+TIMES = {"expiresAt": "2026-03-01T12:15:00.000Z", "serverTime": "2026-03-01T12:00:00.000Z"}
+PENDING, PROCESSING = {"status": "PAYMENT_PENDING"}, {"status": "PAYMENT_PROCESSING"}
+CONFIRMED = {"status": "CONFIRMED", "reference": "ABCDEF"}
+CANCELLED = {"status": "FAILED", "failureCode": "CANCELLED"}
+DECLINED = {"status": "FAILED", "failureCode": "PAYMENT_DECLINED"}
+INTERNAL = {"status": "FAILED", "failureCode": "INTERNAL"}
+EXPIRED = {"status": "EXPIRED", "serverTime": "2026-03-01T12:15:00.000Z"}
+
+
+def an_order(order_id: str = "order-1", **known: Any) -> OwnOrder:
+    order = OwnOrder.of("a-flight", SEATS, Reply({"orderId": order_id, "seats": SEATS, **TIMES}, '"1"'))
+    for name, value in known.items():
+        setattr(order, name, value)
+    return order
+
+
+def told(**members: Any) -> dict[str, Any]:
+    return {"orderId": "order-1", "seats": list(SEATS), "status": "SEATS_RESERVED", **TIMES} | members
+
+
+@pytest.mark.parametrize(
+    ("known", "way"),
+    [
+        ({}, [{}, {}, EXPIRED, EXPIRED]),
+        ({"is_given_back": True}, [{}, CANCELLED]),
+        ({"is_paid_for": True, "has_good_code": True}, [{}, PENDING, PROCESSING, PROCESSING, CONFIRMED, CONFIRMED]),
+        ({"is_paid_for": True, "has_good_code": True}, [CONFIRMED]),
+        ({"is_paid_for": True}, [PROCESSING, DECLINED]),
+        ({"is_paid_for": True}, [PENDING, INTERNAL]),
+    ],
+)
+def test_an_order_may_go_the_ways_that_its_customer_knows_of(known: dict[str, Any], way: list[dict[str, Any]]) -> None:
+    order = an_order(**known)
+    for status in way:
+        order.see(told(**status))
+        assert order.status == status.get("status", "SEATS_RESERVED")
+
+
+PAID = {"is_paid_for": True, "has_good_code": True}
+
+
+@pytest.mark.parametrize(
+    ("known", "way", "words"),
+    [
+        (PAID, [CONFIRMED, DECLINED], "was CONFIRMED became FAILED"),
+        (PAID, [CONFIRMED, {"status": "FAILED", "failureCode": "REFUNDED"}], "was CONFIRMED became FAILED"),
+        (PAID, [PROCESSING, PENDING], "was PAYMENT_PROCESSING became PAYMENT_PENDING"),
+        (PAID, [PROCESSING, {}], "was PAYMENT_PROCESSING became SEATS_RESERVED"),
+        (PAID, [PROCESSING, EXPIRED], "was PAYMENT_PROCESSING became EXPIRED"),
+        ({}, [EXPIRED, {}], "was EXPIRED became SEATS_RESERVED"),
+        (PAID, [CONFIRMED, CONFIRMED | {"reference": "GHJKMN"}], "another reference"),
+        (PAID, [CONFIRMED | {"seats": ["1A"]}], "other seats"),
+        ({}, [{"seats": ["1A", "1C"]}], "other seats"),
+        ({}, [{"status": "EXPIRED", "serverTime": "2026-03-01T12:14:58.000Z"}], "before its time"),
+        ({}, [CANCELLED], "without a reason that its customer knows of: CANCELLED"),
+        ({}, [INTERNAL], "without a reason that its customer knows of: INTERNAL"),
+        ({}, [PROCESSING], "nobody paid for became PAYMENT_PROCESSING"),
+        ({}, [CONFIRMED], "nobody paid for became CONFIRMED"),
+        ({}, [DECLINED], "nobody paid for became PAYMENT_DECLINED"),
+        ({"is_paid_for": True}, [CONFIRMED], "a code that is always declined"),
+        (PAID, [{"status": "FAILED", "failureCode": "SEATS_LOST"}], "paid for and then lost"),
+        ({}, [{"status": "GONE"}], "not of the form"),
+        ({}, [{"serverTime": None}], "not of the form"),
+    ],
+)
+def test_what_no_order_may_become_is_noticed(known: dict[str, Any], way: list[dict[str, Any]], words: str) -> None:
+    order = an_order(**known)
+    for status in way[:-1]:
+        order.see(told(**status))
+    with pytest.raises(Surprise, match=words):
+        order.see(told(**way[-1]))
+
+
+def test_a_change_starts_the_time_again() -> None:
+    order = an_order()
+    order.change(("2A", "2B"), Reply(told(seats=["2B", "2A"], expiresAt="2026-03-01T12:30:00.000Z"), '"2"'))
+    assert (order.tag, order.seats) == ('"2"', ("2A", "2B"))
+    with pytest.raises(Surprise, match="before its time"):
+        order.see(told(**EXPIRED))
+
+
+def test_no_token_is_in_any_text_of_an_order() -> None:
+    assert "secret" not in repr(an_order(token="secret-token"))
+
+
+def a_memory(*orders: OwnOrder) -> Memory:
+    memory = Memory()
+    for order in orders:
+        memory.add(order)
+    return memory
+
+
+def listed(*bodies: dict[str, Any]) -> dict[str, Any]:
+    return {"orders": list(bodies)}
+
+
+def test_who_comes_back_finds_what_they_left_and_what_has_ended_meanwhile() -> None:
+    held, lapsed, bought = an_order("1"), an_order("2"), an_order("3", status=OrderStatus.CONFIRMED)
+    memory = a_memory(held, lapsed, bought)
+    memory.close(bought)
+    bodies = [told(orderId="3", **CONFIRMED), told(orderId="2", **EXPIRED), told(orderId="1")]
+
+    ended = memory.compare(listed(*bodies, told(orderId="failed-first", **INTERNAL)), set())
+
+    assert ended == [(lapsed, bodies[1])]
+    assert (held.status, lapsed.status) == ("SEATS_RESERVED", "EXPIRED")
+
+
+@pytest.mark.parametrize(
+    ("bodies", "uncertain", "words"),
+    [
+        ([], set(), "missing from the list"),
+        ([told(orderId="1"), told(orderId="2")], set(), "never told of"),
+        ([told(orderId="1"), told(orderId="2", **CONFIRMED)], set(), "never told of"),
+        ([told(orderId="1", **CONFIRMED)], set(), "nobody paid for"),
+        ([{"orderId": "1"}], set(), "not of the form"),
+    ],
+)
+def test_a_list_that_does_not_agree_is_noticed(bodies: list[dict[str, Any]], uncertain: set[str], words: str) -> None:
+    with pytest.raises(Surprise, match=words):
+        a_memory(an_order("1")).compare(listed(*bodies), uncertain)
+
+
+def test_an_order_that_may_be_there_without_a_word_is_none_to_wonder_at() -> None:
+    assert a_memory(an_order("1")).compare(listed(told(orderId="1"), told(orderId="2")), {"2"}) == []
+
+
+def test_of_many_orders_the_last_ones_have_to_be_listed() -> None:
+    memory = a_memory(*(an_order(f"{number}") for number in range(200)))
+    last = [told(orderId=f"{number}") for number in range(199, 99, -1)]
+    assert memory.compare(listed(*last), set()) == []
+    with pytest.raises(Surprise, match="missing"):
+        memory.compare(listed(*last[1:]), set())

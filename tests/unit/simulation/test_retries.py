@@ -1,0 +1,129 @@
+"""Commands that are sent more than once under one key: all their answers must be one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from skyhold.simulation.connections import Api
+from skyhold.simulation.guests import Guest
+from skyhold.simulation.pauses import Pauses
+from skyhold.simulation.replies import Act, Refused, Reply, Surprise
+from skyhold.simulation.retries import Mishap, ask_by_mishap
+from support.small_api import FLIGHT, SmallApi, on, problem
+
+pytestmark = pytest.mark.usefixtures("short_patience")
+
+TAKEN = problem(409, "SEATS_UNAVAILABLE", alternatives=[])
+
+
+@pytest.fixture
+def small() -> SmallApi:
+    return SmallApi()
+
+
+@pytest.fixture
+async def guest(small: SmallApi) -> AsyncIterator[Guest]:
+    async with Api("http://skyhold.test", transport=small.transport) as api:
+        yield Guest(api, Pauses(patience=0.2))
+
+
+async def hold(guest: Guest, mishap: Mishap, *seats: str) -> Reply:
+    body = {"flightId": FLIGHT, "seats": seats or ("1A",)}
+    return await ask_by_mishap(guest, mishap, Act.HOLD, method="POST", path="/api/orders", body=body)
+
+
+def keys(small: SmallApi) -> list[str | None]:
+    return [request.headers.get("Idempotency-Key") for request in small.asked]
+
+
+@pytest.mark.parametrize(("mishap", "times"), [(Mishap.LOST_REPLY, 3), (Mishap.DOUBLE_CLICK, 2)])
+async def test_what_is_sent_again_under_its_key_is_the_same_order(
+    guest: Guest, small: SmallApi, mishap: Mishap, times: int
+) -> None:
+    reply = await hold(guest, mishap)
+    assert list(small.orders) == [reply.body["orderId"]]
+    assert len(small.asked) == times
+    assert len(set(keys(small))) == 1
+
+
+@pytest.mark.parametrize("mishap", list(Mishap))
+async def test_two_orders_for_one_key_are_noticed(guest: Guest, small: SmallApi, mishap: Mishap) -> None:
+    def free_all(_: httpx.Request) -> None:
+        small.seats = dict.fromkeys(small.seats, "available")
+
+    small.forgets_keys, small.fault = True, free_all
+    with pytest.raises(Surprise, match="A hold that was asked twice under one key has two answers"):
+        await hold(guest, mishap)
+
+
+async def test_a_yes_that_is_taken_back_is_noticed(guest: Guest, small: SmallApi) -> None:
+    small.forgets_keys = True
+    order = (await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": ["1A"]})).body["orderId"]
+    small.fault = answers_in_turn(None, None, TAKEN)
+    path, body = f"/api/orders/{order}/seats", {"seats": ["1B"]}
+    with pytest.raises(Surprise, match="A change was granted, and refused when it was asked again under its key"):
+        await ask_by_mishap(guest, Mishap.LOST_REPLY, Act.CHANGE, method="PUT", path=path, body=body)
+
+
+async def test_a_no_is_told_as_one(guest: Guest, small: SmallApi) -> None:
+    small.seats["1A"] = "booked"
+    for mishap in Mishap:
+        with pytest.raises(Refused, match="SEATS_UNAVAILABLE"):
+            await hold(guest, mishap)
+
+
+async def test_of_a_yes_and_a_no_at_once_the_yes_has_to_be_said_again(guest: Guest, small: SmallApi) -> None:
+    small.fault = on("POST", "/api/orders", TAKEN)
+    reply = await hold(guest, Mishap.DOUBLE_CLICK)
+    assert list(small.orders) == [reply.body["orderId"]]
+    assert len(small.asked) == 3
+
+    small.fault = answers_in_turn(TAKEN, None, TAKEN)
+    with pytest.raises(Surprise, match="refused when it was asked again"):
+        await hold(guest, Mishap.DOUBLE_CLICK, "2A")
+
+
+@pytest.mark.parametrize("mishap", list(Mishap))
+async def test_what_was_given_up_is_asked_anew_under_another_key(guest: Guest, small: SmallApi, mishap: Mishap) -> None:
+    small.fault = on("POST", "/api/orders", *[problem(409, "GIVEN_UP")] * 2)
+    reply = await hold(guest, mishap)
+    assert list(small.orders) == [reply.body["orderId"]]
+    assert len(set(keys(small))) == 2
+
+
+async def test_an_order_of_which_one_click_of_two_was_told_is_not_forgotten(guest: Guest, small: SmallApi) -> None:
+    small.fault = answers_in_turn(None, *[problem(500, "INTERNAL")] * 1000)
+    with pytest.raises(Surprise, match="500 INTERNAL"):
+        await hold(guest, Mishap.DOUBLE_CLICK)
+    assert guest.uncertain_order_ids == set(small.orders)
+
+
+async def test_a_reply_that_is_lost_is_closed_unread_and_the_command_was_sent() -> None:
+    """Over a real connection: the whole request arrives, and the server finds nobody there to answer."""
+    heard: list[bytes] = []
+    is_gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b'"seats":["1A"]}'))
+        assert await reader.read() == b""
+        is_gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Api(address) as api:
+        request = api.build_request("POST", "/api/orders", json={"flightId": FLIGHT, "seats": ["1A"]})
+        await asyncio.wait_for(api.send_and_hang_up(request, 0.01), 5)
+        await asyncio.wait_for(is_gone.wait(), 5)
+    assert heard[0].startswith(b"POST /api/orders HTTP/1.1\r\n")
+
+
+def answers_in_turn(*answers: httpx.Response | None) -> Callable[[httpx.Request], httpx.Response | None]:
+    """Return a fault that gives these answers; None is the API's own."""
+    left: list[Any] = list(answers)
+    return lambda _: left.pop(0) if left else None
