@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from typing import TypeVar
 
 from skyhold.domain.payments import PaymentCode
 from skyhold.payments.gateway import ChargeResult, GatewayError
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.stores.postgres import Pool
+from support.cuts import CrashedError
+
+T = TypeVar("T")
 
 
 class Act(Enum):
@@ -75,3 +79,56 @@ class ScriptedGateway(SimulatedGateway):
             case Act.APPROVE:
                 pass
         return await super()._charge(key, amount_cents, currency, code)
+
+
+class Chance(Enum):
+    """How one asking of the gateway goes; a crash is the worker's, before the gateway heard of it or after."""
+
+    ANSWER = auto()
+    FAIL = auto()
+    LOSE_REPLY = auto()
+    TIME_OUT = auto()
+    CRASH_BEFORE = auto()
+    CRASH_AFTER = auto()
+    WAIT = auto()
+
+
+class ChanceGateway(SimulatedGateway):
+    """The simulated gateway with its real books, which does to an asking what it is told beforehand."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool, Behaviour())
+        self.chance = Chance.ANSWER
+        self.go_on = asyncio.Event()
+        self.is_asked = asyncio.Event()
+
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+        whole = super().charge
+        return await self._by_chance(lambda: whole(key, amount_cents, currency, code))
+
+    async def close(self, key: uuid.UUID) -> bool:
+        whole = super().close
+        return await self._by_chance(lambda: whole(key))
+
+    async def refund(self, key: uuid.UUID) -> None:
+        whole = super().refund
+        await self._by_chance(lambda: whole(key))
+
+    async def _by_chance(self, work: Callable[[], Awaitable[T]]) -> T:
+        chance, go_on = self.chance, self.go_on
+        self.is_asked.set()
+        match chance:
+            case Chance.CRASH_BEFORE:
+                raise CrashedError
+            case Chance.FAIL:
+                raise GatewayError
+            case Chance.TIME_OUT:
+                await asyncio.Event().wait()
+            case Chance.WAIT:
+                await go_on.wait()
+        result = await work()
+        if chance is Chance.CRASH_AFTER:
+            raise CrashedError
+        if chance is Chance.LOSE_REPLY:
+            raise GatewayError
+        return result

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 _WALK = settings(
     deadline=None,  # a busy machine is no counterexample
     database=None,
+    report_multiple_bugs=False,  # the shortest walk to one fault, soon
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     # Making up a step is quick; what is slow is the servers that obey it, and that is no fault of the walk.
     suppress_health_check=(HealthCheck.too_slow,),

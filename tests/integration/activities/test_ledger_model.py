@@ -1,0 +1,51 @@
+"""The real activities over the real ledger, walked at random beside the model of it; see support/ledger_walk.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from skyhold.activities import payments
+from skyhold.queries import database
+from support.ledger_walk import BLOCKED, SEATS, LedgerWalk
+from support.ledger_world import PATIENCE_SECONDS, LedgerWorld
+from support.models import SHRINK_SECONDS, walk, walk_at_random
+
+USUAL = {
+    *("ReserveSeats done", "UpdateSeatSelection done", "RefreshSeatLocks done", "ValidatePayment done"),
+    *("ValidatePayment open", "ClosePayment done", "ConfirmOrder done", "FailOrder done", "ExpireOrder done"),
+    *("SeatsUnavailable", "OrderIdTaken", "robbed"),
+}
+"""What even a few walks must have come across, else they go nowhere."""
+
+RARE = {
+    *("ReserveSeats refused", "UpdateSeatSelection refused", "RefreshSeatLocks refused", "ValidatePayment refused"),
+    *("ValidatePayment None", "ClosePayment None", "ConfirmOrder broken", "FailOrder broken", "ValidatePayment stale"),
+    *("FlightNotFound", "FlightDeparted", "HoldLimit", "InvalidSeats", "GivenUp", "HoldExpired", "OrderChanged"),
+    *("TooManyChanges", "PaymentDeclined", "PaymentFailed", "SeatsLost", "refunded", "ReserveSeats stale"),
+    *("stood still", "stood still and came late"),
+}
+"""What long walks must have come across besides."""
+
+
+@pytest.fixture
+def machine(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LedgerWalk]]:
+    monkeypatch.setattr(payments, "GATEWAY_LIMIT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(database, "READ_TIMEOUT", 60.0)  # a machine that stands still for a while breaks no invariant
+    LedgerWalk.world = LedgerWorld(database_url, redis_url, SEATS, BLOCKED)
+    yield LedgerWalk
+    LedgerWalk.world.close()
+
+
+@pytest.mark.timeout(SHRINK_SECONDS)
+def test_the_ledger_does_what_its_model_does(machine: type[LedgerWalk]) -> None:
+    walk(machine, walks=30, steps_each=40)
+    assert set(machine.seen) >= USUAL, USUAL - set(machine.seen)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(SHRINK_SECONDS + 900)
+def test_the_ledger_does_what_its_model_does_on_long_walks(machine: type[LedgerWalk]) -> None:
+    walk_at_random(machine, steps=15_000, steps_each=40, within_seconds=900)
+    assert set(machine.seen) >= USUAL | RARE, (USUAL | RARE) - set(machine.seen)
