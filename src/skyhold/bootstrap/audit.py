@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from skyhold.audit.audit import Audit, Wait
 from skyhold.audit.findings import AuditReport, Graces
 from skyhold.audit.locks import SeatLockReader
@@ -14,6 +16,9 @@ from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.settings import Settings
+
+CONNECT_SECONDS = 5.0
+"""How long Temporal may take to say that it is there; one that was stopped takes a connection and says nothing."""
 
 
 async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditReport:
@@ -42,8 +47,9 @@ async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditRepo
 
 async def _open_workflows(settings: Settings) -> WorkflowReader | None:
     try:
-        client = await connect_temporal()
-        namespace_id, _ = await describe_namespace(client)
-    except WorkflowUnavailable:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            client = await connect_temporal()
+            namespace_id, _ = await describe_namespace(client)
+    except (WorkflowUnavailable, TimeoutError):
         return None
     return WorkflowReader(client, namespace_id=namespace_id, task_queue=settings.temporal_task_queue)
