@@ -233,7 +233,7 @@ async def test_redis_remembers_since_it_was_wiped_or_started(scene: Scene, serve
     servers.redis.start()
     started = await locks.remembers_for()
 
-    assert timedelta(seconds=0.2) < kept < timedelta(seconds=100)
+    assert timedelta(seconds=0.1) < kept < timedelta(seconds=100)
     assert wiped == timedelta(0)
     assert long_ago > timedelta(seconds=1)
     assert started < timedelta(seconds=3) < long_ago
