@@ -267,7 +267,7 @@ class Customer:
         """Tell the lie of this moment, if there is one."""
         lie = self._guest.whims.lies.get(moment)
         if lie is not None and not self._pauses.is_leaving:
-            await self._guest.lie(lie, flight_id, order)
+            await self._guest.lie(lie, flight_id, order, own_ids=self._memory.orders)
 
     async def _think(self, seconds: float, order: OwnOrder | None) -> None:
         """Think, but not until the time of a hold is over."""

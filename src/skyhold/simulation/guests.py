@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
 from typing import Any
@@ -186,17 +186,18 @@ class Guest:
         except httpx.TransportError as lost:
             self._note_trouble(type(lost).__name__)
 
-    async def await_end(self, order_id: str) -> Mapping[str, Any]:
-        """Follow the order until it has ended, and return its last status.
+    async def await_end(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+        """Follow the order until it has ended, and return its last status; `see` is shown every one, in their order.
 
         Raises:
             Unreachable: nobody answers.
             Surprise: the API went on failing, or answered what it must not.
         """
         while True:
-            status = None if self._api.streams.locked() else await self._listen(order_id)
+            status = None if self._api.streams.locked() else await self._listen(order_id, see)
             if status is None:
                 status = await self.status(order_id)
+                see(status)
             if _has_ended(status):
                 return status
             await asyncio.sleep(LOOK_SECONDS)
@@ -232,7 +233,7 @@ class Guest:
         self._note_trouble(f"{_TOO_MANY} RATE_LIMITED")
         await (asyncio.sleep(seconds) if self.is_going_home else self._pauses.wait(seconds))
 
-    async def _listen(self, order_id: str) -> Mapping[str, Any] | None:
+    async def _listen(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any] | None:
         """Return the last that an order's stream told, or None if it told nothing; why, a look at the status says."""
         status: Mapping[str, Any] | None = None
         request = self._request(
@@ -247,6 +248,7 @@ class Guest:
                         async for event in EventSource(response).aiter_sse():
                             if event.event == "order":
                                 status = dict(json.loads(event.data))
+                                see(status)
                 finally:
                     await response.aclose()
             except (httpx.TransportError, SSEError, ValueError) as lost:

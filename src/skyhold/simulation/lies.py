@@ -98,9 +98,11 @@ _NO_FLIGHT = frozenset({"404 FLIGHT_NOT_FOUND"})
 _BAD_SEATS = frozenset({"400 INVALID_SEATS"})
 _BAD_REQUEST = frozenset({"400 INVALID_REQUEST"})
 _BAD_CODE = frozenset({"400 INVALID_PAYMENT_CODE"})
-_CHANGED = frozenset({"412 ORDER_CHANGED", "409 ORDER_EXPIRED"})
-_PAYING = frozenset({"409 PAYMENT_IN_PROGRESS", "409 ORDER_CLOSED"})
+_TOO_LATE = frozenset({"409 GIVEN_UP"})
+_CHANGED = frozenset({"412 ORDER_CHANGED", "409 ORDER_CHANGED", "409 ORDER_EXPIRED"}) | _TOO_LATE
+_PAYING = frozenset({"409 PAYMENT_IN_PROGRESS", "409 ORDER_CLOSED"}) | _TOO_LATE
 _CLOSED = frozenset({"409 ORDER_CLOSED"})
+"""A payment may have ended and a hold's time be up by then; what is asked again after a 503 may have been given up."""
 
 _PAYMENT = {"paymentCode": APPROVED_CODE}
 

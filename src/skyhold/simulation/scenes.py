@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,22 +90,23 @@ class CountedGuest:
             Surprise: it answered what it must not, or the order went a way that it cannot go.
         """
         try:
-            status = await self.guest.await_end(order.id)
+            return await self.guest.await_end(order.id, order.see)
         finally:
             self._outcomes.troubles += self.guest.take_troubles()
-        order.see(status)
-        return status
 
-    async def lie(self, lie: Lie, flight_id: str, order: OwnOrder | None = None) -> None:
+    async def lie(
+        self, lie: Lie, flight_id: str, order: OwnOrder | None = None, *, own_ids: Collection[str] = ()
+    ) -> None:
         """Tell the lie, count it, and see that an own order is what it was.
+
+        Of all open orders of the crowd those that are not the liar's own, by `own_ids`, are somebody else's.
 
         Raises:
             Surprise: it was granted, or broke the API, or changed something.
             Unreachable: nobody answers.
             Leaving: all were told to go home.
         """
-        own = order.id if order else None
-        others = next((each for each in self._scene.outcomes.open_orders if each != own), None)
+        others = next((each for each in self._outcomes.open_orders if each not in own_ids), None)
         occasion = Occasion(flight_id, others or nobodys_order(), self.guest.cookie, order)
         self._outcomes.lies_told[lie] += 1
         self.tell(flight_id, f"lies: {lie.words}")

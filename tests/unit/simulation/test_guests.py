@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from skyhold.simulation.connections import Api
 from skyhold.simulation.guests import Guest
+from skyhold.simulation.orders import OwnOrder
 from skyhold.simulation.pauses import Leaving, Pauses
 from skyhold.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
 from support.small_api import FLIGHT, SmallApi, on, problem, until
@@ -175,7 +177,9 @@ async def test_the_end_of_an_order_is_heard_by_its_stream(guest: Guest, small: S
     order = (await hold(guest, "1A")).body["orderId"]
     await guest.ask(Act.PAY, "POST", f"/api/orders/{order}/pay", {"paymentCode": "99999"})
 
-    assert (await guest.await_end(order))["status"] == "CONFIRMED"
+    seen: list[Any] = []
+    assert (await guest.await_end(order, seen.append))["status"] == "CONFIRMED"
+    assert [status["status"] for status in seen] == ["CONFIRMED"]
     assert small.asked[-1].url.path == f"/api/orders/{order}/events"
     assert "Cookie" in small.asked[-1].headers
 
@@ -186,8 +190,24 @@ async def test_where_no_stream_is_to_be_had_the_status_is_looked_at(guest: Guest
     await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
     small.fault = on("GET", ".*/events", *[broken] * 1000)
 
-    assert (await guest.await_end(order))["failureCode"] == "CANCELLED"
+    seen: list[Any] = []
+    assert (await guest.await_end(order, seen.append))["failureCode"] == "CANCELLED"
+    assert [status["failureCode"] for status in seen] == ["CANCELLED"]
     assert small.asked[-1].url.path == f"/api/orders/{order}/status"
+
+
+async def test_every_status_of_a_stream_is_seen_and_one_that_must_not_be_ends_it(guest: Guest, small: SmallApi) -> None:
+    order = (await hold(guest, "1A")).body["orderId"]
+    own = OwnOrder.of(FLIGHT, ("1A",), await guest.ask(Act.FOLLOW, "GET", f"/api/orders/{order}"))
+    own.is_paid_for = own.has_good_code = True
+    told = "".join(
+        f"event: order\ndata: {json.dumps(small.orders[order] | small._times(small.orders[order]) | {'status': status})}\n\n"
+        for status in ("PAYMENT_PROCESSING", "PAYMENT_PENDING", "CONFIRMED")
+    )
+    stream = httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"})
+    small.fault = on("GET", ".*/events", stream)
+    with pytest.raises(Surprise, match="was PAYMENT_PROCESSING became PAYMENT_PENDING"):
+        await guest.await_end(order, own.see)
 
 
 async def test_streams_are_bounded_and_who_finds_none_free_looks_instead(
@@ -195,7 +215,7 @@ async def test_streams_are_bounded_and_who_finds_none_free_looks_instead(
 ) -> None:
     order = (await hold(guest, "1A")).body["orderId"]
     api.streams = asyncio.Semaphore(0)
-    ending = asyncio.create_task(guest.await_end(order))
+    ending = asyncio.create_task(guest.await_end(order, lambda _: None))
     await until(lambda: len(small.asked) >= 4)
     await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
 

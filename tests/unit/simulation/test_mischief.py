@@ -12,7 +12,7 @@ import pytest
 
 from skyhold.simulation.crowd import Closing
 from skyhold.simulation.fights import Fight
-from skyhold.simulation.lies import ATTEMPTS, Moment
+from skyhold.simulation.lies import ATTEMPTS, Lie, Moment
 from skyhold.simulation.outcomes import Outcomes
 from skyhold.simulation.retries import Mishap
 from skyhold.simulation.trips import Ending, plan_trips
@@ -55,6 +55,22 @@ async def test_a_lie_that_changes_an_order_of_the_liars_own_is_noticed() -> None
     small = SmallApi(fault=obey_and_refuse)
     crowd = await run(small, a_plan(customers=30, liars=100), closed_when(lambda outcomes: outcomes.surprises))
     assert "A hold ended without a reason that its customer knows of: CANCELLED." in crowd.outcomes.told_surprises
+
+
+async def test_a_liar_who_walked_away_from_seats_does_not_take_their_own_order_for_anothers() -> None:
+    """Alone, so that every open order is their own."""
+    small = SmallApi()
+    others = {Lie.READ_ANOTHERS, Lie.CHANGE_ANOTHERS, Lie.PAY_ANOTHERS, Lie.CANCEL_ANOTHERS}
+
+    def have_lied_beside_a_hold(outcomes: Outcomes) -> bool:
+        return len(others & set(outcomes.lies_refused)) == 4 and outcomes.lies_refused.total() > 40
+
+    plan = a_plan(customers=1, seed=2, pace=10_000, liars=100)
+    crowd = await run(
+        small, plan, stopped_when(lambda outcomes: have_lied_beside_a_hold(outcomes) or outcomes.surprises)
+    )
+    assert crowd.outcomes.told_surprises == []
+    assert crowd.outcomes.lies_refused[Lie.PAY_ANOTHERS] > 0
 
 
 async def test_shaky_lines_cost_nobody_a_second_order() -> None:
