@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -109,14 +109,14 @@ async def find_workflows(queries: AuditQueries, workflows: WorkflowReader, *, gr
 
 async def _find_abandoned_orders(queries: AuditQueries, workflows: WorkflowReader, graces: Graces) -> list[Sighting]:
     sightings: list[Sighting] = []
-    last = ""
+    now, last = await queries.now(), ""
     while page := await queries.open_orders(namespace_id=workflows.namespace_id, after=last, limit=BATCH):
         runs = await workflows.describe([workflow_id_of(order.order_id) for order in page])
         for order, run in zip(page, runs, strict=True):
             if run is not None and run.is_running and run.chain == order.chain:
                 continue
             # Of a workflow that Temporal does not know nobody can tell since when it does not.
-            age = _age_of(run) if run is not None else timedelta(0)
+            age = _age_of(run, now) if run is not None else timedelta(0)
             detail = f"the order is {order.status}, {_state_of(run)}"
             sightings.append(_sighting(order.order_id, order.step, detail, age, graces))
         last = page[-1].order_id
@@ -127,6 +127,7 @@ async def _find_abandoned_orders(queries: AuditQueries, workflows: WorkflowReade
 
 async def _find_stray_workflows(queries: AuditQueries, workflows: WorkflowReader, graces: Graces) -> list[Sighting]:
     sightings: list[Sighting] = []
+    now = await queries.now()
     async for workflow_ids in workflows.running():
         orders = await queries.orders([_order_id_of(workflow_id) for workflow_id in workflow_ids])
         suspects = [name for name in workflow_ids if _has_ended(orders.get(_order_id_of(name)))]
@@ -135,7 +136,7 @@ async def _find_stray_workflows(queries: AuditQueries, workflows: WorkflowReader
                 continue
             order_id = _order_id_of(run.workflow_id)
             order = orders.get(order_id)
-            age = _age_of(run) if order is None else min(_age_of(run), order.unchanged_for)
+            age = _age_of(run, now) if order is None else min(_age_of(run, now), order.unchanged_for)
             detail = f"its workflow is running, the order is {order.status if order else 'missing'}"
             sightings.append(_sighting(order_id, order.step if order else None, detail, age, graces))
         if len(sightings) >= FINDINGS_LIMIT:
@@ -157,9 +158,9 @@ def _state_of(run: WorkflowRun | None) -> str:
     return f"its workflow is {'of another chain' if run.is_running else run.status}"
 
 
-def _age_of(run: WorkflowRun) -> timedelta:
-    # By two clocks, Temporal's and ours; the second look makes up for a small difference.
-    return max(timedelta(0), datetime.now(UTC) - run.since)
+def _age_of(run: WorkflowRun, now: datetime) -> timedelta:
+    # By two servers' clocks, Temporal's and PostgreSQL's, never ours; the second look makes up for a small difference.
+    return max(timedelta(0), now - run.since)
 
 
 def _order_id_of(workflow_id: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -293,6 +293,12 @@ class AuditQueries:
         """How many orders that have not ended belong to workflows of another Temporal namespace."""
         row = await self._database.row(_FOREIGN_ORDERS, namespace_id)
         return int(row["orders"]) if row else 0
+
+    async def now(self) -> datetime:
+        """PostgreSQL's time."""
+        rows = await self._database.rows("SELECT clock_timestamp() AS now")
+        now: datetime = rows[0]["now"]
+        return now
 
     async def _suspicions(self, statement: str, *values: object) -> list[Suspicion]:
         return [Suspicion(**dict(row)) for row in await self._database.rows(statement, FINDINGS_LIMIT, *values)]
