@@ -105,6 +105,7 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
             **{state.value: outcomes.count(state) for state in ENDS},
             "open": len(outcomes.open_orders),
         },
+        "endedByOthers": outcomes.ended_by_others,
         "seatsSold": len(outcomes.sold),
         "tripsWithoutSeats": outcomes.trips_without_seats,
         "changes": outcomes.changes,
@@ -154,6 +155,8 @@ def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
             yield f"  {_WORDS[state]}", f"{count}{more}"
     if outcomes.open_orders:
         yield "  still open", str(len(outcomes.open_orders))
+    if outcomes.ended_by_others:
+        yield "  ended by others than their customers", str(outcomes.ended_by_others)
     yield "Trips without seats", str(outcomes.trips_without_seats)
     yield "Changes of seats", str(outcomes.changes)
     yield "Conflicts", str(outcomes.conflicts)

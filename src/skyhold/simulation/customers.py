@@ -254,6 +254,7 @@ class Customer:
         with understood(Act.FOLLOW):
             state = state_of(status["status"], status.get("failureCode"))
         self._close(order, state)
+        self._outcomes.ended_by_others += order.is_ended_by_others
         if state is State.CONFIRMED:
             self._outcomes.winners.add(self._guest.name)
             self._outcomes.sell(order.flight_id, order.seats, order.id)

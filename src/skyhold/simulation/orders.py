@@ -16,6 +16,7 @@ _EARLY = timedelta(seconds=0.5)
 
 _WITH_SEATS = HOLDING | {OrderStatus.CONFIRMED}
 _FOR_PAYERS = {FailureCode.PAYMENT_DECLINED, FailureCode.PAYMENT_FAILED}
+_OF_OTHERS = {FailureCode.CANCELLED, FailureCode.INTERNAL}
 
 
 @dataclass
@@ -24,7 +25,8 @@ class OwnOrder:
 
     `token` and `key` are those of the hold that made it.
     `is_paid_for` says that its customer sent a code, `has_good_code` that it was none that is always declined, and
-    `is_given_back` that they sent a cancel: how an order ends is held against that.
+    `is_given_back` that they sent a cancel: how an order ends is held against that. One that was cancelled or broke off
+    without its customer's doing `is_ended_by_others`: an operator may do so, and whoever repairs what was killed.
     """
 
     id: str
@@ -40,6 +42,7 @@ class OwnOrder:
     is_paid_for: bool = False
     has_good_code: bool = False
     is_given_back: bool = False
+    is_ended_by_others: bool = False
 
     @classmethod
     def of(cls, flight_id: str, seats: tuple[str, ...], reply: Reply) -> Self:
@@ -115,9 +118,9 @@ class OwnOrder:
             raise Surprise(f"An order that nobody paid for became {code or status}.")
         if status is OrderStatus.CONFIRMED and not self.has_good_code:
             raise Surprise("An order was confirmed with a code that is always declined.")
-        known = _FOR_PAYERS | {FailureCode.INTERNAL} if self.is_paid_for else set()
-        if status is OrderStatus.FAILED and code not in known and not self.is_given_back:
+        if status is OrderStatus.FAILED and code not in _FOR_PAYERS | _OF_OTHERS:
             raise Surprise(f"A hold ended without a reason that its customer knows of: {code}.")
+        self.is_ended_by_others = status is OrderStatus.FAILED and code in _OF_OTHERS and not self.is_given_back
 
 
 def _ends_at(body: Mapping[str, Any]) -> float:

@@ -103,6 +103,7 @@ class Outcomes:
     changes: int = 0
     returns: int = 0
     trips_without_seats: int = 0
+    ended_by_others: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     mishaps: Counter[Mishap] = field(default_factory=Counter)
     lies_told: Counter[Lie] = field(default_factory=Counter)

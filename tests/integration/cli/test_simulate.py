@@ -207,6 +207,7 @@ def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) ->
     assert told["troubles"]["ConnectError"] > 0
     assert told["troubles"]["503 WORKFLOW_UNAVAILABLE"] > 0
     assert told["surprises"] == {"count": 0, "told": []}
+    assert told["endedByOthers"] == 0
     assert told["orders"]["confirmed"] > 0
     assert told["orders"]["open"] == 0
     assert seats_of(service, "SK900")["reserved"] == 0

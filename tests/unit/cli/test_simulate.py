@@ -118,6 +118,7 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
             "failed": 0,
             "open": 0,
         },
+        "endedByOthers": 0,
         "seatsSold": 3,
         "tripsWithoutSeats": 0,
         "changes": 0,

@@ -49,12 +49,12 @@ async def test_a_lie_that_changes_an_order_of_the_liars_own_is_noticed() -> None
     def obey_and_refuse(request: httpx.Request) -> httpx.Response | None:
         if request.headers.get("If-Match") != '"999999999"':
             return None
-        small._end(small.orders[request.url.path.split("/")[3]], "FAILED", "available", failureCode="CANCELLED")
+        small.decide(small.orders[request.url.path.split("/")[3]], is_approved=True)
         return problem(412, "ORDER_CHANGED")
 
     small = SmallApi(fault=obey_and_refuse)
     crowd = await run(small, a_plan(customers=30, liars=100), closed_when(lambda outcomes: outcomes.surprises))
-    assert "A hold ended without a reason that its customer knows of: CANCELLED." in crowd.outcomes.told_surprises
+    assert "An order that nobody paid for became CONFIRMED." in crowd.outcomes.told_surprises
 
 
 async def test_a_liar_who_walked_away_from_seats_does_not_take_their_own_order_for_anothers() -> None:
@@ -106,6 +106,19 @@ async def test_who_walked_away_comes_back_and_pays_for_what_they_still_hold() ->
     assert crowd.outcomes.returns == 1
     commands = [(method, path.rpartition("/")[2]) for method, path, _ in small.commands]
     assert commands.index(("GET", "orders")) < commands.index(("POST", "pay"))
+
+
+async def test_orders_that_an_operator_cancels_are_counted_and_no_surprise() -> None:
+    def cancel(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("/pay"):
+            return None
+        small._end(small.orders[request.url.path.split("/")[3]], "FAILED", "available", failureCode="CANCELLED")
+        return problem(409, "ORDER_CLOSED")
+
+    small = SmallApi(fault=cancel)
+    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.ended_by_others > 3))
+    assert crowd.outcomes.surprises == 0
+    assert crowd.outcomes.ended_by_others == crowd.outcomes.refusals["ORDER_CLOSED"]
 
 
 async def test_an_order_that_is_gone_when_its_customer_comes_back_is_noticed() -> None:

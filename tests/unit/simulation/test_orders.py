@@ -66,8 +66,12 @@ PAID = {"is_paid_for": True, "has_good_code": True}
         (PAID, [CONFIRMED | {"seats": ["1A"]}], "other seats"),
         ({}, [{"seats": ["1A", "1C"]}], "other seats"),
         ({}, [{"status": "EXPIRED", "serverTime": "2026-03-01T12:14:58.000Z"}], "before its time"),
-        ({}, [CANCELLED], "without a reason that its customer knows of: CANCELLED"),
-        ({}, [INTERNAL], "without a reason that its customer knows of: INTERNAL"),
+        (
+            {},
+            [{"status": "FAILED", "failureCode": "HOLD_LIMIT"}],
+            "without a reason that its customer knows of: HOLD_LIMIT",
+        ),
+        ({}, [{"status": "FAILED"}], "without a reason that its customer knows of: None"),
         ({}, [PROCESSING], "nobody paid for became PAYMENT_PROCESSING"),
         ({}, [CONFIRMED], "nobody paid for became CONFIRMED"),
         ({}, [DECLINED], "nobody paid for became PAYMENT_DECLINED"),
@@ -83,6 +87,25 @@ def test_what_no_order_may_become_is_noticed(known: dict[str, Any], way: list[di
         order.see(told(**status))
     with pytest.raises(Surprise, match=words):
         order.see(told(**way[-1]))
+
+
+@pytest.mark.parametrize(
+    ("known", "end", "is_by_others"),
+    [
+        ({}, CANCELLED, True),
+        ({}, INTERNAL, True),
+        (PAID, INTERNAL, True),
+        ({"is_given_back": True}, CANCELLED, False),
+        ({}, EXPIRED, False),
+        (PAID, DECLINED, False),
+    ],
+)
+def test_what_others_have_ended_is_told_from_what_its_customer_has(
+    known: dict[str, Any], end: dict[str, Any], is_by_others: bool
+) -> None:
+    order = an_order(**known)
+    order.see(told(**end))
+    assert order.is_ended_by_others is is_by_others
 
 
 def test_a_change_starts_the_time_again() -> None:
