@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chaos.report import table_of
+from chaos.report import tell
 from chaos.run import run
 from chaos.verdict import Verdict
 from skyhold.settings import parse_duration
@@ -53,7 +53,7 @@ def _run(seed: int, options: argparse.Namespace) -> Verdict:
         else:
             shutil.rmtree(directory, ignore_errors=True)
     if not options.json:
-        Console().print(table_of(verdict))
+        tell(verdict, Console())
     return verdict
 
 

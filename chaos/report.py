@@ -1,24 +1,29 @@
-"""A verdict as a table for a person."""
+"""A verdict for a person: a table of what was done and what came of it, then what must not be, line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from chaos.verdict import Verdict
 
 
-def table_of(verdict: Verdict) -> Table:
-    """Return what is told of one run."""
+def tell(verdict: Verdict, console: Console) -> None:
+    """Print all that is told of one run."""
+    console.print(_table_of(verdict))
+    for failure in verdict.failures:
+        console.print(failure, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table_of(verdict: Verdict) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, title=f"Seed {verdict.seed}", title_justify="left")
     for name, value in _rows(verdict):
         table.add_row(name, value)
     word = Text("PASS", style="bold green") if verdict.is_passed else Text("FAIL", style="bold red")
     table.add_row("Verdict", word)
-    for failure in verdict.failures:
-        table.add_row("", failure)
     return table
 
 
