@@ -139,7 +139,8 @@ class Customer:
                     break
                 self._guest.tell(flight_id, f"was too late for {' '.join(seats)}")
                 seats = _instead(refused) if trip.takes_alternatives else ()
-                await self._pauses.think(trip.thinking.choosing)
+                # Who takes nothing else waits for what others give back.
+                await self._pauses.think(trip.thinking.resting if self._scene.fight else trip.thinking.choosing)
             else:
                 return self._remember(flight_id, seats, reply)
         return None
