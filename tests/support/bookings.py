@@ -22,6 +22,7 @@ from temporalio.testing import ActivityEnvironment
 
 from skyhold.activities.booking_runs import BookingRuns
 from skyhold.bootstrap.reconciliation import reconciliation_of
+from skyhold.bootstrap.temporal import describe_namespace
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.events.feed import Publisher
@@ -227,7 +228,7 @@ async def running_bookings(
         SeatLocks(redis),
         gateway,
         publisher.publish,
-        runs=BookingRuns(client, task_queue),
+        runs=BookingRuns(client, task_queue, namespace_id=(await describe_namespace(client))[0]),
         policy=policy,
         namespace_id=NAMESPACE_ID,
         has_status_attribute=has_status_attribute,

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from skyhold.activities.booking_runs import BookingRuns
+from skyhold.bootstrap.temporal import describe_namespace
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.stores.postgres import Pool
@@ -60,7 +61,7 @@ async def split_world(
         SeatLocks(redis),
         gateway,
         lambda _: None,
-        runs=BookingRuns(client, task_queue),
+        runs=BookingRuns(client, task_queue, namespace_id=(await describe_namespace(client))[0]),
         policy=policy or Policy(payment_attempts=1),
         namespace_id=NAMESPACE_ID,
     )

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.messages import BOOKING_WORKFLOW
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
-_CLOSED = frozenset(WorkflowExecutionStatus) - {
-    WorkflowExecutionStatus.RUNNING,
-    WorkflowExecutionStatus.CONTINUED_AS_NEW,
-}
+_STATUS = "WORKFLOW_EXECUTION_STATUS_"
+
+_KNOWN = frozenset(WorkflowExecutionStatus.values())
+
+_CLOSED = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
+"""Whatever else a server says, a paused workflow or a status that is newer than this release, may go on."""
+
+
+class AnotherNamespaceError(Exception):
+    """Temporal has another namespace under our name, so what it does not know may well be running."""
+
+
+NO_WORD = (RPCError, AnotherNamespaceError)
+"""How Temporal says nothing about a workflow."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +48,40 @@ class BookingRun:
     chain: str = ""
     failed_tasks: int = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, and nobody paused it."""
+        return self.how == "RUNNING"
+
 
 class BookingRuns:
-    """Asks Temporal about the workflows of bookings on one task queue."""
+    """Asks Temporal about the workflows of bookings on one task queue, in the namespace with this id."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, task_queue: str, *, namespace_id: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._namespace_id = namespace_id
 
     async def find(self, workflow_id: str) -> BookingRun | None:
-        """Return the workflow's last run, or None if Temporal says that there is none.
+        """Return the workflow's last run, or None if our namespace says that there is none.
+
+        The SDK's own description knows no paused workflow, so the server's answer is read as it came.
 
         Raises:
-            RPCError: Temporal does not say either; nobody may act on that.
+            RPCError, AnotherNamespaceError: Temporal does not say either; nobody may act on that.
         """
+        ask = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
         try:
-            described = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
+            described = await self._client.workflow_service.describe_workflow_execution(
+                ask, retry=True, timeout=RPC_TIMEOUT
+            )
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            await self._require_own_namespace()
+            return None
         return _run_of(described)
 
     async def running(self, *, limit: int) -> AsyncIterator[BookingRun]:
@@ -68,17 +99,24 @@ class BookingRuns:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
+    async def _require_own_namespace(self) -> None:
+        """Make sure that we asked where our workflows would be, and not a server that took the place of a lost one."""
+        ask = DescribeNamespaceRequest(namespace=self._client.namespace)
+        described = await self._client.workflow_service.describe_namespace(ask, retry=True, timeout=RPC_TIMEOUT)
+        if described.namespace_info.id != self._namespace_id:
+            raise AnotherNamespaceError
 
-def _run_of(described: WorkflowExecutionDescription) -> BookingRun:
-    status = described.status
-    # The attempt under way is not a failed one.
-    attempt = described.raw_description.pending_workflow_task.attempt
+
+def _run_of(described: DescribeWorkflowExecutionResponse) -> BookingRun:
+    info = described.workflow_execution_info
+    how = WorkflowExecutionStatus.Name(info.status).removeprefix(_STATUS) if info.status in _KNOWN else "UNKNOWN"
     return BookingRun(
-        described.id,
-        described.run_id,
-        is_closed=status in _CLOSED,
-        how=status.name if status is not None else "unknown",
-        started_at=described.start_time,
-        chain=described.raw_description.workflow_execution_info.first_run_id,
-        failed_tasks=max(0, attempt - 1),
+        info.execution.workflow_id,
+        info.execution.run_id,
+        is_closed=how in _CLOSED,
+        how=how,
+        started_at=info.start_time.ToDatetime(UTC),
+        chain=info.first_run_id,
+        # The attempt under way is not a failed one.
+        failed_tasks=max(0, described.pending_workflow_task.attempt - 1),
     )

@@ -8,15 +8,15 @@ closed or unknown, and its row was found at the same step under its lock (produc
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from temporalio import activity
-from temporalio.service import RPCError
 
-from skyhold.activities.booking_runs import BookingRun, BookingRuns
+from skyhold.activities.booking_runs import NO_WORD, BookingRun, BookingRuns
 from skyhold.activities.heartbeats import heartbeats
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import OrderStatus
@@ -39,8 +39,16 @@ if TYPE_CHECKING:
     from skyhold.stores.ledger import Ledger
     from skyhold.stores.seat_lock_repairs import SeatLockRepairs
 
+T = TypeVar("T")
+
 FINDINGS_LIMIT = 200
-"""How many orders, workflows or locks one run takes care of; the next run goes on."""
+"""How many orders or workflows one run takes care of; the next run goes on."""
+
+LOCKS_LIMIT = 1000
+"""How many locks one run takes care of: they take less, and a wiped Redis leaves as many as there are holds."""
+
+SUSPECTS_LIMIT = 2000
+"""How many workflows one survey asks about by id, should the list of those that run be empty or late."""
 
 RUNNING_LIMIT = 100_000
 
@@ -82,22 +90,26 @@ class ReconciliationActivities:
         async with heartbeats():
             running = {run.workflow_id: run async for run in self._runs.running(limit=RUNNING_LIMIT)}
             is_complete = len(running) < RUNNING_LIMIT
-            troubled: list[str] = []
+            suspects: list[OpenOrder] = []
             after = ""
             while page := await self._queries.open_orders(after=after):
-                troubled += await self._troubled_of([o for o in page if o.is_overdue or o.workflow_id not in running])
+                suspects += [order for order in page if order.is_overdue or order.workflow_id not in running]
                 for order in page:
                     running.pop(order.workflow_id, None)
                 after = page[-1].id
             foreign = await self._queries.foreign_orders()
-            orphans = await self._orphans_of([run for run in running.values() if _is_old(run)])
+            old = [run for run in running.values() if _is_old(run)]
+            troubled = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
+            orphans = await self._orphans_of(_some(old, SUSPECTS_LIMIT))
         if foreign:
             _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)
         return Survey(
-            tuple(troubled[:FINDINGS_LIMIT]),
-            tuple(orphans[:FINDINGS_LIMIT]),
+            _some(troubled, FINDINGS_LIMIT),
+            _some(orphans, FINDINGS_LIMIT),
             foreign_orders=foreign,
-            is_complete=is_complete and max(len(troubled), len(orphans)) <= FINDINGS_LIMIT,
+            is_complete=is_complete
+            and max(len(troubled), len(orphans)) <= FINDINGS_LIMIT
+            and max(len(suspects), len(old)) <= SUSPECTS_LIMIT,
         )
 
     @activity.defn(name="SurveyMoney")
@@ -105,17 +117,25 @@ class ReconciliationActivities:
         """Find orders that are owed money, and ended ones for which the gateway has some all the same."""
         async with heartbeats():
             troubled = [order_id async for order_id in self._refunds_due()]
-            troubled += [order_id async for order_id in self._stray_charges(None if ask.is_whole else RECENT)]
-        return Survey(tuple(troubled[:FINDINGS_LIMIT]), is_complete=len(troubled) <= FINDINGS_LIMIT)
+            troubled += [order_id async for order_id in self._stray_charges(ask)]
+        return Survey(_some(troubled, FINDINGS_LIMIT), is_complete=len(troubled) <= FINDINGS_LIMIT)
 
     @activity.defn(name="SurveySeatLocks")
     async def survey_seat_locks(self) -> Survey:
         """Find seats whose lock and whose hold do not fit; a hold in the making is among them for a moment."""
+        async with heartbeats():
+            faults = await self._lock_faults()
+        if faults is None:
+            return Survey(is_complete=False)
+        return Survey(locks=_some(faults, LOCKS_LIMIT), is_complete=len(faults) <= LOCKS_LIMIT)
+
+    async def _lock_faults(self) -> list[SeatLockFault] | None:
+        """Compare locks with holds; what is no lock of ours under a lock's name is told by the audit, to a person."""
         locks = await self._repairs.find_locks()
         if locks is None:
-            return Survey(is_complete=False)
+            return None
         holds = await self._queries.holds()
-        stray = {place: lock.owner for place, lock in locks.items() if place not in holds}
+        stray = {place: lock.owner for place, lock in locks.items() if place not in holds and lock.owner is not None}
         known = await self._queries.known_flights(
             sorted({flight for flight, _ in stray if canonical_flight_id(flight) == flight})
         )
@@ -127,9 +147,10 @@ class ReconciliationActivities:
         ]
         for (flight, seat), hold in holds.items():
             lock = locks.get((flight, seat))
-            if hold.is_ours and (lock is None or lock.owner != hold.order_id or not lock.has_ttl):
+            is_lock = lock is None or lock.owner is not None
+            if hold.is_ours and is_lock and (lock is None or lock.owner != hold.order_id or not lock.has_ttl):
                 faults.append(SeatLockFault(flight, seat, lock.owner if lock else None))
-        return Survey(locks=tuple(faults[:FINDINGS_LIMIT]), is_complete=len(faults) <= FINDINGS_LIMIT)
+        return faults
 
     @activity.defn(name="ExamineOrder")
     async def examine_order(self, order_id: str) -> TroubledOrder | None:
@@ -139,7 +160,11 @@ class ReconciliationActivities:
         since.
         """
         async with heartbeats():
-            found = await self._examine(order_id)
+            try:
+                found = await self._examine(order_id)
+            except NO_WORD as silence:
+                _log.warning("temporal says nothing of an order", order=order_id, error=type(silence).__name__)
+                return None
         if found is not None:
             _note(found.trouble, order_id, found.finding)
         return found
@@ -166,7 +191,7 @@ class ReconciliationActivities:
         """Terminate a workflow that has had no open order for a minute; None if it has one, or has ended."""
         async with heartbeats():
             run = await self._runs.find(workflow.workflow_id)
-            if run is None or run.is_closed or run.run_id != workflow.run_id or not _is_old(run):
+            if run is None or not run.is_running or run.run_id != workflow.run_id or not _is_old(run):
                 return None
             order_id = order_id_of(workflow.workflow_id)
             why = _why_orphaned(run, (await self._queries.find_bookings([order_id])).get(order_id))
@@ -200,9 +225,10 @@ class ReconciliationActivities:
             async with places:
                 try:
                     run = await self._runs.find(order.workflow_id)
-                except RPCError:
+                except NO_WORD:
                     return False
-            return run is None or run.is_closed or (order.is_overdue and run.failed_tasks >= HOPELESS_TASKS)
+            is_failing = run is not None and run.is_running and run.failed_tasks >= HOPELESS_TASKS
+            return run is None or run.is_closed or (order.is_overdue and is_failing)
 
         verdicts = await asyncio.gather(*(is_troubled(order) for order in orders))
         return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one]
@@ -224,9 +250,9 @@ class ReconciliationActivities:
                 yield order_id
             after = page[-1]
 
-    async def _stray_charges(self, within: timedelta | None) -> AsyncIterator[str]:
-        after = ""
-        while page := await self._queries.unpaid_keys(after=after, within=within):
+    async def _stray_charges(self, ask: SurveyMoney) -> AsyncIterator[str]:
+        after, within = "", {} if ask.is_whole else {"within": RECENT}
+        while page := await self._queries.unpaid_keys(after=after, **within):
             lines = await self._gateway.statement([key for _, key in page], limit=len(page))
             charged = {line.key for line in lines if line.captures > line.refunds}
             for order_id, key in page:
@@ -285,7 +311,14 @@ def _why_orphaned(run: BookingRun, booking: Booking | None) -> str | None:
 
 
 def _is_stuck(run: BookingRun, order: OrderRow) -> bool:
-    return run.failed_tasks >= HOPELESS_TASKS and order.is_overdue and not order.status.is_terminal
+    # One that somebody paused is theirs, however it fared before.
+    is_failing = run.is_running and run.failed_tasks >= HOPELESS_TASKS
+    return is_failing and order.is_overdue and not order.status.is_terminal
+
+
+def _some(things: Sequence[T], limit: int) -> tuple[T, ...]:
+    """Return all of them, or some by chance: those that cannot be mended now must not keep the others waiting."""
+    return tuple(things) if len(things) <= limit else tuple(random.sample(things, limit))
 
 
 def _note(trouble: Trouble, order_id: str | None, detail: str) -> None:

@@ -114,7 +114,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
             SeatLocks(redis),
             gateway,
             publisher.publish,
-            runs=BookingRuns(client, settings.temporal_task_queue),
+            runs=BookingRuns(client, settings.temporal_task_queue, namespace_id=namespace_id),
             policy=settings.policy,
             namespace_id=namespace_id,
             has_status_attribute=has_status_attribute,

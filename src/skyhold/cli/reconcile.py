@@ -86,7 +86,7 @@ def _say_what_was_not_done(report: Reconciliation) -> None:
             f"If it is gone for good: skyhold reconcile --adopt {namespace_id}"
         )
     if not report.is_complete:
-        say("Not all was looked at: there was too much of it, or Redis does not answer. The next run goes on.")
+        say("Not all was looked at: there was too much of it, or a server does not answer. The next run goes on.")
 
 
 def _json_of(report: Reconciliation, audited: AuditReport) -> dict[str, object]:

@@ -18,6 +18,9 @@ from skyhold.queries.database import Database
 
 PAGE = 1000
 
+EVER = timedelta(days=36500)
+"""Longer than any order has been there."""
+
 HOLDS_LIMIT = 100_000
 """Seats that are held at one time; beyond it the reconciler needs another way to compare them with their locks."""
 
@@ -51,7 +54,7 @@ WHERE p.state = 'refund_due' AND o.namespace_id = $1 AND o.id > $2 ORDER BY o.id
 _UNPAID_KEYS = """
 SELECT o.id, o.payment_key FROM payments p JOIN orders o ON o.id = p.order_id
 WHERE p.state IN ('open', 'closed', 'captured') AND o.status IN ('FAILED', 'EXPIRED') AND o.namespace_id = $1
-  AND ($4::interval IS NULL OR o.updated_at > clock_timestamp() - $4::interval) AND o.id > $2
+  AND o.updated_at > statement_timestamp() - $4::interval AND o.id > $2
 ORDER BY o.id LIMIT $3
 """
 
@@ -144,7 +147,7 @@ class ReconciliationQueries:
         rows = await self._database.rows(_REFUNDS_DUE, self._namespace_id, after, PAGE)
         return [row["id"] for row in rows]
 
-    async def unpaid_keys(self, *, after: str = "", within: timedelta | None = None) -> list[tuple[str, uuid.UUID]]:
+    async def unpaid_keys(self, *, after: str = "", within: timedelta = EVER) -> list[tuple[str, uuid.UUID]]:
         """A page of ended orders for which the gateway was asked and should have nothing, with their keys."""
         rows = await self._database.rows(_UNPAID_KEYS, self._namespace_id, after, PAGE, within)
         return [(row["id"], row["payment_key"]) for row in rows]

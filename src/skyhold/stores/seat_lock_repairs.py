@@ -9,10 +9,13 @@ from skyhold.messages import SeatLockFault, SeatLockRepair, Trouble
 from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLock, SeatLocks
 
-_LOCK_SEAT = """
+_LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
+
+# A statement of its own: what the one that waited for the lock reads of orders may be from before the wait.
+_SEAT = """
 SELECT s.order_id, s.held_until - clock_timestamp() AS left,
        s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AS is_held
-FROM seats s LEFT JOIN orders o ON o.id = s.order_id WHERE s.flight_id = $1 AND s.seat_id = $2 FOR UPDATE OF s
+FROM seats s LEFT JOIN orders o ON o.id = s.order_id WHERE s.flight_id = $1 AND s.seat_id = $2
 """
 
 
@@ -33,12 +36,13 @@ class SeatLockRepairs:
         A lock that has come to another order since the fault was seen is left alone: who has it may be at it.
         """
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_LOCK_SEAT, fault.flight_id, fault.seat_id)
+            await connection.execute(_LOCK_SEAT, fault.flight_id, fault.seat_id)
+            row = await connection.fetchrow(_SEAT, fault.flight_id, fault.seat_id)
             found = await self._locks.look(fault.flight_id, fault.seat_id)
             if row is None or found is None:
                 return None
             lock = found[0] if found else None
-            if (lock.owner if lock else None) != fault.owner:
+            if (lock.owner if lock else None) != fault.owner or (lock is not None and lock.owner is None):
                 return None
             if row["is_held"]:
                 return await self._give(fault, row["order_id"], row["left"], lock)
@@ -51,12 +55,19 @@ class SeatLockRepairs:
             return None
         # A hold that is over stays its order's until someone ends it, and so does its lock.
         ttl = max(left, timedelta(0)) + LOCK_MARGIN
-        others = [lock.owner] if lock else []
+        others = [lock.owner] if lock and lock.owner else []
         await self._locks.assign(fault.flight_id, [fault.seat_id], order_id, ttl, others=others)
-        return SeatLockRepair(Trouble.WRONG_LOCK if lock else Trouble.HOLD_WITHOUT_LOCK, order_id)
+        trouble = Trouble.WRONG_LOCK if lock else Trouble.HOLD_WITHOUT_LOCK
+        return SeatLockRepair(trouble, order_id) if await self._has_lock(fault, order_id) else None
 
     async def _take(self, fault: SeatLockFault, lock: SeatLock | None) -> SeatLockRepair | None:
-        if lock is None:
+        if lock is None or lock.owner is None:
             return None
         await self._locks.release(fault.flight_id, [fault.seat_id], lock.owner)
-        return SeatLockRepair(Trouble.LOCK_WITHOUT_HOLD, lock.owner)
+        is_there = await self._has_lock(fault, lock.owner)
+        return SeatLockRepair(Trouble.LOCK_WITHOUT_HOLD, lock.owner) if is_there is False else None
+
+    async def _has_lock(self, fault: SeatLockFault, order_id: str) -> bool | None:
+        """Say whether the order has the seat's lock now; None if Redis does not answer, so nobody knows what it did."""
+        found = await self._locks.look(fault.flight_id, fault.seat_id)
+        return None if found is None else any(lock.owner == order_id for lock in found)

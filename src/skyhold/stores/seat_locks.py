@@ -6,6 +6,7 @@ when it goes and once when it is back.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError
 
+from skyhold.domain.orders import is_order_id
 from skyhold.domain.seats import LockAttempt
 
 SOCKET_TIMEOUT = 0.5
@@ -29,6 +32,9 @@ PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it did not answer: its absence costs a time-out a second, not one a call."""
 
 _PREFIX = "seat:lock:"
+
+_GONE = -2
+"""What Redis says of the time to live of a key that is not there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,10 +57,12 @@ def lock_name(flight_id: str, seat_id: str) -> str:
 
 @dataclass(frozen=True)
 class SeatLock:
-    """A lock as it was found: its name, the order that has it, and whether it will end by itself."""
+    """A lock as it was found: the order that has it, and whether it will end by itself.
 
-    name: str
-    owner: str
+    Without an owner it is something else under a lock's name: no process of ours puts such a thing there.
+    """
+
+    owner: str | None
     has_ttl: bool
 
 
@@ -102,30 +110,35 @@ class SeatLocks:
 
     async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
         """Return the seat's lock, if there is one; None if Redis does not answer."""
-        return cast(
-            "list[SeatLock] | None", await self._ask(lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
-        )
+        found = await self._ask(lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
+        return None if found is None else list(found.values())
 
     async def _find_all(self) -> dict[tuple[str, str], SeatLock]:
         locks: dict[tuple[str, str], SeatLock] = {}
-        names: list[str] = []
-        async for name in self._redis.scan_iter(match=f"{_PREFIX}*", count=SCAN_BATCH):
-            names.append(name)
-            if len(names) >= SCAN_BATCH:
-                locks |= {_place_of(lock.name): lock for lock in await self._read(names)}
-                names = []
-        return locks | {_place_of(lock.name): lock for lock in await self._read(names)}
+        cursor = 0
+        while True:
+            ask = ("SCAN", cursor, "MATCH", f"{_PREFIX}*", "COUNT", SCAN_BATCH)
+            cursor, keys = await cast("Any", self._redis).execute_command(*ask, **{NEVER_DECODE: True})
+            # Whoever shares the Redis may have names of any kind; those that only look like a lock's are none.
+            names = [name for name in (_text(key) for key in keys) if name and lock_name(*_place_of(name)) == name]
+            locks |= {_place_of(name): lock for name, lock in (await self._read(names)).items()}
+            if not int(cursor):
+                return locks
 
-    async def _read(self, names: Sequence[str]) -> Sequence[SeatLock]:
+    async def _read(self, names: Sequence[str]) -> dict[str, SeatLock]:
         if not names:
-            return []
+            return {}
         pipeline = self._redis.pipeline(transaction=False)
         for name in names:
-            pipeline.get(name)
+            pipeline.execute_command("GET", name, **{NEVER_DECODE: True})
             pipeline.pttl(name)
-        replies = await pipeline.execute()
-        pairs = zip(names, replies[::2], replies[1::2], strict=True)
-        return [SeatLock(name, owner, has_ttl=ttl >= 0) for name, owner, ttl in pairs if owner is not None]
+        replies = await pipeline.execute(raise_on_error=False)
+        found = zip(names, replies[::2], replies[1::2], strict=True)
+        return {
+            name: SeatLock(_owner_of(value), has_ttl=life >= 0)
+            for name, value, life in found
+            if value is not None and life != _GONE
+        }
 
     async def _ask(self, call: Any, *, empty: bool) -> Any:
         """Return Redis's reply, or None if there is nothing to ask or nobody to answer."""
@@ -157,6 +170,19 @@ def _place_of(name: str) -> tuple[str, str]:
     """Return the flight and the seat of a lock; of a name that is none of ours whatever stands in their places."""
     flight, _, seat = name.removeprefix(_PREFIX).rpartition(":")
     return flight.strip("{}"), seat
+
+
+def _owner_of(value: object) -> str | None:
+    # A value that is no text comes as the error that it is not.
+    text = _text(value)
+    return text if is_order_id(text) else None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode()
+    return None
 
 
 def _milliseconds(ttl: timedelta) -> int:

@@ -7,13 +7,14 @@ stale, and a stale step changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
@@ -36,6 +37,7 @@ from skyhold.messages import (
     RefundPayment,
     ReleaseSeats,
     Step,
+    Survey,
     SurveyMoney,
     Trouble,
     TroubledOrder,
@@ -49,6 +51,12 @@ R = TypeVar("R")
 SECOND_LOOK_AFTER = timedelta(seconds=5)
 """Locks and workflows whose order is only being made look wrong for a moment: they are looked at again after this."""
 
+AT_ONCE = 8
+"""How many orders are mended at one time: one whose gateway does not answer must not keep the others waiting."""
+
+FRESH = timedelta(seconds=30)
+"""What was found longer ago, by a worker that died since or in a run that was reset, is not acted on."""
+
 
 @workflow.defn(name=RECONCILIATION_WORKFLOW)
 class ReconciliationWorkflow:
@@ -59,45 +67,56 @@ class ReconciliationWorkflow:
         # Whether ended orders of any age are held against the gateway's statement, or the recent ones.
         self.is_whole = bool(payloads and payloads[0] is True)
         self.findings: list[Finding] = []
+        self.is_complete = True
+        self.places = asyncio.Semaphore(AT_ONCE)
 
     @workflow.run
     async def run(self, *_payloads: Any) -> dict[str, Any]:
-        """Look for orders, then money, then workflows and seat locks, and return what was found and done."""
-        orders = await self._survey(ReconciliationActivities.survey_orders)
-        for order_id in orders.order_ids:
-            await self._mend_order(order_id)
-        money = await self._survey(ReconciliationActivities.survey_money, SurveyMoney(self.is_whole))
-        for order_id in money.order_ids:
-            await self._mend_order(order_id)
-        locks = await self._survey(ReconciliationActivities.survey_seat_locks)
+        """Look for orders, then money, then workflows and seat locks, and return what was found and done.
+
+        A look that comes to nothing, since a server does not answer, leaves the others their turn.
+        """
+        orders = await self._look(ReconciliationActivities.survey_orders, Survey())
+        await self._mend_orders(orders.order_ids)
+        money = await self._look(ReconciliationActivities.survey_money, Survey(), SurveyMoney(self.is_whole))
+        await self._mend_orders(money.order_ids)
+        locks = await self._look(ReconciliationActivities.survey_seat_locks, Survey())
         if orders.workflows or locks.locks:
             await workflow.sleep(SECOND_LOOK_AFTER, summary="a second look at what may be in the making")
         for running in orders.workflows:
-            finding = await self._survey(ReconciliationActivities.end_workflow, running)
+            finding = await self._look(ReconciliationActivities.end_workflow, None, running)
             self.findings += [finding] if finding else []
         if locks.locks:
-            self.findings += await self._survey(ReconciliationActivities.mend_seat_locks, locks.locks)
-        is_complete = orders.is_complete and money.is_complete and locks.is_complete
+            self.findings += await self._look(ReconciliationActivities.mend_seat_locks, (), locks.locks)
+        is_complete = self.is_complete and orders.is_complete and money.is_complete and locks.is_complete
         return asdict(Reconciliation(tuple(self.findings), orders.foreign_orders, is_complete))
+
+    async def _mend_orders(self, order_ids: Sequence[str]) -> None:
+        await asyncio.gather(*(self._mend_order(order_id) for order_id in order_ids))
 
     async def _mend_order(self, order_id: str) -> None:
         """Examine one order, and bring it to its end or its money back; what fails is left to the next run."""
-        found = await self._survey(ReconciliationActivities.examine_order, order_id)
-        if found is None:
-            return
-        finding = Finding(found.trouble, order_id, found.finding)
+        async with self.places:
+            asked_at = workflow.now()
+            found = await self._look(ReconciliationActivities.examine_order, None, order_id)
+            if found is None:
+                return
+            if workflow.now() - asked_at > FRESH:
+                self.is_complete = False
+                return
+            self.findings.append(await self._mend(found))
+
+    async def _mend(self, found: TroubledOrder) -> Finding:
+        finding = Finding(found.trouble, found.step.order_id, found.finding)
         try:
             order = await self._settle(found)
         except FailureError as broken:
+            _obey_cancel(broken)
             workflow.logger.warning("an order could not be mended: %s", type(broken).__name__)
-            finding = replace(finding, result="It could not be mended now; the next run tries again.")
-        else:
-            is_mended = order is not None and order.status.is_terminal
-            result = (
-                _result_of(order) if order and is_mended else "Somebody else moved it meanwhile: it was left alone."
-            )
-            finding = replace(finding, is_mended=is_mended, result=result)
-        self.findings.append(finding)
+            return replace(finding, result="It could not be mended now; the next run tries again.")
+        if order is None or not order.status.is_terminal:
+            return replace(finding, result="Somebody else moved it meanwhile: it was left alone.")
+        return replace(finding, is_mended=True, result=_result_of(order))
 
     async def _settle(self, found: TroubledOrder) -> Order | None:
         """Do what the order's status asks for, and return the order as it then is; None if it was not ours to do."""
@@ -160,9 +179,22 @@ class ReconciliationWorkflow:
             PaymentActivities.close_payment, ask, summary="capture or close", **RECONCILER_GATEWAY_STEP
         )
 
-    async def _survey(self, activity: Callable[..., Awaitable[R]], *asks: Any) -> R:
-        result: R = await workflow.execute_activity_method(activity, args=asks, **SURVEY)
-        return result
+    async def _look(self, activity: Callable[..., Awaitable[R]], nothing: R, *asks: Any) -> R:
+        """Return what the activity finds, or nothing if it comes to no end in its time."""
+        try:
+            found: R = await workflow.execute_activity_method(activity, args=asks, **SURVEY)
+        except FailureError as broken:
+            _obey_cancel(broken)
+            workflow.logger.warning("a look came to nothing: %s", type(broken).__name__)
+            self.is_complete = False
+            return nothing
+        return found
+
+
+def _obey_cancel(broken: FailureError) -> None:
+    """Let a cancel of this very run end it."""
+    if is_cancelled_exception(broken):
+        raise broken
 
 
 def _after(step: Step, order: Order) -> Step:
