@@ -74,6 +74,17 @@ def test_the_domain_needs_nothing_but_the_standard_library() -> None:
     assert [found for found in imports if found[1] in {"asyncio", "logging", "time", "os"}] == []
 
 
+def test_every_test_that_shows_a_guarantee_exists() -> None:
+    tests = Path(__file__).parents[1]
+    page = tests.with_name("docs").joinpath("guarantees.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    there = {name for file in tests.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) > 20
+    assert named - there == set()
+    files = set(re.findall(r"`([\w/]+/test_\w+\.py)`", page))
+    assert [file for file in files if not (tests / file).exists()] == []
+
+
 def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
