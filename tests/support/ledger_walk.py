@@ -74,6 +74,7 @@ class LedgerWalk(Walker):
         steps += ["go_on"] * 7 * any(order.status in HOLDING for order in orders)
         steps += ["let_time_pass"] * 2 * any(order.status == "SEATS_RESERVED" for order in orders)
         steps += ["rob"] * any(order.status in HOLDING for order in orders)
+        steps += ["rob"] * 2 * any(map(_is_about_to_be_confirmed, orders))
         steps += ["refund"] * 2 * any(order.payment == "refund_due" for order in orders)
         steps += ["go_on_after_standing_still"] * 2 * bool(self.stopped)
         steps += ["capture_late"] * bool(self.unanswered)
@@ -196,8 +197,8 @@ class LedgerWalk(Walker):
             found = _charge(order, is_approved=_is_approved(ask))
             found = "error" if chance is Chance.LOSE_REPLY else found
         else:
-            order.gateway = order.gateway if order.gateway == "captured" else "closed"
-            found = order.gateway
+            order.gateway = order.gateway if order.captures else "closed"
+            found = "captured" if order.gateway == "captured" else "closed"
         if chance is Chance.CRASH_AFTER:
             return None
         return STALE if found == "refused" else self.model.settle(ask, found, attempt)
@@ -227,7 +228,10 @@ class LedgerWalk(Walker):
         _charge(self.model.orders[order_id], is_approved=is_approved)
 
     def rob(self, draw: Draw) -> None:
-        held = [seat for seat, owner in self.model.owner.items() if self.model.orders[owner].status in HOLDING]
+        orders = {owner: self.model.orders[owner] for owner in self.model.owner.values()}
+        victims = [order.id for order in orders.values() if _is_about_to_be_confirmed(order)]
+        victims = victims or [order.id for order in orders.values() if order.status in HOLDING]
+        held = [seat for seat, owner in self.model.owner.items() if owner in victims]
         if held:
             seat = draw(st.sampled_from(sorted(held)))
             self.run(self.world.rob(seat))
@@ -279,6 +283,10 @@ class LedgerWalk(Walker):
         robbed = self.model.robbed()
         self.seen["robbed"] += len(robbed)
         assert [(what, order_id) for what, order_id, _ in found] == [("I1 orders", it) for it in sorted(robbed)], found
+
+
+def _is_about_to_be_confirmed(order: ModelOrder) -> bool:
+    return (order.status, order.payment) == ("PAYMENT_PROCESSING", "captured")
 
 
 def _is_approved(ask: StepAsk) -> bool:
