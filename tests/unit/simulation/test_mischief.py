@@ -55,6 +55,7 @@ async def test_a_lie_that_changes_an_order_of_the_liars_own_is_noticed() -> None
     small = SmallApi(fault=obey_and_refuse)
     crowd = await run(small, a_plan(customers=30, liars=100), closed_when(lambda outcomes: outcomes.surprises))
     assert "An order that nobody paid for became CONFIRMED." in crowd.outcomes.told_surprises
+    assert crowd.outcomes.lies_told[Lie.STALE_TAG] > crowd.outcomes.lies_refused[Lie.STALE_TAG] == 0
 
 
 async def test_a_liar_who_walked_away_from_seats_does_not_take_their_own_order_for_anothers() -> None:
