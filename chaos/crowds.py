@@ -25,6 +25,10 @@ FINISH_SECONDS = 200.0
 
 _COME_AGAIN_SECONDS = 1.0
 
+_LATE = "It was not home"
+_FAULTS = (_LATE, "should not have happened", "No such option")
+"""What is said of a crowd, or says one, that came to nothing by a fault of its own."""
+
 
 @dataclass
 class Heard:
@@ -35,6 +39,7 @@ class Heard:
     endings: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
     surprise_count: int = 0
+    broken: list[str] = field(default_factory=list)
 
     def hear(self, told: Mapping[str, Any]) -> None:
         """Add what one crowd told."""
@@ -61,42 +66,64 @@ async def send_crowds(
     deadline = monotonic() + seconds
     number = 0
     while (left := deadline - monotonic()) >= SHORTEST_SECONDS:
-        told = await _send_crowd(api, flights, left, seed * 1000 + number, log=log, mark=mark)
+        crowd = _Crowd(api, flights, left, seed * 1000 + number, log=log, mark=mark)
         number += 1
-        if told is None:
-            await asyncio.sleep(_COME_AGAIN_SECONDS)
-        else:
+        if told := await crowd.go():
             heard.hear(told)
+        elif crowd.is_broken:
+            heard.broken.append(f"A crowd broke: {crowd.last_words}")
+            return
+        else:
+            await asyncio.sleep(_COME_AGAIN_SECONDS)
 
 
-async def _send_crowd(
-    api: str, flights: Sequence[str], seconds: float, seed: int, *, log: Path, mark: Mapping[str, str]
-) -> Mapping[str, Any] | None:
-    """Run one crowd to its end and return what it tells, or None if it could not even look at the flights."""
-    command = [
-        *(sys.executable, "-m", "skyhold", "simulate", "--api", api, "--json", "--no-audit", "--seed", str(seed)),
-        *("--customers", str(CUSTOMERS), "--pace", str(PACE), "--for", f"{seconds:.0f}s"),
-        *(part for flight in flights for part in ("--flight", flight)),
-    ]
-    with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-            env={**own_environment(), **mark},
-            start_new_session=True,  # the Ctrl-C of a terminal is ours to pass on
-        )
-    try:
-        async with asyncio.timeout(seconds + FINISH_SECONDS):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    try:
-        told = json.loads(output)
-    except ValueError:
-        return None
-    return told if isinstance(told, dict) else None
+class _Crowd:
+    """One crowd, once."""
+
+    def __init__(
+        self, api: str, flights: Sequence[str], seconds: float, seed: int, *, log: Path, mark: Mapping[str, str]
+    ) -> None:
+        self.last_words = ""
+        self._seconds = seconds
+        self._log = log
+        self._mark = mark
+        self._command = [
+            *(sys.executable, "-m", "skyhold", "simulate", "--api", api, "--json", "--no-audit", "--seed", str(seed)),
+            *("--customers", str(CUSTOMERS), "--pace", str(PACE), "--for", f"{seconds:.0f}s"),
+            *(part for flight in flights for part in ("--flight", flight)),
+        ]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it came to nothing by a fault of its own, and not because nobody let it look at the flights."""
+        return any(word in self.last_words for word in _FAULTS)
+
+    async def go(self) -> Mapping[str, Any] | None:
+        """Run it to its end and return what it tells, or None if it tells nothing."""
+        with self._log.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env={**own_environment(), **self._mark},
+                start_new_session=True,  # the Ctrl-C of a terminal is ours to pass on
+            )
+        output = b""
+        try:
+            async with asyncio.timeout(self._seconds + FINISH_SECONDS):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            self.last_words = f"{_LATE} {FINISH_SECONDS:.0f} s after its time."
+            return None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        try:
+            told = json.loads(output)
+        except ValueError:
+            self.last_words = self._log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            return None
+        return told if isinstance(told, dict) else None

@@ -31,7 +31,7 @@ FROM added, seats s JOIN template ON template.id = s.flight_id
 """
 
 _OPEN = """
-SELECT id, status, step, workflow_id FROM orders
+SELECT id, status, step FROM orders
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') ORDER BY id
 """
 

@@ -103,6 +103,7 @@ async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: 
         verdict.failures.append(f"The audit finds {finding['invariant']} broken: {finding['detail']}")
         if order_id := finding.get("order_id"):
             await keep_story(ground.directory, endpoints, ledger, str(order_id))
+    verdict.failures += verdict.heard.broken
     verdict.failures += [f"A customer saw what none must see: {told}" for told in complaints_of(verdict)]
 
 
