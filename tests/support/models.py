@@ -78,7 +78,7 @@ def walk_at_random(machine: type[Walker], *, steps: int, steps_each: int, within
     started = time.monotonic()
     while machine.steps_taken < steps:
         number = random.SystemRandom().randrange(2**32)
-        walks = -(-min(steps - machine.steps_taken, 5000) // steps_each)
+        walks = -(-min(steps - machine.steps_taken, steps // 10) // steps_each)  # a part, to look at the time after it
         print(f"{machine.__name__}: seed {number}, {walks} walks of {steps_each} steps")  # noqa: T201 - to walk again
         run_state_machine_as_test(
             seed(number)(machine), settings=settings(_WALK, max_examples=walks, stateful_step_count=steps_each)

@@ -171,7 +171,7 @@ class SystemWalk(Walker):
         promise.is_reset = True
         booking = self.run(self.system.booking(order_id).reset(to_first=draw(st.booleans()), forget_messages=True))
         nudge = self.system.world.bookings.update_seats(order_id, promise.seats or SEATS[:1])
-        assert self.refusal(nudge) in {None, "OrderChanged", "OrderClosed", "HoldExpired"}
+        assert self.refusal(nudge) in {None, "OrderChanged", "OrderClosed", "HoldExpired", "PaymentInProgress"}
 
         async def agrees() -> bool | None:
             status = await booking.status()
