@@ -18,10 +18,12 @@ from temporalio.worker import Replayer
 from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import Policy
 from skyhold.embedded.servers import Servers
+from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.stores.postgres import Pool
+from skyhold.stores.seat_locks import lock_name
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.payloads import DATA_CONVERTER
-from support.bookings import FL101, Booking, Bookings, running_bookings, until
+from support.bookings import FL101, Booking, Bookings, new_order_id, running_bookings, until
 from support.gateways import Act, ScriptedGateway
 
 HISTORIES = Path(__file__).parents[2] / "workflows" / "histories"
@@ -32,6 +34,8 @@ SCRIPTS: dict[str, tuple[Act, ...]] = {
     "captured-late": (Act.FAIL_AFTER_CAPTURE,),
     "cancelled-while-paying": (Act.HANG,),
     "refunded": (Act.WAIT,),
+    "reconciled": (Act.HANG,),
+    "reconciled-money": (Act.FAIL_AFTER_CAPTURE,),
 }
 
 PATHS = (
@@ -51,6 +55,8 @@ PATHS = (
     "malformed",
     "signals",
     "adopted",
+    "reconciled",
+    "reconciled-money",
 )
 
 
@@ -88,6 +94,8 @@ async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - o
         return await _ended(await world.start(["1A"]))
     if path == "signals":
         return await _by_signals(world)
+    if path.startswith("reconciled"):
+        return await _reconciled(world, has_captures=path.endswith("money"))
     booking = await world.hold(["1A"])
     order_id = booking.order_id
     match path:
@@ -139,6 +147,33 @@ async def _by_signals(world: Bookings) -> Booking:
     await booking.handle.signal("update-seats", {"seats": ["1B"]})
     await booking.handle.signal("proceed-to-payment", {"paymentCode": "99999"})
     return await _ended(booking)
+
+
+async def _reconciled(world: Bookings, *, has_captures: bool) -> Booking:
+    """Leave behind orders that are held and paid for, a lock without a hold, and money, and let them be mended."""
+    held, paying, robbed = [await world.hold([seat]) for seat in ("1A", "1B", "1C")]
+    for booking in (paying, robbed):
+        await world.bookings.pay(booking.order_id, "12345")
+        await booking.until_status("PAYMENT_PROCESSING")
+    for booking in (held, paying, robbed):
+        if has_captures and booking is not held:
+            await until(lambda booking=booking: _is_captured(booking), what="the capture")  # type: ignore[misc]
+        await booking.handle.terminate("by mistake")
+    if has_captures:
+        await world.pool.execute(
+            "UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1"
+            " WHERE order_id = $1",
+            robbed.order_id,
+        )
+    await world.redis.set(lock_name(FL101, "9F"), "an-order-that-never-was", ex=600)
+    run = await world.client.start_workflow(
+        RECONCILIATION_WORKFLOW, id=f"reconciliation-{new_order_id()}", task_queue=world.task_queue
+    )
+    return await _ended(Booking(world, held.order_id, run))
+
+
+async def _is_captured(booking: Booking) -> bool:
+    return await booking.captures() == (1, 0)
 
 
 async def _has_adopted(booking: Booking) -> bool:
