@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -41,6 +44,11 @@ CATCH_UP = timedelta(seconds=10)
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
+CONNECT_SECONDS = 5.0
+
+SCHEDULE_CHECK = timedelta(minutes=5)
+"""How often a worker looks whether the schedule is there: somebody may delete it, and nobody would miss it."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -53,32 +61,59 @@ def schedule_id(task_queue: str) -> str:
     return f"reconciliation-{task_queue}"
 
 
-async def ensure_schedule(client: Client, *, task_queue: str, interval: timedelta) -> None:
+@contextlib.asynccontextmanager
+async def kept_schedule(
+    client: Client, *, task_queue: str, interval: timedelta, every: timedelta = SCHEDULE_CHECK
+) -> AsyncIterator[None]:
+    """Make the schedule with this interval, and make it again should it ever be missing."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            await ensure_schedule(client, task_queue=task_queue, interval=interval, is_first=False)
+
+    await ensure_schedule(client, task_queue=task_queue, interval=interval)
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+
+
+async def ensure_schedule(client: Client, *, task_queue: str, interval: timedelta, is_first: bool = True) -> None:
     """Make the schedule, or let the one that is there have this interval; one that was paused stays paused.
 
-    A server that does not let us is no reason not to work: it is said, and the reconciler then runs by hand alone.
+    A server that does not let us is no reason not to work: it is said, and the reconciler then runs by hand alone. Only
+    a worker's first look takes over its interval, since workers may have others.
     """
     wanted = _schedule(task_queue, interval)
     try:
         try:
             await client.create_schedule(schedule_id(task_queue), wanted, rpc_timeout=RPC_TIMEOUT)
         except ScheduleAlreadyRunningError:
-            handle = client.get_schedule_handle(schedule_id(task_queue))
-            await handle.update(lambda found: _updated(found, wanted), rpc_timeout=RPC_TIMEOUT)
+            if is_first:
+                handle = client.get_schedule_handle(schedule_id(task_queue))
+                await handle.update(lambda found: _updated(found, wanted), rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        _log.warning("the reconciler has no schedule, and runs only by hand", error=error.status.name)
+        _log.warning("the reconciler's schedule could not be made or changed", error=error.status.name)
 
 
 async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
     """Run the reconciler at once, over orders of any age, and return what it found and did.
 
-    One that somebody else asked for at this moment is waited for instead of a second one.
+    One that somebody else asked for at this moment is waited for instead of a second one. Without PostgreSQL it would
+    only wait, so that is asked first.
 
     Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        DatabaseUnavailable: PostgreSQL does not answer.
         WorkflowUnavailable: Temporal does not answer.
         NoReconciliation: no worker took it in time, or it failed.
     """
-    client, task_queue = await connect_temporal(), settings.temporal_task_queue
+    async with open_database(settings, application="skyhold reconcile") as pool:
+        await ServerQueries(Database(pool)).server_version()
+    client, _ = await _connected()
+    task_queue = settings.temporal_task_queue
     try:
         handle = await client.start_workflow(
             RECONCILIATION_WORKFLOW,
@@ -106,15 +141,38 @@ async def adopt(settings: Settings, *, lost: str) -> int:
     Raises:
         MissingSettingError: DATABASE_URL is not set.
         WorkflowUnavailable: Temporal does not answer.
-        BadSettingError: that namespace is our own.
+        BadSettingError: that namespace is our own, or another that this Temporal still has.
         DatabaseUnavailable: PostgreSQL does not answer.
     """
-    ours, _ = await describe_namespace(await connect_temporal())
+    client, ours = await _connected()
     if lost == ours:
         raise BadSettingError("--adopt: that is the namespace of this Temporal itself")
+    if name := await _name_of(client, lost):
+        raise BadSettingError(f"--adopt: that namespace is not gone, this Temporal has it as {name!r}")
     async with open_database(settings, application="skyhold reconcile") as pool:
         await ServerQueries(Database(pool)).server_version()
         return await Ledger(pool).adopt(ours, lost=lost)
+
+
+async def _connected() -> tuple[Client, str]:
+    """Return a client and its namespace's id; a server that was stopped takes a connection and says nothing."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            client = await connect_temporal()
+            return client, (await describe_namespace(client))[0]
+    except TimeoutError as error:
+        raise WorkflowUnavailable from error
+
+
+async def _name_of(client: Client, namespace_id: str) -> str | None:
+    """Return the name under which this Temporal has the namespace, if it does, and lets us know."""
+    try:
+        described = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(id=namespace_id), timeout=RPC_TIMEOUT
+        )
+    except RPCError:
+        return None
+    return described.namespace_info.name
 
 
 def reconciliation_of(result: Any) -> Reconciliation:

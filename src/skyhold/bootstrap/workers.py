@@ -16,7 +16,7 @@ from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.bootstrap.addresses import bare_address
 from skyhold.bootstrap.ledger import open_database
-from skyhold.bootstrap.reconciliation import ensure_schedule
+from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
 from skyhold.domain.orders import Policy
@@ -122,7 +122,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         worker = build_worker(
             client, activities, task_queue=settings.temporal_task_queue, is_sandboxed=settings.workflow_sandbox
         )
-        await ensure_schedule(client, task_queue=settings.temporal_task_queue, interval=settings.reconcile_interval)
+        await stack.enter_async_context(
+            kept_schedule(client, task_queue=settings.temporal_task_queue, interval=settings.reconcile_interval)
+        )
         yield RunningWorker(
             worker,
             activities,

@@ -49,6 +49,8 @@ def reconcile(
     with explained(settings):
         if adopt is not None:
             adopted = asyncio.run(reconciliation.adopt(settings, lost=adopt))
+            if not adopted:
+                raise Failure(f"No order of a namespace {adopt} is left to adopt.", ExitCode.NOT_FOUND)
             say(f"{adopted} orders of the namespace {adopt} are ours now.")
         try:
             report = asyncio.run(reconciliation.reconcile(settings, within=PATIENCE))

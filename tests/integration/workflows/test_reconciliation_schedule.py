@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import Client, ScheduleDescription
+from temporalio.service import RPCError
 
-from skyhold.bootstrap.reconciliation import ensure_schedule, schedule_id
+from skyhold.bootstrap.reconciliation import ensure_schedule, kept_schedule, schedule_id
 from support.bookings import until
 
 MINUTE = timedelta(minutes=1)
@@ -53,3 +54,27 @@ async def test_runs_that_nobody_takes_do_not_pile_up(temporal_client: Client, ta
 
     await until(has_skipped, what="runs that are skipped while one waits")
     assert len((await _described(temporal_client, task_queue)).info.running_actions) == 1
+
+
+async def test_a_schedule_that_somebody_deleted_comes_back_and_an_interval_is_taken_over_only_at_the_start(
+    temporal_client: Client, task_queue: str
+) -> None:
+    soon = timedelta(seconds=0.1)
+    async with (
+        kept_schedule(temporal_client, task_queue=task_queue, interval=MINUTE, every=soon),
+        kept_schedule(temporal_client, task_queue=task_queue, interval=2 * MINUTE, every=soon),
+    ):
+        await asyncio.sleep(1)  # in which each looks several times
+        described = await _described(temporal_client, task_queue)
+        assert [interval.every for interval in described.schedule.spec.intervals] == [2 * MINUTE]
+
+        await temporal_client.get_schedule_handle(schedule_id(task_queue)).delete()
+
+        async def is_back() -> bool:
+            try:
+                await _described(temporal_client, task_queue)
+            except RPCError:
+                return False
+            return True
+
+        await until(is_back, what="the schedule")
