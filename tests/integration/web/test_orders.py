@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import BOOKING_STATUS, UPDATE_SEATS
 from skyhold.settings import Settings
+from skyhold.stores.ledger import Ledger
 from skyhold.stores.postgres import Pool
 from support.services import FL101, Service, eventually, running_service
+
+API_DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
 
 
 def _instant(text: str) -> datetime:
@@ -185,6 +191,26 @@ async def test_the_history_tells_the_way_an_order_has_taken(service: Service) ->
         *("CREATED", "SEATS_RESERVED", "SEATS_RESERVED", "PAYMENT_PENDING", "PAYMENT_PROCESSING", "CONFIRMED"),
     ]
     assert [event["seats"] for event in history["events"]][:3] == [[], ["10A"], ["10B"]]
+
+
+async def test_the_history_tells_what_was_found_wrong_at_whatever_status(service: Service, pool: Pool) -> None:
+    held = await service.hold("10A")
+    ledger = Ledger(pool)
+    for note in ("first", "second"):
+        await ledger.note(held["orderId"], note)
+    await service.change(held["orderId"], "10B")
+    await service.pay(held["orderId"])
+    await service.outcome(held["orderId"])
+    await ledger.note(held["orderId"], "third")
+
+    history = await service.get(f"/api/orders/{held['orderId']}/history")
+
+    schema = json.loads(API_DOCUMENT.read_text(encoding="utf-8"))
+    jsonschema_rs.validate({"$ref": "#/components/schemas/HistoryBody", "components": schema["components"]}, history)
+    told = [(event["status"], event.get("finding")) for event in history["events"]]
+    assert told[2:4] == [("SEATS_RESERVED", "first"), ("SEATS_RESERVED", "second")]
+    assert told[-2:] == [("CONFIRMED", None), ("CONFIRMED", "third")]
+    assert [event["seq"] for event in history["events"]] == list(range(1, 10))
 
 
 @pytest.mark.parametrize("way", ["", "/status", "/history"])
