@@ -317,8 +317,8 @@ def _is_stuck(run: BookingRun, order: OrderRow) -> bool:
 
 
 def _some(things: Sequence[T], limit: int) -> tuple[T, ...]:
-    """Return all of them, or some by chance: those that cannot be mended now must not keep the others waiting."""
-    return tuple(things) if len(things) <= limit else tuple(random.sample(things, limit))
+    """Return some by chance and in no order: those that cannot be mended now must not keep the others waiting."""
+    return tuple(random.sample(things, min(limit, len(things))))
 
 
 def _note(trouble: Trouble, order_id: str | None, detail: str) -> None:

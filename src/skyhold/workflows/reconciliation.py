@@ -54,6 +54,9 @@ SECOND_LOOK_AFTER = timedelta(seconds=5)
 AT_ONCE = 8
 """How many orders are mended at one time: one whose gateway does not answer must not keep the others waiting."""
 
+ENOUGH = timedelta(minutes=3)
+"""No order is begun with later than this, so that money and locks have their turn before the run times out."""
+
 FRESH = timedelta(seconds=30)
 """What was found longer ago, by a worker that died since or in a run that was reset, is not acted on."""
 
@@ -68,6 +71,7 @@ class ReconciliationWorkflow:
         self.is_whole = bool(payloads and payloads[0] is True)
         self.findings: list[Finding] = []
         self.is_complete = True
+        self.began_at = workflow.now()
         self.places = asyncio.Semaphore(AT_ONCE)
 
     @workflow.run
@@ -98,6 +102,9 @@ class ReconciliationWorkflow:
         """Examine one order, and bring it to its end or its money back; what fails is left to the next run."""
         async with self.places:
             asked_at = workflow.now()
+            if asked_at - self.began_at > ENOUGH:
+                self.is_complete = False
+                return
             found = await self._look(ReconciliationActivities.examine_order, None, order_id)
             if found is None:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +15,17 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode, WorkflowService
 
+from skyhold.activities import reconciliation as activities
 from skyhold.activities.booking_runs import AnotherNamespaceError, BookingRuns
 from skyhold.bootstrap.reconciliation import reconciliation_of
 from skyhold.messages import RECONCILIATION_WORKFLOW
+from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import lock_name
+from skyhold.workflows import reconciliation
 from support.audits import audit_of, told
 from support.bookings import FL101, Bookings, OpenWorld
 from support.gateways import Act
+from support.splits import split_world
 
 
 async def _troubles(world: Bookings) -> list[tuple[str, str | None, bool]]:
@@ -183,3 +188,35 @@ async def test_a_second_start_under_a_lost_orders_id_changes_nothing_and_the_ord
     assert await _troubles(world) == [("lostOrder", booking.order_id, True)]
     assert (await booking.row())["failure_code"] == "INTERNAL"
     assert told(await audit_of(world).run()) == []
+
+
+@pytest.mark.parametrize("bound", ["FRESH", "ENOUGH"])
+async def test_what_was_found_too_long_ago_or_would_take_too_long_is_left_to_the_next_run(
+    temporal_client: Client, pool: Pool, redis_url: str, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    async with split_world(temporal_client, pool, redis_url) as world, world.workflow_worker():
+        booking = await world.hold(["1A"])
+        await booking.handle.terminate("by mistake")
+        with monkeypatch.context() as impatient:
+            impatient.setattr(reconciliation, bound, timedelta(seconds=-1))
+            report = await world.reconcile()
+        assert (report.findings, report.is_complete) == ((), False)
+        assert await booking.seats() == {"1A": "reserved"}
+
+        assert await _troubles(world) == [("lostOrder", booking.order_id, True)]
+
+
+async def test_more_troubles_than_one_run_takes_are_left_to_the_next(
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await open_world()
+    bookings = [await world.hold([f"{row}A"]) for row in range(1, 8)]
+    for booking in bookings:
+        await booking.handle.terminate("by mistake")
+    monkeypatch.setattr(activities, "FINDINGS_LIMIT", 3)
+    monkeypatch.setattr(activities, "SUSPECTS_LIMIT", 5)
+
+    reports = [await world.reconcile() for _ in range(3)]
+
+    assert [(len(report.findings), report.is_complete) for report in reports] == [(3, False), (3, False), (1, True)]
+    assert await world.locks() == {}
