@@ -17,6 +17,7 @@ import structlog
 from temporalio import activity
 
 from skyhold.activities.booking_runs import NO_WORD, BookingRun, BookingRuns
+from skyhold.activities.findings import lock_finding, note
 from skyhold.activities.heartbeats import heartbeats
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import OrderStatus
@@ -99,8 +100,10 @@ class ReconciliationActivities:
                 after = page[-1].id
             foreign = await self._queries.foreign_orders()
             old = [run for run in running.values() if _is_old(run)]
-            troubled = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
+            troubled, silent = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
             orphans = await self._orphans_of(_some(old, SUSPECTS_LIMIT))
+        if silent:
+            _log.warning("temporal says nothing of open orders: did it lose its data under this worker?", orders=silent)
         if foreign:
             _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)
         return Survey(
@@ -108,6 +111,7 @@ class ReconciliationActivities:
             _some(orphans, FINDINGS_LIMIT),
             foreign_orders=foreign,
             is_complete=is_complete
+            and not silent
             and max(len(troubled), len(orphans)) <= FINDINGS_LIMIT
             and max(len(suspects), len(old)) <= SUSPECTS_LIMIT,
         )
@@ -166,7 +170,7 @@ class ReconciliationActivities:
                 _log.warning("temporal says nothing of an order", order=order_id, error=type(silence).__name__)
                 return None
         if found is not None:
-            _note(found.trouble, order_id, found.finding)
+            note(found.trouble, order_id, found.finding)
         return found
 
     async def _examine(self, order_id: str) -> TroubledOrder | None:
@@ -200,7 +204,7 @@ class ReconciliationActivities:
             await self._runs.terminate(run, f"It runs without an open order: {why}.")
             detail = f"The workflow {workflow.workflow_id} ran on although {why}."
             await self._ledger.note(order_id, detail)
-        _note(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail)
+        note(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail)
         return Finding(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail, is_mended=True, result="It was terminated.")
 
     @activity.defn(name="MendSeatLocks")
@@ -211,27 +215,27 @@ class ReconciliationActivities:
             for fault in faults:
                 if repair := await self._repairs.mend(fault):
                     mended.setdefault((repair.trouble, repair.order_id), []).append(fault.seat_id)
-            findings = tuple(_lock_finding(trouble, order_id, seats) for (trouble, order_id), seats in mended.items())
+            findings = tuple(lock_finding(trouble, order_id, seats) for (trouble, order_id), seats in mended.items())
             for finding in findings:
                 await self._ledger.note(finding.order_id or "", finding.detail)
-                _note(finding.trouble, finding.order_id, finding.detail)
+                note(finding.trouble, finding.order_id, finding.detail)
         return findings
 
-    async def _troubled_of(self, orders: Sequence[OpenOrder]) -> list[str]:
-        """Return those whose workflow is not running, or is stuck; what Temporal says nothing about is left out."""
+    async def _troubled_of(self, orders: Sequence[OpenOrder]) -> tuple[list[str], int]:
+        """Return those whose workflow is not running, or is stuck, and of how many Temporal says nothing."""
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def is_troubled(order: OpenOrder) -> bool:
+        async def is_troubled(order: OpenOrder) -> bool | None:
             async with places:
                 try:
                     run = await self._runs.find(order.workflow_id)
                 except NO_WORD:
-                    return False
+                    return None
             is_failing = run is not None and run.is_running and run.failed_tasks >= HOPELESS_TASKS
             return run is None or run.is_closed or (order.is_overdue and is_failing)
 
         verdicts = await asyncio.gather(*(is_troubled(order) for order in orders))
-        return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one]
+        return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one], verdicts.count(None)
 
     async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
         """Return those of the runs for which there is no order that may still be finished."""
@@ -282,17 +286,6 @@ class ReconciliationActivities:
 
 _UNPAID = frozenset({PaymentState.OPEN, PaymentState.CLOSED, PaymentState.CAPTURED})
 
-_LOCK_DETAILS = {
-    Trouble.LOCK_WITHOUT_HOLD: "A lock without a hold: {seats}.",
-    Trouble.HOLD_WITHOUT_LOCK: "A hold without its lock: {seats}.",
-    Trouble.WRONG_LOCK: "A lock that was another order's, or would never have ended: {seats}.",
-}
-
-
-def _lock_finding(trouble: Trouble, order_id: str, seats: Sequence[str]) -> Finding:
-    detail = _LOCK_DETAILS[trouble].format(seats=", ".join(seats))
-    return Finding(trouble, order_id, detail, is_mended=True, result="It was set right.")
-
 
 def _is_old(run: BookingRun) -> bool:
     """Say whether the run began more than a minute ago, both by Temporal's clock."""
@@ -319,12 +312,3 @@ def _is_stuck(run: BookingRun, order: OrderRow) -> bool:
 def _some(things: Sequence[T], limit: int) -> tuple[T, ...]:
     """Return some by chance and in no order: those that cannot be mended now must not keep the others waiting."""
     return tuple(random.sample(things, min(limit, len(things))))
-
-
-def _note(trouble: Trouble, order_id: str | None, detail: str) -> None:
-    """Log and count a finding."""
-    _log.warning("the reconciler found something wrong", finding=trouble.value, order=order_id, detail=detail)
-    counter = activity.metric_meter().create_counter(
-        "skyhold_reconciler_findings", "What the reconciler found wrong, by kind", "1"
-    )
-    counter.add(1, {"finding": trouble.value})

@@ -220,3 +220,21 @@ async def test_more_troubles_than_one_run_takes_are_left_to_the_next(
 
     assert [(len(report.findings), report.is_complete) for report in reports] == [(3, False), (3, False), (1, True)]
     assert await world.locks() == {}
+
+
+async def test_a_temporal_that_lost_its_data_under_a_worker_makes_no_order_a_lost_one(
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await open_world()
+    booking = await world.hold(["1A"])
+    await booking.handle.terminate("by mistake")
+    before = await booking.row()
+
+    async def say_nothing(*_: object) -> None:
+        raise AnotherNamespaceError
+
+    monkeypatch.setattr(BookingRuns, "find", say_nothing)
+    report = await world.reconcile()
+
+    assert (report.findings, report.is_complete) == ((), False)
+    assert await booking.row() == before
