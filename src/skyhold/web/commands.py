@@ -24,6 +24,7 @@ from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.seats import Seat, plan_claim
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
+from skyhold.web.idempotency import SettledCommand
 from skyhold.web.identity import Caller
 from skyhold.web.services import Services, UsedServices
 
@@ -82,6 +83,10 @@ class CommandTime:
         """Bound the command itself: it is given up when this time is over."""
         return asyncio.timeout_at(self._ends_at)
 
+    async def run_out(self) -> None:
+        """Wait until the time of the command is over."""
+        await asyncio.sleep(max(0.0, self._ends_at - asyncio.get_running_loop().time()))
+
     def for_afterthoughts(self) -> asyncio.Timeout:
         """Bound what is asked when the answer is known, but not all that belongs to it."""
         return asyncio.timeout_at(self._ends_at + AFTERTHOUGHT_SECONDS)
@@ -131,8 +136,14 @@ def refuse_early(order_id: str, wanted: Sequence[str], seats: Sequence[Seat], *,
 
 
 @contextlib.asynccontextmanager
-async def told_why(services: Services, time: CommandTime, order_id: str, claimant: Claimant) -> AsyncIterator[None]:
-    """Tell the client why a command comes too late: Temporal knows that a booking has ended, the ledger knows how."""
+async def told_why(
+    services: Services, time: CommandTime, order_id: str, claimant: Claimant, *, hold: SettledCommand | None = None
+) -> AsyncIterator[None]:
+    """Tell the client why a command comes too late: Temporal knows that a booking has ended, the ledger knows how.
+
+    A `hold` whose booking was ended from outside may not be in the ledger, and its step still be on the way there. So
+    nobody is told "no" before one that was asked for earlier must have arrived, or been given up.
+    """
     try:
         async with time.for_sending():
             yield
@@ -145,9 +156,12 @@ async def told_why(services: Services, time: CommandTime, order_id: str, claiman
         raise
     except OrderClosed as closed:
         look = await look_back(services, time, order_id, claimant)
-        if look is None:
+        if look is None and hold is not None and hold.is_retry:
+            await time.run_out()
+            look = await look_back(services, time, order_id, claimant)
+        if look is None and (hold is None or hold.is_retry):
             raise
-        if look.status.is_terminal:
+        if look is not None and look.status.is_terminal:
             raise refusal_when_closed(look.status) from closed
         # A booking whose process is gone while its order is open: it is mended later, and until then nothing happens.
         raise OutcomeUnknown(order_id) from closed

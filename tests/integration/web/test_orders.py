@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
-from skyhold.messages import BOOKING_STATUS, UPDATE_SEATS
+from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, UPDATE_SEATS
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.postgres import Pool
@@ -211,6 +211,32 @@ async def test_the_history_tells_what_was_found_wrong_at_whatever_status(service
     assert told[2:4] == [("SEATS_RESERVED", "first"), ("SEATS_RESERVED", "second")]
     assert told[-2:] == [("CONFIRMED", None), ("CONFIRMED", "third")]
     assert [event["seq"] for event in history["events"]] == list(range(1, 10))
+
+
+async def test_a_hold_whose_booking_is_terminated_under_way_is_unknown_until_it_is_surely_none(
+    service: Service, pool: Pool, settings: Settings
+) -> None:
+    temporal = await connect_temporal()
+    running = f"TaskQueue='{settings.temporal_task_queue}' AND WorkflowType='{BOOKING_WORKFLOW}'"
+    key = {"Idempotency-Key": "a-name-of-more-than-16-letters"}
+    body = {"flightId": FL101, "seats": ["1A"]}
+
+    async def runs() -> str | None:
+        return await anext((run.id async for run in temporal.list_workflows(running)), None)
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = '1A' FOR UPDATE", FL101)
+        asking = asyncio.create_task(service.api.post("/api/orders", json=body, headers=key))
+        workflow_id = await eventually(runs)
+        await temporal.get_workflow_handle(workflow_id).terminate("by mistake")
+        told = (await asking).json()
+    assert (told["status"], told.get("outcome"), f"booking-{told['orderId']}") == (503, "unknown", workflow_id)
+
+    # Its step was under way: the ledger may have the order after all, or never will.
+    again = (await service.api.post("/api/orders", json=body, headers=key)).json()
+    held = await pool.fetchval("SELECT status FROM orders WHERE id = $1", told["orderId"])
+    expected = (409, "ORDER_CLOSED") if held is None else (503, "WORKFLOW_UNAVAILABLE")
+    assert (again["status"], again["error"]) == expected
 
 
 @pytest.mark.parametrize("way", ["", "/status", "/history"])

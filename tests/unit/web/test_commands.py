@@ -105,7 +105,7 @@ async def test_a_command_is_answered_in_time_whatever_takes_long(
 
 @pytest.mark.parametrize(
     ("afterwards", "status", "error"),
-    [(EXPIRED, 409, "ORDER_EXPIRED"), (HELD, 503, "WORKFLOW_UNAVAILABLE"), (None, 409, "ORDER_CLOSED")],
+    [(EXPIRED, 409, "ORDER_EXPIRED"), (HELD, 503, "WORKFLOW_UNAVAILABLE"), (None, 503, "WORKFLOW_UNAVAILABLE")],
 )
 async def test_a_new_order_whose_booking_has_ended_unheard_is_told_as_the_ledger_has_it(
     afterwards: OrderLook | None, status: int, error: str, api: httpx.AsyncClient, services: ScriptedServices

@@ -77,7 +77,7 @@ async def create_order(
     try:
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
-            told_why(services, time, order_id, Claimant(guest.hash)),
+            told_why(services, time, order_id, Claimant(guest.hash), hold=command),
             _turn(services, command, flight_id, wish.seats, look),
         ):
             order = await services.bookings.hold(
