@@ -238,7 +238,12 @@ class ReconciliationActivities:
         return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one], verdicts.count(None)
 
     async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
-        """Return those of the runs for which there is no order that may still be finished."""
+        """Return those of the runs for which there is no order that may still be finished.
+
+        None of a ledger that never had an order of ours: a worker with the address of another would end every booking.
+        """
+        if not runs or not await self._queries.has_orders():
+            return []
         bookings = await self._queries.find_bookings([order_id_of(run.workflow_id) for run in runs])
         return [
             RunningWorkflow(run.workflow_id, run.run_id)

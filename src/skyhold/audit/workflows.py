@@ -9,9 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.audit.findings import Finding, Graces, Invariant, ServerAway, Sighting
@@ -26,6 +29,11 @@ CONCURRENCY = 25
 
 BATCH = 500
 """How many orders, or workflows that run, are looked at in one turn."""
+
+_STATUS = "WORKFLOW_EXECUTION_STATUS_"
+
+_CLOSED = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
+"""Whatever else it is, paused perhaps, it may go on."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,14 @@ class WorkflowReader:
                 return
 
     async def _describe(self, workflow_id: str) -> WorkflowRun | None:
-        handle = self._client.get_workflow_handle(workflow_id)
+        ask = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
+        describe = self._client.workflow_service.describe_workflow_execution
         try:
             async with _answered(self._rpc_timeout):
-                return _run_of(await handle.describe(rpc_timeout=self._rpc_timeout))
+                # The SDK's own description fails at a status that it cannot name, as that of a paused workflow.
+                return _run_of(await describe(ask, retry=True, timeout=self._rpc_timeout))
         except LookupError:
             return None
 
@@ -167,15 +179,13 @@ def _order_id_of(workflow_id: str) -> str:
     return workflow_id.removeprefix(workflow_id_of(""))
 
 
-def _run_of(described: WorkflowExecutionDescription) -> WorkflowRun:
-    is_running = described.status is WorkflowExecutionStatus.RUNNING
-    return WorkflowRun(
-        described.id,
-        described.raw_description.workflow_execution_info.first_run_id,
-        described.status.name if described.status is not None else "of unknown status",
-        is_running,
-        described.start_time if is_running or described.close_time is None else described.close_time,
-    )
+def _run_of(described: DescribeWorkflowExecutionResponse) -> WorkflowRun:
+    info = described.workflow_execution_info
+    is_named = info.status in WorkflowExecutionStatus.values()
+    status = WorkflowExecutionStatus.Name(info.status).removeprefix(_STATUS) if is_named else "UNKNOWN"
+    is_closed = status in _CLOSED
+    since = info.close_time if is_closed else info.start_time
+    return WorkflowRun(info.execution.workflow_id, info.first_run_id, status, not is_closed, since.ToDatetime(UTC))
 
 
 @contextlib.asynccontextmanager

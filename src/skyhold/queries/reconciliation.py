@@ -32,6 +32,8 @@ FROM orders o
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 
+_HAS_ORDERS = "SELECT EXISTS (SELECT FROM orders WHERE namespace_id = $1) AS has_orders"
+
 _FOREIGN_ORDERS = """
 SELECT namespace_id, count(*) AS orders FROM orders
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1 GROUP BY 1 ORDER BY 1 LIMIT $2
@@ -126,6 +128,11 @@ class ReconciliationQueries:
         """A page of open orders, by id, after this one."""
         rows = await self._database.rows(_OPEN_ORDERS, self._namespace_id, after, PAGE)
         return [OpenOrder(row["id"], row["workflow_id"], bool(row["is_overdue"])) for row in rows]
+
+    async def has_orders(self) -> bool:
+        """Say whether any order of ours ever was in this ledger: else it may be another than our workflows write to."""
+        row = await self._database.row(_HAS_ORDERS, self._namespace_id)
+        return bool(row and row["has_orders"])
 
     async def foreign_orders(self) -> dict[str, int]:
         """How many open orders belong to workflows of other namespaces, by namespace: they are not ours to touch."""

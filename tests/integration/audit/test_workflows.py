@@ -7,12 +7,14 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus as ProtoStatus
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, WorkflowService
 
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Invariant
@@ -211,3 +213,16 @@ async def _forget(client: Client, workflow_id: str) -> None:
         return False
 
     await until(is_forgotten, what="Temporal to forget the workflow")
+
+
+async def test_an_order_whose_workflow_is_paused_is_looked_after(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe = WorkflowService.describe_workflow_execution
+
+    async def describe_as_paused(self: WorkflowService, ask: Any, **options: Any) -> Any:
+        reply = await describe(self, ask, **options)
+        reply.workflow_execution_info.status = ProtoStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+        return reply
+
+    monkeypatch.setattr(WorkflowService, "describe_workflow_execution", describe_as_paused)
+
+    assert told(await audit_of(scene.world).run()) == []

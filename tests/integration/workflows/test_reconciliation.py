@@ -251,6 +251,18 @@ async def test_a_workflow_without_an_open_order_is_ended_after_a_minute(
         ]
 
 
+async def test_a_worker_with_another_ledger_ends_no_workflow(
+    temporal_client: Client, pool: Pool, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliation, "GRACE", timedelta(0))
+    async with split_world(temporal_client, pool, redis_url) as world:
+        booking = await world.start(["1A"])
+        async with world.workflow_worker(ReconciliationWorkflow):
+            assert await _troubles(world) == [], "in this ledger there never was an order of theirs"
+        assert (await booking.handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        await booking.handle.terminate()
+
+
 async def test_one_reconciler_beside_another_mends_each_thing_once(open_world: OpenWorld) -> None:
     world = await open_world()
     bookings = [await world.hold([f"{row}A"]) for row in range(1, 9)]
