@@ -190,6 +190,7 @@ async def test_a_browser_that_forgot_whose_it_is_is_told_so(open_page: Visitors,
     await expect(panel.get_by_role("timer")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_what_another_window_holds_went_to_nobody_else(open_page: Visitors, stack: Stack, row: Row) -> None:
     page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
     other = await page.context.new_page()
@@ -272,6 +273,7 @@ async def test_a_page_that_is_told_to_wait_waits(open_page: Visitors, stack: Sta
     assert busy.refused == 1
 
 
+@pytest.mark.long
 async def test_nothing_is_said_of_a_payment_that_was_cut_off(
     open_page: Visitors, failing_stack: Stack, row: Row
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from support.accessibility import barriers_of
@@ -22,6 +23,7 @@ async def test_the_contract_is_shown_with_every_call_in_it(open_page: Visitors, 
             await expect(page.get_by_role("button", name=f"{method} {path}", exact=True)).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_call_can_be_tried_from_the_contract(open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}/docs")
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from playwright.async_api import Page, expect
 
 from support.browsers import Visitors
@@ -96,6 +97,7 @@ async def test_a_customer_who_was_away_finds_that_the_time_ran_out(
     await _expect_ending(page, "Time ran out", "Nothing was charged.", "still free")
 
 
+@pytest.mark.long
 async def test_the_map_says_that_the_time_ran_out_and_offers_the_seats_again(
     open_page: Visitors, brief_stack: Stack, row: Row
 ) -> None:
@@ -150,6 +152,7 @@ async def test_seats_that_are_gone_by_then_are_not_offered_again(
     assert (await status_of(page))["seats"] == offered
 
 
+@pytest.mark.long
 async def test_seats_offered_instead_can_be_had_before_the_page_knows_more(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
 ) -> None:

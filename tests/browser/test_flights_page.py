@@ -134,6 +134,7 @@ async def test_a_day_that_is_typed_in_parts_is_one_step_back(open_page: Visitors
     await expect(_rows(page)).to_have_count(5)
 
 
+@pytest.mark.long
 async def test_a_place_within_the_page_is_no_other_list(open_page: Visitors, stack: Stack) -> None:
     page = await _open(open_page, stack, "/?origin=NYC")
     await page.keyboard.press("Tab")
@@ -174,6 +175,7 @@ async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_ask
     await expect(page.get_by_text(LIVE)).to_be_visible()
 
 
+@pytest.mark.long
 async def test_rows_that_are_there_stay_while_the_server_is_away(open_page: Visitors, stack: Stack) -> None:
     open_page.allow("net::ERR_FAILED", "answered 503: GET .*/api/flights")
     page = await _open(open_page, stack)
@@ -238,6 +240,7 @@ async def test_a_page_whose_modules_do_not_come_offers_the_same_button_after_a_w
     await expect(show).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_page_that_could_not_be_shown_shows_itself_when_it_can(open_page: Visitors, stack: Stack) -> None:
     open_page.allow("answered 503")
     async with client_of(app_over(_WithoutLedger())) as client:
@@ -267,7 +270,7 @@ async def test_everybody_can_use_the_pages(path: str, scheme: str, open_page: Vi
     await assert_accessible(page)
 
 
-@pytest.mark.parametrize("width", [320, 360, 768, 1280])
+@pytest.mark.parametrize("width", [320, 360, *(pytest.param(width, marks=pytest.mark.long) for width in (768, 1280))])
 async def test_nothing_hangs_over_the_edge(width: int, open_page: Visitors, stack: Stack) -> None:
     page = await _open(open_page, stack, viewport={"width": width, "height": 740})
     over = await page.evaluate(

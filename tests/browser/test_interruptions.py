@@ -183,6 +183,7 @@ async def test_a_payment_and_its_end_survive_that_the_page_is_loaded_anew(
     await expect_words(page.get_by_role("main"), "did not go through", "Nothing was charged.", "Attempts: 3 of 3")
 
 
+@pytest.mark.long
 async def test_a_boarding_pass_survives_that_its_page_is_loaded_anew(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:

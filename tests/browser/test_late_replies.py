@@ -131,6 +131,7 @@ async def test_a_reply_that_was_overtaken_by_an_event_changes_nothing(
     await expect(headline).to_have_text(re.compile("for good"))
 
 
+@pytest.mark.long
 async def test_an_end_that_cannot_be_looked_at_is_looked_at_until_it_can(
     lossy: Visitors, stack: Stack, row: Row
 ) -> None:

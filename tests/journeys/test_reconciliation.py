@@ -64,6 +64,7 @@ def test_a_terminated_hold_gives_its_seats_back_within_two_intervals(stack: Stac
     assert_sound(stack)
 
 
+@pytest.mark.long
 def test_a_terminated_payment_is_shut_out_and_nothing_charged(stack: Stack) -> None:
     order_id = hold(stack, "2A")
     assert stack.skyhold("pay", order_id, "--no-wait", stdin="12345\n").returncode == 0

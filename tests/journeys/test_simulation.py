@@ -20,6 +20,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.mark.long
 async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack) -> None:
     # Drawn from this seed, several of the first customers walk away from what they hold.
     told = stack.json_of("simulate", "--customers", "30", "--for", "15s", "--seed", "41")

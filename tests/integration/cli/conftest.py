@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from skyhold.embedded.servers import Servers
 from support.commands import Service, Skyhold
@@ -17,7 +18,9 @@ _FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LO
 
 @pytest.fixture(scope="module")
 async def surroundings(servers: Servers, template_database: str) -> AsyncIterator[dict[str, str]]:
-    """The variables of a service of this module alone, and none of the machine's."""
+    """The variables of a service of this module alone, and none of the machine's; Redis has nothing of others in it."""
+    async with Redis.from_url(servers.redis_url) as redis:
+        await redis.flushall()
     name = f"cli_{secrets.token_hex(4)}"
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")

@@ -153,6 +153,7 @@ def test_their_directory_is_refused_to_a_second_one(servers: Servers) -> None:
         DataDirectory.open(servers.postgres.directory.path)
 
 
+@pytest.mark.long
 def test_two_sets_run_side_by_side(servers: Servers, scratch: Path) -> None:
     with running_servers(scratch / "other") as others:
         ports = {server.port for both in (servers, others) for server in _every(both)}

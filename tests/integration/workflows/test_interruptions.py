@@ -51,7 +51,7 @@ async def test_a_capture_found_after_a_cancel_is_confirmed(open_world: OpenWorld
     assert await booking.captures() == (1, 0)
 
 
-@pytest.mark.parametrize("to", ["first task", "last task"])
+@pytest.mark.parametrize("to", ["first task", pytest.param("last task", marks=pytest.mark.long)])
 @pytest.mark.parametrize("forget_messages", [False, True], ids=["messages again", "messages forgotten"])
 @pytest.mark.parametrize("stage", ["held", "changed", "paying", "confirmed", "expired", "cancelled", "refused"])
 async def test_after_a_reset_the_ledger_leads(

@@ -8,20 +8,22 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import pytest
+
 from skyhold.domain.errors import SeatsUnavailable, WorkflowUnavailable
 from skyhold.messages import workflow_id_of
 from support.bookings import FL101, Booking, new_order_id, until
 from support.killable import KillableWorld, OpenKillable
 
-CUSTOMERS = 100
 ENDS = {"CONFIRMED", "FAILED", "EXPIRED"}
 
 
-async def test_of_a_hundred_bookings_none_is_lost_with_its_worker(open_killable: OpenKillable) -> None:
+@pytest.mark.parametrize("number", [30, pytest.param(100, marks=pytest.mark.long)])
+async def test_of_many_bookings_none_is_lost_with_its_worker(open_killable: OpenKillable, number: int) -> None:
     async with open_killable(workers=2, SEAT_RESERVATION_TIMEOUT="20s", PAYMENT_SIMULATED_LATENCY="0s-1s") as world:
         world.workers[0].start()
-        customers = [asyncio.create_task(_book(world, number)) for number in range(CUSTOMERS)]
-        await until(lambda: _is_so(world, "SELECT count(*) >= 30 FROM orders"), what="bookings under way", within=60)
+        customers = [asyncio.create_task(_book(world, each)) for each in range(number)]
+        await until(lambda: _is_so(world, "SELECT count(*) >= 10 FROM orders"), what="bookings under way", within=60)
         world.workers[0].kill()
         world.workers[1].start()
 
@@ -29,8 +31,8 @@ async def test_of_a_hundred_bookings_none_is_lost_with_its_worker(open_killable:
 
         rows = [await booking.until_status(*ENDS, within=60) for booking in bookings]
         ends = Counter(row["status"] for row in rows)
-        assert ends.total() == CUSTOMERS
-        assert ends["CONFIRMED"] >= CUSTOMERS // 3
+        assert ends.total() == number
+        assert ends["CONFIRMED"] >= number // 3
         assert ends["FAILED"] >= 1
         sold = await world.pool.fetchval("SELECT count(*) FROM seats WHERE status = 'booked'")
         kept = await world.pool.fetchval(
