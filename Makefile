@@ -8,8 +8,10 @@ DEV_READY := $(VENV)/.installed-dev
 UP ?=
 CHAOS ?=
 SHOTS ?= shots
-# Tests mostly wait, so a few run side by side, each process with servers of its own.
+# Tests mostly wait, so a few run side by side, each process with servers of its own. Files go in their order, folder by
+# folder, since what the tests of a folder share is started anew for every time that a process comes back to it.
 TEST_PROCESSES ?= 3
+SIDE_BY_SIDE := --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-browser test-long bench chaos shots check openapi fmt lock clean
@@ -23,13 +25,13 @@ run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
 
 test: $(DEV_READY) ## Run the tests on real servers of their own
-	@$(BIN)/pytest -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/pytest -m "not long" $(SIDE_BY_SIDE)
 
 test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there is no Chromium, `make test` skips them
-	@SKYHOLD_BROWSER_REQUIRED=1 $(BIN)/pytest tests/browser -m "not long" --numprocesses $(TEST_PROCESSES) --dist loadfile
+	@SKYHOLD_BROWSER_REQUIRED=1 $(BIN)/pytest tests/browser -m "not long" $(SIDE_BY_SIDE)
 
 test-long: $(DEV_READY) ## Run the tests that take minutes
-	@$(BIN)/pytest -m long --numprocesses $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/pytest -m long $(SIDE_BY_SIDE)
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m benchmarks

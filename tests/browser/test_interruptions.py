@@ -27,7 +27,10 @@ from support.pages import (
 from support.services import eventually
 from support.stacks import Stack
 
-CUT = r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_|INCOMPLETE_CHUNKED|EMPTY_RESPONSE|NETWORK_CHANGED)"
+CUT = (
+    r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_|INCOMPLETE_CHUNKED|EMPTY_RESPONSE|NETWORK_CHANGED|"
+    r"SOCKET_NOT_CONNECTED)"
+)
 LOST = re.compile("connection is lost", re.IGNORECASE)
 
 

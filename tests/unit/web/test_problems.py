@@ -14,10 +14,13 @@ from structlog.testing import capture_logs
 
 from skyhold.domain import errors
 from skyhold.domain.errors import ERRORS, DatabaseUnavailable, SkyholdError, Unavailable, WorkflowUnavailable
+from skyhold.domain.orders import OrderStatus
 from skyhold.web import errors as web_errors
 from skyhold.web.bodies import BODY_LIMIT_BYTES
 from skyhold.web.problems import PROBLEMS
-from support.web import FLIGHT, ScriptedServices, app_over, client_of
+from support.web import FLIGHT, ScriptedServices, a_look, app_over, client_of
+
+HELD = a_look(OrderStatus.SEATS_RESERVED, None)
 
 CODE = "31337"
 
@@ -72,8 +75,8 @@ async def test_a_failed_precondition_is_told_by_its_own_status(
 async def test_a_refusal_is_told_with_its_code_its_sentence_and_its_facts(
     error: type[SkyholdError], api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
-    services.error, services.looks = error("A sentence.", limit=5), [None]
-    reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
+    services.error, services.looks = error("A sentence.", limit=5), [HELD, None]
+    reply = await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]})
     problem = _problem_of(reply)
     assert (problem["error"], problem["detail"], problem["limit"]) == (error.code, "A sentence.", 5)
     assert reply.status_code == PROBLEMS[error][0]
@@ -280,6 +283,6 @@ async def test_a_refusal_of_a_narrower_kind_is_told_as_the_one_that_the_domain_k
     class ClosedLongAgo(errors.OrderClosed):
         pass
 
-    services.error, services.looks = ClosedLongAgo(), [None]
-    problem = _problem_of(await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]}))
+    services.error, services.looks = ClosedLongAgo(), [HELD, None]
+    problem = _problem_of(await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]}))
     assert (problem["status"], problem["error"]) == (409, "ORDER_CLOSED")
