@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import structlog
+import typer
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
@@ -36,12 +36,7 @@ def worker(*, data_dir: DataDir = None) -> None:
     settings = settings_for(data_dir)
     configure_logging(settings.log_format, settings.log_level)
     with explained(settings):
-        exit_code = asyncio.run(_work(settings))
-    # All is closed. The interpreter is not taken down piece by piece: threads of Temporal's core that still wind up
-    # can abort the process in the middle of that.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+        raise typer.Exit(asyncio.run(_work(settings)))
 
 
 async def _work(settings: Settings) -> ExitCode:
