@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+import structlog
 from redis.asyncio import Redis
 from temporalio.client import Client
 
@@ -26,11 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Give the next test the level that this one found: commands set up the logging of their process."""
-    root = logging.getLogger()
+    """Give the next test the logging that this one found: commands set up that of their process."""
+    root, structured = logging.getLogger(), structlog.get_config()
     level = root.level
     yield
     root.setLevel(level)
+    structlog.configure(**structured)
 
 
 @pytest.fixture(scope="session")

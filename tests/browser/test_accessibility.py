@@ -144,6 +144,7 @@ async def test_an_order_whose_time_runs_out(
 
 
 @looks_at_length
+@pytest.mark.long
 async def test_a_payment_under_way_and_failed(
     open_page: Visitors, failing_stack: Stack, row: Row, look: dict[str, Any]
 ) -> None:

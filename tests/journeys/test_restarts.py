@@ -23,6 +23,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.mark.long
 def test_bookings_go_on_over_a_restart_under_the_policy_they_began_with(stack: Stack) -> None:
     stack.start(SEAT_RESERVATION_TIMEOUT="60s", MAX_SEATS_PER_ORDER="2", PAYMENT_FAILURE_RATE="0")
     order = stack.json_of("book", "FL101", "1A")

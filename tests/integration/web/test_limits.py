@@ -239,7 +239,7 @@ async def test_many_at_once_do_not_wait_one_after_the_other_for_an_absent_redis(
         try:
             started_at = time.monotonic()
             replies = await asyncio.gather(*(client.get(PATH) for _ in range(300)))
-            assert time.monotonic() - started_at < WAIT_SECONDS + 2
+            assert time.monotonic() - started_at < WAIT_SECONDS + 10, "one after the other they take a minute"
             assert {reply.status_code for reply in replies} == {404}
         finally:
             bring_back()
