@@ -13,6 +13,7 @@ OF_SWAGGER_UI = {"color-contrast", "heading-order", "nested-interactive", "targe
 """What the page of others does not keep; the rest of the page is ours."""
 
 
+@pytest.mark.long
 async def test_the_contract_is_shown_with_every_call_in_it(open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}/docs")
 

@@ -26,6 +26,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("time", ["first", pytest.param("second", marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_customers_whole_life_by_curl_can_be_copied_and_run(stack: Stack, tmp_path: Path, time: str) -> None:
     script = "\n".join(
         re.findall(r"^```bash\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

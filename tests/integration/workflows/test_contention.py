@@ -30,6 +30,7 @@ async def test_of_fifty_customers_for_one_seat_exactly_one_gets_it(world: Bookin
     assert len(await world.locks()) == 3
 
 
+@pytest.mark.long
 async def test_customers_who_swap_seats_among_themselves_never_share_one(open_world: OpenWorld) -> None:
     world = await open_world(max_changes=10_000, max_lifetime_seconds=7200)
     dice = random.Random(7)

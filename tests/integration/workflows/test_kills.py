@@ -113,6 +113,7 @@ async def test_a_code_that_came_in_time_counts_though_the_worker_was_away(open_k
 
 @pytest.mark.parametrize("seconds", [7, LONG])
 @pytest.mark.parametrize("moment", ["confirmation", pytest.param("expiry", marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_postgresql_away_for_a_while(
     open_killable: OpenKillable, servers: Servers, moment: str, seconds: float
 ) -> None:
