@@ -162,7 +162,6 @@ async def test_a_page_left_while_it_asked_finds_its_hold(open_page: Visitors, st
     await expect_words(page.get_by_role("complementary"), "Yours for")
 
 
-@pytest.mark.long
 async def test_another_window_shows_at_once_what_this_one_holds(open_page: Visitors, stack: Stack, row: Row) -> None:
     page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
     other = await page.context.new_page()

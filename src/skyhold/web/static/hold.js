@@ -137,7 +137,11 @@ export class Hold extends EventTarget {
     if (!this.order) return;
     try {
       const { body } = await read(`/api/orders/${this.order.orderId}`);
-      if (!this.asking) this.#heard(body);
+      if (this.asking) return;
+      const before = this.held;
+      this.#heard(body);
+      // Whichever brings it first, the order's events or word from the other window.
+      if (this.order && !areSame(before, this.held)) this.#tell(CHANGED_ELSEWHERE);
     } catch (error) {
       if (error.status !== 404 || this.asking) throw error;
       this.#forget();
@@ -296,9 +300,7 @@ export class Hold extends EventTarget {
     if (this.asking || !this.order || told.orderId !== this.order.orderId) return;
     const { status, seats, expiresAt } = this.order;
     const isNews = told.status !== status || told.expiresAt !== expiresAt || !areSame(new Set(told.seats), new Set(seats));
-    if (!isNews) return;
-    const areOthers = told.status === status && !areSame(new Set(told.seats), new Set(seats));
-    this.refresh().then(() => areOthers && this.#tell(CHANGED_ELSEWHERE)).catch(() => {});
+    if (isNews) this.refresh().catch(() => {});
   }
 
   #tell(notice) {
