@@ -176,6 +176,22 @@ async def test_another_window_shows_at_once_what_this_one_holds(open_page: Visit
     await expect_words(page.get_by_role("complementary"), "another window")
 
 
+async def test_a_change_in_another_window_is_told_where_no_event_comes_through(
+    open_page: Visitors, stack: Stack, row: Row
+) -> None:
+    page = await open_page(stack.endpoints.api + row.path, **DESKTOP)
+    await page.route(re.compile("/api/orders/.*/events"), lambda _: None)
+    await hold(page, *row.seats("AB"))
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    await expect_seat(other, row.seats("A")[0], "yours")
+
+    await _change_in(other, row.seats("C")[0])
+
+    await expect_seat(page, row.seats("C")[0], "yours")
+    await expect_words(page.get_by_role("complementary"), "another window")
+
+
 async def test_a_change_over_a_lost_reply_is_one_change(lossy: Visitors, stack: Stack, row: Row) -> None:
     page = await lossy(stack.endpoints.api + row.path, **DESKTOP)
     await hold(page, *row.seats("A"))
