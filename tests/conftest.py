@@ -1,10 +1,14 @@
-"""Real servers, started once a run, and a database of its own for each test that asks for one."""
+"""Real servers, started once a run, a database of its own for each test that asks for one, and quiet for those that do."""
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -19,10 +23,36 @@ from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
 
 _numbers = itertools.count(1)
+_RUNNING = Path(__file__)
+_DOOR = Path(__file__).with_name("support")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="save the histories of bookings anew")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test marked `quiet` while no other does, in whichever process: it measures how quick something is.
+
+    It is a lock of readers and a writer over files that are there anyway. Who comes passes the door first, so that one
+    who waits for quiet at the door gets it as soon as the tests that run have ended.
+    """
+    alone = item.get_closest_marker("quiet") is not None
+    with ExitStack() as held:
+        with _locked(_DOOR, fcntl.LOCK_EX):
+            held.enter_context(_locked(_RUNNING, fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+        return (yield)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+import pytest
 from playwright.async_api import Page, expect
 
 from support.browsers import Visitors
@@ -108,6 +109,7 @@ async def test_a_chosen_seat_that_goes_to_somebody_else_is_told_and_no_longer_ch
     assert any(lost in text and "somebody else" in text for text in await told())
 
 
+@pytest.mark.quiet
 async def test_changes_of_others_are_drawn_within_300_ms_and_disturb_nobody(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
 ) -> None:

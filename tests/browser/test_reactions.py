@@ -29,6 +29,7 @@ _LISTEN = """(grid) => {
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.quiet
 async def test_choosing_among_300_seats_is_seen_within_100_ms(
     open_page: Visitors, stack: Stack, device: dict[str, Any]
 ) -> None:

@@ -41,6 +41,7 @@ async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack)
 
 
 @pytest.mark.long
+@pytest.mark.quiet
 async def test_of_five_hundred_who_fight_for_the_last_twenty_seats_twenty_seats_are_sold() -> None:
     with new_stack() as stack:
         stack.start()

@@ -88,6 +88,7 @@ def test_liars_and_shaky_lines_get_what_they_should_and_no_more(customer: Skyhol
     assert (seats["booked"] - before, seats["reserved"]) == (told["seatsSold"], 0)
 
 
+@pytest.mark.quiet
 def test_of_sixty_who_fight_for_six_seats_all_are_told_and_six_seats_are_sold(
     customer: Skyhold, service: Service
 ) -> None:

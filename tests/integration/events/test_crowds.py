@@ -109,10 +109,11 @@ class Crowd:
         self._selector.close()
 
 
+@pytest.mark.quiet
 async def test_a_change_of_seats_reaches_five_hundred_listeners_within_the_promised_time(
     process: ApiProcess, desk: Desk, large_flight: str
 ) -> None:
-    """The median of several changes is held against the promise: other tests use the same processors meanwhile."""
+    """The median of several changes is held against the promise: the machine may have something else to do."""
     await asyncio.to_thread(_warm_up, process.port, large_flight)
     before = process.memory_bytes
     crowd = Crowd(process.port, large_flight, LISTENERS)
@@ -206,6 +207,7 @@ async def _change_all(pool: Pool, publisher: Publisher, flight: str) -> None:
     await asyncio.sleep(FRAME_SECONDS)  # more would be told in one frame
 
 
+@pytest.mark.quiet
 async def test_a_stop_ends_an_api_with_open_streams_at_once(
     api: Api, process: ApiProcess, *, bare_process: ApiProcess, flight: str, large_flight: str
 ) -> None:

@@ -1,7 +1,7 @@
 """Random walks of bookings through the whole system, beside a model of who owns which seat and who paid what.
 
 PostgreSQL, Valkey and Temporal are real, and so are the workflows; the worker is in this process, and stopped and
-started among the steps. The model knows no step, no lock and no timer: only what customers have been promised.
+started among the steps; the reconciler runs when a step says so. The model knows no step, no lock and no timer: only what customers have been promised.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from skyhold.embedded.servers import Servers
-from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS
+from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS, Trouble
 from skyhold.queries import database
 from support.bookings import new_order_id, until
 from support.desks import a_flight
@@ -28,6 +28,7 @@ SEATS = ("1A", "1B", "1C", "2A", "2B")
 PRICE_CENTS = 35000
 HELD = "SEATS_RESERVED"
 ENDED = ("CONFIRMED", "FAILED", "EXPIRED")
+LOCK_TROUBLES = {Trouble.LOCK_WITHOUT_HOLD, Trouble.HOLD_WITHOUT_LOCK, Trouble.WRONG_LOCK}
 APPROVED, DECLINED, SIMPLE = "99999", "00000", "12345"
 
 wishes = st.lists(st.sampled_from(SEATS), unique=True, min_size=1, max_size=3).map(tuple)
@@ -41,6 +42,7 @@ class Promise:
     seats: tuple[str, ...] = ()
     paid_cents: int = 0
     is_reset: bool = False  # once: Temporal's server refuses to reset a run that a reset has made
+    is_lost: bool = False  # its workflow is terminated: it is the reconciler's now
 
 
 class SystemWalk(Walker):
@@ -55,21 +57,31 @@ class SystemWalk(Walker):
         self.promises: dict[str, Promise] = {}
 
     def teardown(self) -> None:
-        for order_id in self.orders(HELD):
+        for order_id in self.held():
             self.run(self.system.world.bookings.cancel(order_id))
+        self.run(self.system.world.reconcile())
 
     def possible_steps(self) -> list[str]:
-        held = self.orders(HELD)
-        steps = ["wipe_redis", "restart_the_worker"] + ["hold"] * (3 if len(held) < 3 else 1)
+        held, lost = self.held(), self.lost()
+        steps = ["wipe_redis", "restart_the_worker", "reconcile"] + ["hold"] * (3 if len(held) < 3 else 1)
+        steps += ["reconcile", "ask_the_lost"] * bool(lost)
         steps += ["ask_too_late"] * bool(self.orders(*ENDED)) + ["reset"] * 2 * bool(self.never_reset())
         if held:
             steps += (
-                ["change"] * 3 + ["pay"] * 2 + ["cancel", "cancel_by_operator", "expire", "ask_while_no_worker_runs"]
+                ["change"] * 3
+                + ["pay"] * 2
+                + ["cancel", "cancel_by_operator", "terminate", "expire", "ask_while_no_worker_runs"]
             )
         return steps
 
     def orders(self, *statuses: str) -> list[str]:
         return [order_id for order_id, promise in self.promises.items() if promise.status in statuses]
+
+    def held(self) -> list[str]:
+        return [order_id for order_id in self.orders(HELD) if not self.promises[order_id].is_lost]
+
+    def lost(self) -> list[str]:
+        return [order_id for order_id in self.orders(HELD) if self.promises[order_id].is_lost]
 
     def never_reset(self) -> list[str]:
         return [order_id for order_id, promise in self.promises.items() if not promise.is_reset]
@@ -89,14 +101,14 @@ class SystemWalk(Walker):
         self.promises[order_id] = Promise("FAILED") if expected else Promise(HELD, seats)
 
     def change(self, draw: Draw) -> None:
-        order_id, seats = draw(st.sampled_from(self.orders(HELD))), draw(wishes)
+        order_id, seats = draw(st.sampled_from(self.held())), draw(wishes)
         expected = None if self.can_have(order_id, seats) else "SeatsUnavailable"
         assert self.refusal(self.system.world.bookings.update_seats(order_id, seats)) == expected
         if expected is None:
             self.promises[order_id].seats = seats
 
     def pay(self, draw: Draw) -> None:
-        order_id = draw(st.sampled_from(self.orders(HELD)))
+        order_id = draw(st.sampled_from(self.held()))
         code = draw(st.sampled_from([APPROVED, APPROVED, SIMPLE, DECLINED]))
         acts = [Act.FAIL_AFTER_CAPTURE, Act.FAIL] + [Act.APPROVE] * 10
         self.system.gateway.script = [draw(st.sampled_from(acts)), Act.APPROVE]
@@ -110,12 +122,12 @@ class SystemWalk(Walker):
         self.settle(order_id)
 
     def cancel(self, draw: Draw) -> None:
-        order_id = draw(st.sampled_from(self.orders(HELD)))
+        order_id = draw(st.sampled_from(self.held()))
         assert self.refusal(self.system.world.bookings.cancel(order_id)) is None
         self.promises[order_id].status = "FAILED"
 
     def expire(self, draw: Draw) -> None:
-        order_id = draw(st.sampled_from(self.orders(HELD)))
+        order_id = draw(st.sampled_from(self.held()))
         self.run(self.system.lapse(order_id))
         self.promises[order_id].status = "EXPIRED"
         self.settle(order_id)
@@ -125,13 +137,36 @@ class SystemWalk(Walker):
         asks = [bookings.cancel(order_id), bookings.pay(order_id, APPROVED), bookings.update_seats(order_id, ["1A"])]
         assert {self.refusal(ask) for ask in asks} <= {"OrderClosed", "HoldExpired"}
 
+    def ask_the_lost(self, draw: Draw) -> None:
+        order_id, bookings = draw(st.sampled_from(self.lost())), self.system.world.bookings
+        asks = [bookings.cancel(order_id), bookings.pay(order_id, APPROVED), bookings.update_seats(order_id, ["1A"])]
+        assert {self.refusal(ask) for ask in asks} == {"OrderClosed"}
+
     # -- What happens to them -----------------------------------------------------------------------------------------
 
     def cancel_by_operator(self, draw: Draw) -> None:
-        order_id = draw(st.sampled_from(self.orders(HELD)))
+        order_id = draw(st.sampled_from(self.held()))
         self.run(self.system.booking(order_id).handle.cancel())
         self.promises[order_id].status = "FAILED"
         self.settle(order_id)
+
+    def terminate(self, draw: Draw) -> None:
+        """End the workflow and nothing else: the seats stay with an order that nobody looks after."""
+        order_id = draw(st.sampled_from(self.held()))
+        self.run(self.system.booking(order_id).handle.terminate("by mistake"))
+        self.promises[order_id].is_lost = True
+
+    def reconcile(self, draw: Draw) -> None:
+        """End the orders that are lost, mend the locks that were wiped, and leave alone what lives."""
+        del draw
+        report = self.run(self.system.world.reconcile())
+        lost = self.lost()
+        assert {found.order_id for found in report.findings if found.trouble is Trouble.LOST_ORDER} == set(lost)
+        assert all(found.is_mended for found in report.findings)
+        assert {found.trouble for found in report.findings} <= {Trouble.LOST_ORDER, *LOCK_TROUBLES}
+        for order_id in lost:
+            self.promises[order_id].status = "FAILED"
+            self.seen["mended"] += 1
 
     def wipe_redis(self, draw: Draw) -> None:
         del draw
@@ -144,7 +179,7 @@ class SystemWalk(Walker):
 
     def ask_while_no_worker_runs(self, draw: Draw) -> None:
         """Send a signal, as whoever does not wait for an answer does; it is obeyed by the worker that comes."""
-        order_id, seats = draw(st.sampled_from(self.orders(HELD))), draw(wishes)
+        order_id, seats = draw(st.sampled_from(self.held())), draw(wishes)
         message = draw(st.sampled_from([UPDATE_SEATS, PROCEED_TO_PAYMENT, CANCEL_BOOKING]))
         body = {UPDATE_SEATS: {"seats": list(seats)}, PROCEED_TO_PAYMENT: {"paymentCode": APPROVED}}.get(message)
         handle = self.system.booking(order_id).handle
@@ -168,7 +203,7 @@ class SystemWalk(Walker):
         """Let an operator start the workflow over: it may be behind until the first command that the ledger refuses."""
         order_id = draw(st.sampled_from(self.never_reset()))
         promise = self.promises[order_id]
-        promise.is_reset = True
+        promise.is_reset, promise.is_lost = True, False
         booking = self.run(self.system.booking(order_id).reset(to_first=draw(st.booleans()), forget_messages=True))
         nudge = self.system.world.bookings.update_seats(order_id, promise.seats or SEATS[:1])
         assert self.refusal(nudge) in {None, "OrderChanged", "OrderClosed", "HoldExpired", "PaymentInProgress"}
@@ -244,4 +279,4 @@ def test_every_customer_gets_what_was_promised(machine: type[SystemWalk]) -> Non
 @pytest.mark.timeout(SHRINK_SECONDS + 1500)
 def test_every_customer_gets_what_was_promised_on_long_walks(machine: type[SystemWalk]) -> None:
     walk_at_random(machine, steps=5000, steps_each=25, within_seconds=1500)
-    assert set(machine.seen) >= {HELD, *ENDED, "SeatsUnavailable", "OrderClosed", "HoldExpired"}
+    assert set(machine.seen) >= {HELD, *ENDED, "SeatsUnavailable", "OrderClosed", "HoldExpired", "mended"}

@@ -97,7 +97,7 @@ async def test_a_command_is_answered_in_time_whatever_takes_long(
         method, key = "PUT" if way else "POST", {"Idempotency-Key": "sixteen-letters-"}
         body = {"flightId": FLIGHT, "seats": ["12A"]}
         reply = await api.request(method, f"/api/orders{way}", json=body, headers=key)
-        assert time.monotonic() - started_at < 1.4
+        assert time.monotonic() - started_at < 1.7, "where both waits were added up it would be 1.9"
     assert (reply.status_code, reply.json()["error"]) == (status, code)
     # Whether it was sent is told as well.
     assert (reply.json().get("outcome") == "unknown") == (bool(services.sent) and status == 503)
