@@ -72,7 +72,7 @@ async def test_the_card_is_never_cut_off(open_page: Visitors) -> None:
         for edge in ("start", "end"):
             await seat_of(page, seat).evaluate("(seat, block) => seat.scrollIntoView({ block })", edge)
             await page.evaluate("(id) => picker.card.note(id, 'A longer line that says why.')", seat)
-            await page.wait_for_function("!document.querySelector('.card').hidden")
+            await expect(page.locator(".card")).to_be_visible()
             box = await page.locator(".card").bounding_box()
             assert box
             assert box["x"] >= 0

@@ -167,7 +167,7 @@ async def open_picker(visitors: Visitors, flight: dict[str, Any], **options: Any
     await serve_picker(context, flight)
     page = await context.new_page()
     await page.goto(ADDRESS)
-    await page.wait_for_function("window.picker !== undefined")
+    assert await page.evaluate("window.picker !== undefined"), "a page is loaded when its modules have run"
     return page
 
 
