@@ -15,8 +15,12 @@ from typing import Any
 
 from chaos.sites import own_environment
 
-CUSTOMERS = 12
-PACE = 2.0
+BUYERS = ("--customers", "12", "--pace", "2")
+"""Who come and go, and want this or that."""
+
+FIGHTERS = ("--customers", "8", "--pace", "2", "--fight", "4")
+"""Who all want the same few seats; as soon as those are sold, the next come for others."""
+
 SHORTEST_SECONDS = 2.0
 """A crowd that ends early is followed by another, if so much time is left."""
 
@@ -58,15 +62,19 @@ async def send_crowds(
     seconds: float,
     seed: int,
     *,
+    customers: Sequence[str],
     log: Path,
     heard: Heard,
     mark: Mapping[str, str],
 ) -> None:
-    """Send a crowd that wants these flights to an API for so long; if it goes home early, send another one."""
+    """Send a crowd that wants these flights to an API for so long; if it goes home early, send another one.
+
+    `customers` are options of `skyhold simulate`: who the crowd is.
+    """
     deadline = monotonic() + seconds
     number = 0
     while (left := deadline - monotonic()) >= SHORTEST_SECONDS:
-        crowd = _Crowd(api, flights, left, seed * 1000 + number, log=log, mark=mark)
+        crowd = _Crowd(api, flights, left, seed * 1000 + number, customers=customers, log=log, mark=mark)
         number += 1
         if told := await crowd.go():
             heard.hear(told)
@@ -81,7 +89,15 @@ class _Crowd:
     """One crowd, once."""
 
     def __init__(
-        self, api: str, flights: Sequence[str], seconds: float, seed: int, *, log: Path, mark: Mapping[str, str]
+        self,
+        api: str,
+        flights: Sequence[str],
+        seconds: float,
+        seed: int,
+        *,
+        customers: Sequence[str],
+        log: Path,
+        mark: Mapping[str, str],
     ) -> None:
         self.last_words = ""
         self._seconds = seconds
@@ -89,7 +105,7 @@ class _Crowd:
         self._mark = mark
         self._command = [
             *(sys.executable, "-m", "skyhold", "simulate", "--api", api, "--json", "--no-audit", "--seed", str(seed)),
-            *("--customers", str(CUSTOMERS), "--pace", str(PACE), "--for", f"{seconds:.0f}s"),
+            *(*customers, "--for", f"{seconds:.0f}s"),
             *(part for flight in flights for part in ("--flight", flight)),
         ]
 

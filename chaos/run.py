@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from chaos import faults
-from chaos.crowds import send_crowds
+from chaos.crowds import BUYERS, FIGHTERS, send_crowds
 from chaos.ground import MARK, Ground, standing_ground
 from chaos.ledger import Ledger
 from chaos.leftovers import left_over
@@ -16,8 +17,8 @@ from chaos.monkey import Fault, plan_faults
 from chaos.sites import NotReady
 from chaos.verdict import Verdict, judge
 
-SEATS_A_SECOND = 3
-"""Somewhat more than the crowds can buy: enough for them to go on until the end, and few enough to be fought for."""
+SEATS_A_SECOND = 4
+"""Somewhat more than the crowds can buy: enough for them to go on until the end, and few enough to be in demand."""
 
 Say = Callable[[str], None]
 
@@ -46,20 +47,7 @@ async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
     plan = plan_faults(verdict.seed, verdict.seconds)
     say(f"Seed {verdict.seed}: {len(plan)} faults in {verdict.seconds:.0f} s, {len(flights)} flights")
     async with asyncio.TaskGroup() as group:
-        crowds = [
-            group.create_task(
-                send_crowds(
-                    api,
-                    flights,
-                    verdict.seconds,
-                    verdict.seed * 2 + number,
-                    log=ground.directory / f"crowd-{number}.log",
-                    mark={MARK: str(ground.directory)},
-                    heard=verdict.heard,
-                )
-            )
-            for number, api in enumerate((endpoints.api, far.api))
-        ]
+        crowds = [group.create_task(crowd) for crowd in _crowds(ground, verdict, flights, endpoints.api, far.api)]
         await _break(ground, plan, verdict, say)
         try:
             await _settle(ground, verdict, say)
@@ -68,6 +56,24 @@ async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
             verdict.failures.append(str(error))
         for crowd in crowds:
             crowd.cancel()
+
+
+def _crowds(
+    ground: Ground, verdict: Verdict, flights: Sequence[str], near: str, far: str
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Give two crowds an API; those who fight are of one seed at both, so they want the same seats."""
+    for site, api, seed in (("near", near, verdict.seed * 2), ("far", far, verdict.seed * 2 + 1)):
+        for kind, customers, drawn_from in (("buyers", BUYERS, seed), ("fighters", FIGHTERS, verdict.seed * 2)):
+            yield send_crowds(
+                api,
+                flights,
+                verdict.seconds,
+                drawn_from,
+                customers=customers,
+                log=ground.directory / f"{site}-{kind}.log",
+                mark={MARK: str(ground.directory)},
+                heard=verdict.heard,
+            )
 
 
 async def _settle(ground: Ground, verdict: Verdict, say: Say) -> None:
