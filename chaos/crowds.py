@@ -56,78 +56,70 @@ class Heard:
         self.surprises += told["surprises"]["told"]
 
 
-async def send_crowds(
-    api: str,
-    flights: Sequence[str],
-    seconds: float,
-    seed: int,
-    *,
-    customers: Sequence[str],
-    log: Path,
-    heard: Heard,
-    mark: Mapping[str, str],
-) -> None:
-    """Send a crowd that wants these flights to an API for so long; if it goes home early, send another one.
+@dataclass(frozen=True)
+class Crowd:
+    """Who comes where: `customers` are options of `skyhold simulate`, `log` takes what it says besides its table."""
 
-    `customers` are options of `skyhold simulate`: who the crowd is.
-    """
+    api: str
+    flights: Sequence[str]
+    customers: Sequence[str]
+    seed: int
+    log: Path
+    mark: Mapping[str, str]
+
+    def command(self, seconds: float, number: int) -> list[str]:
+        """Return the command that sends it for so long; each time it comes it is drawn anew."""
+        seed = self.seed * 1000 + number
+        return [
+            *(sys.executable, "-m", "skyhold", "simulate", "--api", self.api, "--json", "--no-audit"),
+            *("--seed", str(seed), *self.customers, "--for", f"{seconds:.0f}s"),
+            *(part for flight in self.flights for part in ("--flight", flight)),
+        ]
+
+
+async def send_crowds(crowd: Crowd, seconds: float, heard: Heard) -> None:
+    """Send a crowd for so long; if it goes home early, send it again."""
     deadline = monotonic() + seconds
     number = 0
     while (left := deadline - monotonic()) >= SHORTEST_SECONDS:
-        crowd = _Crowd(api, flights, left, seed * 1000 + number, customers=customers, log=log, mark=mark)
+        visit = _Visit(crowd, left)
         number += 1
-        if told := await crowd.go():
+        if told := await visit.go(crowd.command(left, number)):
             heard.hear(told)
-        elif crowd.is_broken:
-            heard.broken.append(f"A crowd broke: {crowd.last_words}")
+        elif visit.is_broken:
+            heard.broken.append(f"A crowd broke: {visit.last_words}")
             return
         else:
             await asyncio.sleep(_COME_AGAIN_SECONDS)
 
 
-class _Crowd:
-    """One crowd, once."""
+@dataclass
+class _Visit:
+    """A crowd that is there once, for so long."""
 
-    def __init__(
-        self,
-        api: str,
-        flights: Sequence[str],
-        seconds: float,
-        seed: int,
-        *,
-        customers: Sequence[str],
-        log: Path,
-        mark: Mapping[str, str],
-    ) -> None:
-        self.last_words = ""
-        self._seconds = seconds
-        self._log = log
-        self._mark = mark
-        self._command = [
-            *(sys.executable, "-m", "skyhold", "simulate", "--api", api, "--json", "--no-audit", "--seed", str(seed)),
-            *(*customers, "--for", f"{seconds:.0f}s"),
-            *(part for flight in flights for part in ("--flight", flight)),
-        ]
+    crowd: Crowd
+    seconds: float
+    last_words: str = ""
 
     @property
     def is_broken(self) -> bool:
         """Whether it came to nothing by a fault of its own, and not because nobody let it look at the flights."""
         return any(word in self.last_words for word in _FAULTS)
 
-    async def go(self) -> Mapping[str, Any] | None:
+    async def go(self, command: Sequence[str]) -> Mapping[str, Any] | None:
         """Run it to its end and return what it tells, or None if it tells nothing."""
-        with self._log.open("ab") as errors:
+        with self.crowd.log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
-                env={**own_environment(), **self._mark},
+                env={**own_environment(), **self.crowd.mark},
                 start_new_session=True,  # the Ctrl-C of a terminal is ours to pass on
             )
         output = b""
         try:
-            async with asyncio.timeout(self._seconds + FINISH_SECONDS):
+            async with asyncio.timeout(self.seconds + FINISH_SECONDS):
                 output, _ = await process.communicate()
         except TimeoutError:
             self.last_words = f"{_LATE} {FINISH_SECONDS:.0f} s after its time."
@@ -140,6 +132,6 @@ class _Crowd:
         try:
             told = json.loads(output)
         except ValueError:
-            self.last_words = self._log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            self.last_words = self.crowd.log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
             return None
         return told if isinstance(told, dict) else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from chaos import faults
-from chaos.crowds import BUYERS, FIGHTERS, send_crowds
+from chaos.crowds import BUYERS, FIGHTERS, Crowd, send_crowds
 from chaos.ground import MARK, Ground, standing_ground
 from chaos.ledger import Ledger
 from chaos.leftovers import left_over
@@ -47,7 +46,10 @@ async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
     plan = plan_faults(verdict.seed, verdict.seconds)
     say(f"Seed {verdict.seed}: {len(plan)} faults in {verdict.seconds:.0f} s, {len(flights)} flights")
     async with asyncio.TaskGroup() as group:
-        crowds = [group.create_task(crowd) for crowd in _crowds(ground, verdict, flights, endpoints.api, far.api)]
+        crowds = [
+            group.create_task(send_crowds(crowd, verdict.seconds, verdict.heard))
+            for crowd in _crowds(ground, verdict.seed, flights, endpoints.api, far.api)
+        ]
         await _break(ground, plan, verdict, say)
         try:
             await _settle(ground, verdict, say)
@@ -58,22 +60,12 @@ async def _play(ground: Ground, verdict: Verdict, say: Say) -> None:
             crowd.cancel()
 
 
-def _crowds(
-    ground: Ground, verdict: Verdict, flights: Sequence[str], near: str, far: str
-) -> Iterator[Coroutine[Any, Any, None]]:
+def _crowds(ground: Ground, seed: int, flights: Sequence[str], near: str, far: str) -> Iterator[Crowd]:
     """Give two crowds an API; those who fight are of one seed at both, so they want the same seats."""
-    for site, api, seed in (("near", near, verdict.seed * 2), ("far", far, verdict.seed * 2 + 1)):
-        for kind, customers, drawn_from in (("buyers", BUYERS, seed), ("fighters", FIGHTERS, verdict.seed * 2)):
-            yield send_crowds(
-                api,
-                flights,
-                verdict.seconds,
-                drawn_from,
-                customers=customers,
-                log=ground.directory / f"{site}-{kind}.log",
-                mark={MARK: str(ground.directory)},
-                heard=verdict.heard,
-            )
+    mark = {MARK: str(ground.directory)}
+    for number, (site, api) in enumerate((("near", near), ("far", far))):
+        yield Crowd(api, flights, BUYERS, seed * 2 + number, ground.directory / f"{site}-buyers.log", mark)
+        yield Crowd(api, flights, FIGHTERS, seed * 2, ground.directory / f"{site}-fighters.log", mark)
 
 
 async def _settle(ground: Ground, verdict: Verdict, say: Say) -> None:
