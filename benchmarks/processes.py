@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyhold.embedded.ports import free_port
 from skyhold.embedded.servers import Servers, running_servers
 
 READY_WITHIN_SECONDS = 30.0
@@ -46,8 +46,8 @@ def running_bench(directory: Path) -> Iterator[Bench]:
             "PAYMENT_FAILURE_RATE": "0",
             "LOG_LEVEL": "warning",
         }
-        ours = variables | {"SERVER_PORT": str(_free_port()), "TEMPORAL_TASK_QUEUE": "booking-queue"}
-        floor = variables | {"SERVER_PORT": str(_free_port()), "TEMPORAL_TASK_QUEUE": "floor-queue"}
+        ours = variables | {"SERVER_PORT": str(free_port()), "TEMPORAL_TASK_QUEUE": "booking-queue"}
+        floor = variables | {"SERVER_PORT": str(free_port()), "TEMPORAL_TASK_QUEUE": "floor-queue"}
         for command in ("migrate", "seed"):
             subprocess.run([sys.executable, "-m", "skyhold", command], env=ours, check=True, stdout=subprocess.DEVNULL)
         _start(stack, ["-m", "skyhold", "worker"], ours)
@@ -84,8 +84,3 @@ def _wait_until_answered(address: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -1,6 +1,7 @@
 """Ports on the loopback interface: which are free. Binds nothing for longer than the question takes."""
 
 import errno
+import random
 import socket
 
 from skyhold.embedded.errors import PortTaken
@@ -8,12 +9,27 @@ from skyhold.embedded.errors import PortTaken
 LOOPBACK = "127.0.0.1"
 
 
+_LOWEST, _HIGHEST = 20_000, 32_767
+"""Below the ports that systems give to outgoing connections (Linux from 32768, macOS from 49152).
+
+A server that is killed must have its port again at once, and any of those may be some connection's by then.
+"""
+
+_TRIES = 100
+_draw = random.SystemRandom()  # processes that are forked draw differently
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on now; another process may still take it before it is used."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on now; another process may still take it before it is used.
+
+    Raises:
+        PortTaken: none of many was free.
+    """
+    for _ in range(_TRIES):
+        port = _draw.randint(_LOWEST, _HIGHEST)
+        if is_port_free(port):
+            return port
+    raise PortTaken(f"Of {_TRIES} ports between {_LOWEST} and {_HIGHEST}, none is free.")
 
 
 def is_port_free(port: int) -> bool:
