@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from support.stacks import Stack, new_stack
@@ -118,6 +122,42 @@ def test_orders_of_a_temporal_that_lost_its_file_are_left_alone_until_somebody_s
         assert f"1 orders of the namespace {namespace_id} are ours now." in done.stderr
         until(lambda: status_of(stack, order_id)["status"] == "FAILED", within=TWO_INTERVALS, what="the order's end")
         assert_sound(stack)
+
+
+@pytest.mark.long
+def test_a_worker_whose_temporal_loses_its_file_begins_anew_and_new_orders_are_its_own() -> None:
+    with new_stack() as stack:
+        stack.start(**QUICK)
+        lost = hold(stack, "1A")
+        for file in (stack.data_dir / "temporal").iterdir():
+            file.unlink()
+        temporal = stack.endpoints.pids.temporal
+        assert temporal
+        os.kill(temporal, signal.SIGKILL)
+
+        def is_ours_again() -> bool:
+            done = stack.skyhold("book", "FL101", "2A", "--json")
+            if done.returncode:
+                return False
+            order_id = json.loads(done.stdout)["orderId"]
+            assert stack.skyhold("cancel", order_id).returncode == 0
+            return namespace_of(stack, order_id) != namespace_of(stack, lost)
+
+        until(is_ours_again, within=40, what="a worker in the new namespace")
+        assert json.loads(stack.skyhold("reconcile", "--json").stdout)["foreignOrders"] == {
+            namespace_of(stack, lost): 1
+        }
+
+
+def namespace_of(stack: Stack, order_id: str) -> str:
+    async def ask() -> str:
+        ledger = await asyncpg.connect(stack.endpoints.database_url)
+        try:
+            return str(await ledger.fetchval("SELECT namespace_id FROM orders WHERE id = $1", order_id))
+        finally:
+            await ledger.close()
+
+    return asyncio.run(ask())
 
 
 def assert_sound(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 
@@ -21,6 +22,11 @@ from skyhold.settings import BadSettingError
 from skyhold.workflows.payloads import DATA_CONVERTER
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
+
+RPC_TIMEOUT = timedelta(seconds=5)
+
+NAMESPACE_CHECK = timedelta(seconds=10)
+"""How often a worker looks whether the namespace is still the one that it began in."""
 
 _CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ERROR"}
 """How much of Temporal's core is of interest at each level of ours: it is talkative."""
@@ -91,9 +97,7 @@ async def connect_temporal(*, is_lazy: bool = False) -> Client:
 async def describe_namespace(client: Client) -> tuple[str, bool]:
     """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there."""
     try:
-        described = await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=client.namespace)
-        )
+        namespace_id = await _namespace_id(client)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise BadSettingError(f"TEMPORAL_NAMESPACE: Temporal has no namespace {client.namespace!r}") from error
@@ -104,5 +108,22 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
         )
     except RPCError:
         # Not every server lets a worker ask. Without the attribute bookings run all the same.
-        return described.namespace_info.id, False
-    return described.namespace_info.id, STATUS_ATTRIBUTE in attributes.custom_attributes
+        return namespace_id, False
+    return namespace_id, STATUS_ATTRIBUTE in attributes.custom_attributes
+
+
+async def until_replaced(client: Client, namespace_id: str, *, every: timedelta = NAMESPACE_CHECK) -> None:
+    """Return when another namespace stands under the name of the one with this id: Temporal has lost its data.
+
+    A server that is away, or does not know the name yet, is waited for.
+    """
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        with contextlib.suppress(RPCError, RuntimeError):  # as a client says that nobody is there
+            if await _namespace_id(client) != namespace_id:
+                return
+
+
+async def _namespace_id(client: Client) -> str:
+    ask = DescribeNamespaceRequest(namespace=client.namespace)
+    return (await client.workflow_service.describe_namespace(ask, timeout=RPC_TIMEOUT)).namespace_info.id

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 from skyhold.activities.booking_runs import BookingRuns
@@ -18,7 +19,7 @@ from skyhold.bootstrap.addresses import bare_address
 from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
+from skyhold.bootstrap.temporal import connect_temporal, describe_namespace, until_replaced
 from skyhold.domain.orders import Policy
 from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
@@ -44,11 +45,20 @@ class RunningWorker:
 
     worker: Worker
     activities: Sequence[Callable[..., Any]]
-    temporal_address: str
-    namespace: str
+    client: Client
+    namespace_id: str
     task_queue: str
     database: str
     redis: str
+
+    @property
+    def temporal(self) -> str:
+        """Where its Temporal is: address and namespace."""
+        return f"{self.client.service_client.config.target_host}, namespace {self.client.namespace}"
+
+    async def until_replaced(self) -> None:
+        """Return when its Temporal has lost its data: new orders would be told apart as those of the lost one."""
+        await until_replaced(self.client, self.namespace_id)
 
     @property
     def workflow_names(self) -> list[str]:
@@ -128,8 +138,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         yield RunningWorker(
             worker,
             activities,
-            temporal_address=client.service_client.config.target_host,
-            namespace=client.namespace,
+            client=client,
+            namespace_id=namespace_id,
             task_queue=settings.temporal_task_queue,
             database=bare_address(settings.database_url or ""),
             redis=bare_address(settings.redis_url or ""),

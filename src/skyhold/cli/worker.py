@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 STOP_SECONDS = 12.0
 """Longer than activities are given to end; who has not ended by then is ended, and Temporal runs the work again."""
 
+_REPLACED = (
+    "Temporal at {} has lost what it knew: the namespace is another one of the same name. "
+    "A worker that is started now works in that; `skyhold reconcile` tells whose orders are left over."
+)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -51,13 +56,18 @@ async def _work(settings: Settings) -> ExitCode:
         _announce(running)
         work = asyncio.create_task(running.worker.run())
         told = asyncio.create_task(stop.wait())
-        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        replaced = asyncio.create_task(running.until_replaced())
+        done, _ = await asyncio.wait({work, told, replaced}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
+        replaced.cancel()
+        if replaced in done:
+            await replaced
+            say(_REPLACED.format(running.temporal))
         if not work.done():
             say("Stopping the worker")
             await _shut_down(running, work)
         await work
-    return stop.exit_code
+    return ExitCode.REFUSED if replaced in done else stop.exit_code
 
 
 async def _shut_down(running: RunningWorker, work: asyncio.Task[None]) -> None:
@@ -73,7 +83,7 @@ async def _shut_down(running: RunningWorker, work: asyncio.Task[None]) -> None:
 def _announce(running: RunningWorker) -> None:
     print_facts(
         {
-            "Temporal": f"{running.temporal_address}, namespace {running.namespace}",
+            "Temporal": running.temporal,
             "PostgreSQL": running.database,
             "Redis": running.redis,
             "Workflows": ", ".join(running.workflow_names),
