@@ -185,6 +185,16 @@ class Booking:
         )
         return Booking(self.world, self.order_id, client.get_workflow_handle(self.handle.id, run_id=reply.run_id))
 
+    async def terminate(self) -> None:
+        """End its workflow by mistake, and see Temporal's list of what runs catch up: a survey goes by that."""
+        await self.handle.terminate("by mistake")
+        query = f"WorkflowId='{self.handle.id}' AND ExecutionStatus='Running'"
+
+        async def is_listed_no_more() -> bool | None:
+            return (await self.world.client.count_workflows(query)).count == 0 or None
+
+        await until(is_listed_no_more, what=f"{self.order_id} to be off the list of those that run")
+
     async def until_status(self, *statuses: str, within: float = 20.0) -> dict[str, Any]:
         """Wait until the ledger says one of the statuses."""
 

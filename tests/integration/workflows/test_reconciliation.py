@@ -23,10 +23,6 @@ from support.gateways import Act
 from support.splits import split_world
 
 
-async def _terminate(booking: Booking) -> None:
-    await booking.handle.terminate("by mistake")
-
-
 async def _troubles(world: Bookings) -> list[tuple[str, str | None, bool]]:
     report = await world.reconcile()
     return [(finding.trouble.value, finding.order_id, finding.is_mended) for finding in report.findings]
@@ -56,7 +52,7 @@ async def test_what_is_alive_is_left_alone(open_world: OpenWorld) -> None:
 async def test_a_terminated_hold_gives_its_seats_back(open_world: OpenWorld) -> None:
     world = await open_world()
     booking = await world.hold(["1A", "1B"])
-    await _terminate(booking)
+    await booking.terminate()
 
     assert await _troubles(world) == [("lostOrder", booking.order_id, True)]
 
@@ -72,7 +68,7 @@ async def test_a_terminated_hold_gives_its_seats_back(open_world: OpenWorld) -> 
 async def test_a_terminated_hold_whose_time_is_up_expires(open_world: OpenWorld) -> None:
     world = await open_world(hold_seconds=1)
     booking = await world.hold(["1A"])
-    await _terminate(booking)
+    await booking.terminate()
     await asyncio.sleep(1.1)
 
     assert await _troubles(world) == [("lostOrder", booking.order_id, True)]
@@ -95,7 +91,7 @@ async def test_a_payment_that_was_terminated_is_confirmed_if_it_was_charged_and_
     await asyncio.wait_for(world.gateway.is_asked.wait(), 10)
     if act is Act.FAIL_AFTER_CAPTURE:
         await until(lambda: _is_captured(booking), what="the capture")
-    await _terminate(booking)
+    await booking.terminate()
 
     assert await _troubles(world) == [("lostOrder", booking.order_id, True)]
 
@@ -110,7 +106,7 @@ async def test_a_capture_whose_seats_were_lost_is_paid_back(open_world: OpenWorl
     booking = await world.hold(["1A"])
     await world.bookings.pay(booking.order_id, "12345")
     await until(lambda: _is_captured(booking), what="the capture")
-    await _terminate(booking)
+    await booking.terminate()
     await world.pool.execute(
         "UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1 WHERE order_id = $1",
         booking.order_id,
@@ -171,7 +167,7 @@ async def test_money_that_the_gateway_took_for_an_order_that_ended_is_paid_back(
 async def test_orders_of_another_namespace_are_told_and_left_alone(open_world: OpenWorld) -> None:
     world = await open_world(hold_seconds=1)
     booking = await world.hold(["1A"])
-    await _terminate(booking)
+    await booking.terminate()
     await world.pool.execute("UPDATE orders SET namespace_id = 'of-others' WHERE id = $1", booking.order_id)
     await world.redis.flushall()
     before = await booking.row()
@@ -266,7 +262,7 @@ async def test_a_worker_with_another_ledger_ends_no_workflow(
 async def test_one_reconciler_beside_another_mends_each_thing_once(open_world: OpenWorld) -> None:
     world = await open_world()
     bookings = [await world.hold([f"{row}A"]) for row in range(1, 9)]
-    await asyncio.gather(*(_terminate(booking) for booking in bookings))
+    await asyncio.gather(*(booking.terminate() for booking in bookings))
 
     reports = await asyncio.gather(*(world.reconcile() for _ in range(3)))
 
@@ -283,7 +279,7 @@ async def test_a_seat_that_somebody_holds_again_is_not_freed_by_a_reconciler_tha
 ) -> None:
     world = await open_world()
     booking = await world.hold(["1A"])
-    await _terminate(booking)
+    await booking.terminate()
     found = await world.run_activity("ExamineOrder", booking.order_id)
     assert found is not None
     again = await booking.reset(to_first=True, forget_messages=False)
@@ -341,7 +337,7 @@ async def test_a_lock_that_a_sold_seat_kept_goes_and_the_log_of_its_order_stays_
 async def test_a_booking_that_was_reset_in_time_is_not_the_reconcilers(open_world: OpenWorld) -> None:
     world = await open_world()
     booking = await world.hold(["1A"])
-    await _terminate(booking)
+    await booking.terminate()
     again = await booking.reset(to_first=True, forget_messages=False)
 
     assert await _troubles(world) == []

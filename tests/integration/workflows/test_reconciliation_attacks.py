@@ -49,8 +49,8 @@ async def test_a_workflow_that_is_paused_or_of_an_unknown_status_may_go_on(
 ) -> None:
     world = await open_world()
     paused, lost = await world.hold(["1A"]), await world.hold(["1B"])
-    await paused.handle.terminate("so that the list of those that run does not have it")
-    await lost.handle.terminate("by mistake")
+    await paused.terminate()  # so that the list of those that run does not have it
+    await lost.terminate()
 
     def change(workflow_id: str, reply: DescribeWorkflowExecutionResponse) -> DescribeWorkflowExecutionResponse:
         if workflow_id == paused.handle.id:
@@ -82,7 +82,7 @@ async def test_an_order_of_which_temporal_says_nothing_is_skipped_and_the_others
     world = await open_world()
     bookings = [await world.hold([f"{row}A"]) for row in range(1, 4)]
     for booking in bookings:
-        await booking.handle.terminate("by mistake")
+        await booking.terminate()
     silent = bookings[0]
     times = 0
 
@@ -106,7 +106,7 @@ async def test_a_gateway_that_does_not_answer_keeps_no_held_order_waiting(open_w
     await world.bookings.pay(paying.order_id, "12345")
     await asyncio.wait_for(world.gateway.is_asked.wait(), 10)
     for booking in (paying, held):
-        await booking.handle.terminate("by mistake")
+        await booking.terminate()
     world.gateway.may_settle.clear()
 
     run = await world.client.start_workflow(
@@ -124,7 +124,7 @@ async def test_a_reconciler_that_is_cancelled_ends(open_world: OpenWorld) -> Non
     booking = await world.hold(["1A"])
     await world.bookings.pay(booking.order_id, "12345")
     await asyncio.wait_for(world.gateway.is_asked.wait(), 10)
-    await booking.handle.terminate("by mistake")
+    await booking.terminate()
     world.gateway.may_settle.clear()
     run = await world.client.start_workflow(
         RECONCILIATION_WORKFLOW, id=f"reconciliation-{uuid.uuid4()}", task_queue=world.task_queue
@@ -181,7 +181,7 @@ async def test_a_second_start_under_a_lost_orders_id_changes_nothing_and_the_ord
 ) -> None:
     world = await open_world()
     booking = await world.hold(["1A"])
-    await booking.handle.terminate("by mistake")
+    await booking.terminate()
     second = await world.start(["1B"], order_id=booking.order_id)
     assert (await second.result())["failureCode"] == "ORDER_ID_TAKEN"
 
@@ -196,7 +196,7 @@ async def test_what_was_found_too_long_ago_or_would_take_too_long_is_left_to_the
 ) -> None:
     async with split_world(temporal_client, pool, redis_url) as world, world.workflow_worker():
         booking = await world.hold(["1A"])
-        await booking.handle.terminate("by mistake")
+        await booking.terminate()
         with monkeypatch.context() as impatient:
             impatient.setattr(reconciliation, bound, timedelta(seconds=-1))
             report = await world.reconcile()
@@ -212,7 +212,7 @@ async def test_more_troubles_than_one_run_takes_are_left_to_the_next(
     world = await open_world()
     bookings = [await world.hold([f"{row}A"]) for row in range(1, 8)]
     for booking in bookings:
-        await booking.handle.terminate("by mistake")
+        await booking.terminate()
     monkeypatch.setattr(activities, "FINDINGS_LIMIT", 3)
     monkeypatch.setattr(activities, "SUSPECTS_LIMIT", 5)
 
@@ -227,7 +227,7 @@ async def test_a_temporal_that_lost_its_data_under_a_worker_makes_no_order_a_los
 ) -> None:
     world = await open_world()
     booking = await world.hold(["1A"])
-    await booking.handle.terminate("by mistake")
+    await booking.terminate()
     before = await booking.row()
 
     async def say_nothing(*_: object) -> None:

@@ -60,7 +60,7 @@ async def _leave_behind(world: KillableWorld, *, row: int, chance: random.Random
     await asyncio.sleep(chance.uniform(0, 0.4))
     for booking in bookings:
         with contextlib.suppress(RPCError):  # paid for and ended by now
-            await booking.handle.terminate("by mistake")
+            await booking.terminate()
     return bookings
 
 
