@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 
 from skyhold.embedded.servers import Servers
 from skyhold.stores.postgres import Pool, open_pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.stores.seat_locks import SeatLocks
 from support.desks import Desk
 from support.gateways import ScriptedGateway
+from support.patience import patient_redis
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +28,8 @@ async def shared_pool(servers: Servers, template_database: str) -> AsyncIterator
 
 @pytest.fixture
 async def shared_redis(servers: Servers) -> AsyncIterator[Redis]:
-    """A client as the product makes it, with whatever other tests left in Redis."""
-    redis = open_redis(servers.redis_url)
+    """A client as the product makes it, though patient, with whatever other tests left in Redis."""
+    redis = patient_redis(servers.redis_url)
     yield redis
     await redis.aclose()
 

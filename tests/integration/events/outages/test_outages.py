@@ -18,6 +18,9 @@ from support.bookings import new_order_id
 from support.desks import Desk, change
 from support.streams import Api, SeatView, Stream, served
 
+SOON = 10.0
+"""Before the comparing that goes on by the clock while all is well, and time enough for a busy machine."""
+
 
 @pytest.fixture
 def logged() -> Iterator[list[Any]]:
@@ -48,23 +51,24 @@ async def test_without_redis_changes_are_told_a_little_later(
     await hear(stream, view, "1A", "available")
     order = await desk.hold(flight, ["1A"], guest_hash=new_order_id())
     await hear(stream, view, "1A", "reserved")
+    logged.clear()
     bring_back = away(own_servers.redis)
     try:
         order = await desk.do(change(order, ["2A"]))
-        await hear(stream, view, "2A", "reserved", within=5)
+        await hear(stream, view, "2A", "reserved", within=SOON)
         newcomer, of_newcomer = await api.watch(flight), SeatView()
         await hear(newcomer, of_newcomer, "2A", "reserved")
         follower = await api.follow(order.id)
         assert (await follower.next()) is not None
         await desk.pay(order)
-        await hear(stream, view, "2A", "booked", within=5)
+        await hear(stream, view, "2A", "booked", within=SOON)
         assert [event.data["status"] for event in await follower.rest()][-1] == "CONFIRMED"
+        said = [line["event"] for line in logged if line["log_level"] == "warning"]
     finally:
         bring_back()
     await desk.hold(flight, ["3A"])
     await hear(stream, view, "3A", "reserved")
-    said = [line["event"] for line in logged if line["log_level"] == "warning"]
-    assert len(said) == len(set(said)), "each of those who noticed said it once"
+    assert len(said) == len(set(said)) > 0, "each of those who noticed said it once"
 
 
 async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api, desk: Desk, flight: str) -> None:
@@ -74,7 +78,7 @@ async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api,
         own_servers.redis.kill()
         own_servers.redis.start()
         await desk.hold(flight, [seat])
-        await hear(stream, view, seat, "reserved", within=5)
+        await hear(stream, view, seat, "reserved", within=SOON)
 
 
 @pytest.mark.parametrize("away", [killed, stopped])
@@ -109,10 +113,10 @@ async def test_an_api_that_starts_without_redis_tells_of_changes_and_hears_of_th
             stream, view = await api.watch(flight), SeatView()
             await hear(stream, view, "1A", "available")
             await desk.hold(flight, ["1A"])
-            await hear(stream, view, "1A", "reserved", within=5)
+            await hear(stream, view, "1A", "reserved", within=SOON)
             own_servers.redis.start()
             await desk.hold(flight, ["2A"])
-            await hear(stream, view, "2A", "reserved", within=5)
+            await hear(stream, view, "2A", "reserved", within=SOON)
     finally:
         if not own_servers.redis.is_running():
             own_servers.redis.start()
