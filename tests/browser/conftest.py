@@ -129,7 +129,7 @@ def brief_stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def failing_stack() -> Iterator[Stack]:
-    """A stack whose bank fails every time, slowly enough for each attempt to be seen."""
+    """A stack whose bank fails every time, slowly enough for each attempt to be seen on a busy machine too."""
     with new_stack() as stack:
-        stack.start(PAYMENT_FAILURE_RATE="1", PAYMENT_SIMULATED_LATENCY="1s")
+        stack.start(PAYMENT_FAILURE_RATE="1", PAYMENT_SIMULATED_LATENCY="2s")
         yield stack

@@ -148,7 +148,7 @@ async def test_a_place_within_the_page_is_no_other_list(open_page: Visitors, sta
 async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_asked(
     open_page: Visitors, stack: Stack
 ) -> None:
-    open_page.allow("net::ERR_FAILED")
+    open_page.allow("net::ERR_FAILED", "answered 503: GET .*/api/flights")
     page = await _open(open_page, stack)
     waiting: list[Route] = []
     await page.route(LIST, lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright takes no built-in function
@@ -156,6 +156,7 @@ async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_ask
     await expect(page.locator(".leg.coming")).to_have_count(4)
     await expect(page.get_by_role("list", name="Flights by departure")).to_have_attribute("aria-busy", "true")
 
+    await page.route(LIST, lambda route: route.abort("failed"))  # What the page tries by itself meanwhile.
     await waiting.pop().abort("failed")
     note = page.locator("#trouble")
     await expect(note).to_contain_text("The list of flights did not arrive.")
@@ -166,7 +167,8 @@ async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_ask
     await page.unroute(LIST)
     await expect(note).to_be_hidden()
     await expect(_numbers(page)).to_have_text(["FL102"])
-    await page.route(LIST, lambda route: route.abort("failed"))
+    # Told to wait so long, the page does not ask by itself before the button is pressed.
+    await page.route(LIST, lambda route: route.fulfill(status=503, headers={"Retry-After": "600"}))
     await page.get_by_label("From").select_option("SFO")
     await expect(note).to_be_visible()
     await page.unroute(LIST)

@@ -70,6 +70,7 @@ async def test_a_page_that_goes_elsewhere_is_seen(visitors: Visitors) -> None:
     await page.route("http://elsewhere.test/", lambda route: route.fulfill(body=""))
 
     await page.get_by_role("link").click()
+    await page.wait_for_url("http://elsewhere.test/")
 
     assert visitors.unexpected == ["foreign request: http://elsewhere.test/"]
 
@@ -79,7 +80,8 @@ async def test_a_lost_network_is_seen_unless_it_is_allowed(visitors: Visitors) -
 
     await page.context.unroute_all()  # What a route answers needs no network.
     await page.context.set_offline(True)
-    await page.evaluate("fetch('/api/200').catch(() => {})")
+    async with page.expect_event("requestfailed"):
+        await page.evaluate("fetch('/api/200').catch(() => {})")
 
     assert visitors.unexpected == ["failed net::ERR_INTERNET_DISCONNECTED: GET http://pages.test/api/200"]
     visitors.allow("net::ERR_INTERNET_DISCONNECTED")

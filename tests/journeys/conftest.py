@@ -9,7 +9,10 @@ from support.stacks import Stack, new_stack
 
 @pytest.fixture(scope="session")
 def quick_stack() -> Iterator[Stack]:
-    """A stack whose holds last five seconds and whose gateway answers at once; for journeys with seats of their own."""
+    """A stack whose gateway answers at once and whose holds last ten seconds: for journeys with seats of their own.
+
+    Long enough for a command to be started after a command on a busy machine, short enough to wait for the end.
+    """
     with new_stack() as stack:
-        stack.start(SEAT_RESERVATION_TIMEOUT="5s", PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
+        stack.start(SEAT_RESERVATION_TIMEOUT="10s", PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
         yield stack

@@ -18,6 +18,10 @@ FL102 = "550e8400-e29b-41d4-a716-446655440002"
 FL201 = "550e8400-e29b-41d4-a716-446655440003"
 FL202 = "550e8400-e29b-41d4-a716-446655440004"
 
+HOLD_SECONDS = 10.0
+LATE_SECONDS = 10.0
+"""A busy machine notes an end late; what else ends an order, the reconciliation, comes once a minute."""
+
 
 @pytest.fixture
 async def api(quick_stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
@@ -26,21 +30,23 @@ async def api(quick_stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_an_unpaid_order_expires_and_its_seats_are_available_within_six_seconds(api: httpx.AsyncClient) -> None:
-    order = await _book(api, FL102, "1A")
+async def test_an_unpaid_order_expires_after_its_ten_seconds_and_its_seats_are_available(
+    api: httpx.AsyncClient,
+) -> None:
     started = time.monotonic()
+    order = await _book(api, FL102, "1A")
 
     status = await _until_closed(api, order["orderId"])
 
     assert status["status"] == "EXPIRED"
-    assert 4.5 < time.monotonic() - started < 6
+    assert HOLD_SECONDS - 0.5 < time.monotonic() - started < HOLD_SECONDS + LATE_SECONDS
     assert await _seat(api, FL102, "1A") == "available"
 
 
-async def test_a_change_at_second_four_gives_five_more(api: httpx.AsyncClient) -> None:
+async def test_a_change_at_second_six_gives_ten_more(api: httpx.AsyncClient) -> None:
     order = await _book(api, FL102, "2A")
-    started = time.monotonic()
-    await asyncio.sleep(4)  # What the customer waits is what the test is about.
+    await asyncio.sleep(6)  # What the customer waits is what the test is about.
+    changed_at = time.monotonic()
 
     changed = await api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["2B"]})
 
@@ -48,7 +54,7 @@ async def test_a_change_at_second_four_gives_five_more(api: httpx.AsyncClient) -
     assert changed.json()["seats"] == ["2B"]
     assert await _seat(api, FL102, "2A") == "available"
     assert (await _until_closed(api, order["orderId"]))["status"] == "EXPIRED"
-    assert 8.5 < time.monotonic() - started < 10.5
+    assert HOLD_SECONDS - 0.5 < time.monotonic() - changed_at < HOLD_SECONDS + LATE_SECONDS
     late = await api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["2C"]})
     assert (late.status_code, late.json()["error"]) == (409, "ORDER_EXPIRED")
 
@@ -123,7 +129,7 @@ async def _seat(api: httpx.AsyncClient, flight_id: str, seat_id: str) -> str:
 
 
 async def _until_closed(api: httpx.AsyncClient, order_id: str) -> dict[str, str]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while True:
         status: dict[str, str] = (await api.get(f"/api/orders/{order_id}/status")).json()
         if status["status"] in {"CONFIRMED", "FAILED", "EXPIRED"}:
@@ -134,7 +140,7 @@ async def _until_closed(api: httpx.AsyncClient, order_id: str) -> dict[str, str]
 
 async def _until_none_runs(temporal: Client) -> int:
     """Return how many bookings still run, as soon as none does: visibility is a little behind."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while running := (await temporal.count_workflows("ExecutionStatus = 'Running'")).count:
         if time.monotonic() > deadline:
             break

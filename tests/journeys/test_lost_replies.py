@@ -23,7 +23,7 @@ async def test_a_booking_survives_the_death_of_the_api_before_its_reply(quick_st
         async with ledger.transaction():
             await ledger.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE", FL202, SEAT)
             booking = asyncio.create_task(asyncio.to_thread(quick_stack.skyhold, "book", "FL202", SEAT, "--json"))
-            await eventually(lambda: ledger.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"), seconds=10)
+            await eventually(lambda: ledger.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"), seconds=40)
             os.kill(quick_stack.endpoints.pids.api, signal.SIGKILL)
         booked = await booking
         assert booked.returncode == 0, booked.stderr

@@ -29,12 +29,12 @@ async def test_an_api_killed_before_its_reply_makes_no_second_hold(quick_stack: 
     wish = {"flightId": FL201, "seats": [SEAT]}
     ledger = await asyncpg.connect(endpoints.database_url)
     try:
-        async with httpx.AsyncClient(base_url=endpoints.api, timeout=10, trust_env=False) as guest:
+        async with httpx.AsyncClient(base_url=endpoints.api, timeout=30, trust_env=False) as guest:
             # The hold waits for the seat's row, so that the reply is surely not on its way yet.
             async with ledger.transaction():
                 await ledger.execute(_LOCK_SEAT, FL201, SEAT)
                 asking = asyncio.create_task(guest.post("/api/orders", json=wish, headers=key))
-                await eventually(lambda: ledger.fetchval(_WAITERS), seconds=5)
+                await eventually(lambda: ledger.fetchval(_WAITERS))
                 os.kill(endpoints.pids.api, signal.SIGKILL)
                 (lost,) = await asyncio.gather(asking, return_exceptions=True)
                 assert isinstance(lost, httpx.TransportError), "the reply never came"
@@ -46,7 +46,7 @@ async def test_an_api_killed_before_its_reply_makes_no_second_hold(quick_stack: 
                     return None
                 return reply if reply.status_code != 503 else None
 
-            retried = await eventually(ask_again)
+            retried = await eventually(ask_again, seconds=60)
             assert retried.status_code == 201, retried.text
             assert tuple(await ledger.fetchrow(_HOLDS, FL201, SEAT)) == (1, 1)  # type: ignore[arg-type]
             again = await guest.post("/api/orders", json=wish, headers=key)

@@ -137,7 +137,7 @@ async def test_a_code_sent_everywhere_is_found_nowhere(stack: Stack) -> None:
             return (await api.get(f"{order}/status")).json()["status"] in TERMINAL
 
         await eventually(has_ended)
-        replies += [paid, await asyncio.wait_for(listening, 10)]
+        replies += [paid, await asyncio.wait_for(listening, 30)]
         replies += [await api.get(f"{order}{way}") for way in ("", "/status", "/history")]
         replies += [await api.post(f"{order}/pay", json={"paymentCode": CODE})]
     places = {

@@ -48,7 +48,7 @@ def api_process(directory: Path, *, database_url: str, redis_url: str, temporal_
         process = subprocess.Popen(
             [sys.executable, "-m", "skyhold", "api"], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
-    killer = threading.Timer(30, process.kill)
+    killer = threading.Timer(60, process.kill)
     killer.start()
     try:
         assert process.stdout is not None

@@ -35,7 +35,7 @@ from playwright.async_api import (
 NAMED_BY = "SKYHOLD_CHROMIUM"
 REQUIRED_BY = "SKYHOLD_BROWSER_REQUIRED"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-LONGEST_WAIT_SECONDS = 15.0
+LONGEST_WAIT_SECONDS = 20.0
 
 _ARGUMENTS = (
     "--disable-gpu",

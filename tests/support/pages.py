@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,6 +122,29 @@ async def status_of(page: Page) -> dict[str, Any]:
     assert reply.status == 200, await reply.text()
     status: dict[str, Any] = await reply.json()
     return status
+
+
+async def held_by(page: Page) -> dict[str, Any]:
+    """Return what the API says of the one hold of the customer who looks at the page."""
+    origin = "/".join(page.url.split("/")[:3])
+    [order] = (await (await page.request.get(f"{origin}/api/orders")).json())["orders"]
+    status: dict[str, Any] = await (await page.request.get(f"{origin}/api/orders/{order['orderId']}/status")).json()
+    return status
+
+
+async def expect_right_clock(page: Page) -> None:
+    """Wait until the page shows what the server says is left of the hold, within a second.
+
+    It is asked before and after, for on a busy machine seconds pass in between; a clock that is wrong stays wrong.
+    """
+    deadline = time.monotonic() + 3
+    while True:
+        before = (await held_by(page))["timerRemaining"]
+        shown = await seconds_left(page)
+        after = (await held_by(page))["timerRemaining"]
+        if after - 1 <= shown <= before + 1:
+            return
+        assert time.monotonic() < deadline, f"the page shows {shown} s, the server said {before} s and then {after} s"
 
 
 async def seconds_left(page: Page) -> int:

@@ -13,7 +13,7 @@ from skyhold.bootstrap.workers import open_worker
 from skyhold.settings import Settings
 from skyhold.web.server import Server, server_of
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 

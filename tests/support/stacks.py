@@ -54,7 +54,7 @@ class Stack:
         children = psutil.Process(self.process.pid).children(recursive=True)
         self.process.terminate()
         code = self.process.wait(60)
-        assert not psutil.wait_procs(children, timeout=5)[1], "something of it still runs"
+        assert not psutil.wait_procs(children, timeout=15)[1], "something of it still runs"
         return code
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ from skyhold.web.live import Live
 from skyhold.web.server import server_of
 from skyhold.web.services import Services
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -26,6 +27,7 @@ class Screen:
     def __init__(self, terminal: int) -> None:
         self.shown = ""
         self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # A letter may come in two pieces.
 
     def wait_for(self, pattern: str) -> str:
         """Return what was shown up to the pattern, which must be soon, and forget it."""
@@ -33,7 +35,7 @@ class Screen:
         while not (found := re.search(pattern, self.shown)):
             ready, _, _ = select.select([self._terminal], [], [], deadline - time.monotonic())
             assert ready, f"not shown: {pattern}, but: {CONTROL.sub('', self.shown)[-3000:]}"
-            self.shown += os.read(self._terminal, 65536).decode()
+            self.shown += self._decoder.decode(os.read(self._terminal, 65536))
         before, self.shown = self.shown[: found.end()], self.shown[found.end() :]
         return before
 
