@@ -129,7 +129,7 @@ async def test_the_wait_for_a_guests_other_order_is_bounded(shared_pool: Pool, s
         keep_alive = asyncio.create_task(_keep_alive(stopped))
         with pytest.raises(asyncpg.LockNotAvailableError):
             await hold(seats, ask)
-        assert time.monotonic() - started < 5.5
+        assert time.monotonic() - started < 10, "without a bound the other one's lock is waited for as long as it lasts"
         keep_alive.cancel()
         await asyncio.gather(keep_alive, return_exceptions=True)
     assert await shared_pool.fetchval("SELECT count(*) FROM orders WHERE id = $1", ask.step.order_id) == 0

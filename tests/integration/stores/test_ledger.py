@@ -133,7 +133,7 @@ async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_w
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     soon = (
-        "UPDATE orders SET expires_at = clock_timestamp() + interval '0.5 seconds' WHERE id = $1 RETURNING expires_at"
+        "UPDATE orders SET expires_at = clock_timestamp() + interval '1.5 seconds' WHERE id = $1 RETURNING expires_at"
     )
     expires_at = await desk.pool.fetchval(soon, order.id)
     answer = await _let_wait(
@@ -148,7 +148,7 @@ async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_w
 
 async def test_a_payment_that_waited_for_its_order_is_judged_by_the_time_after_the_wait(desk: Desk) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
-    give_up_at = await now(desk) + timedelta(seconds=0.5)
+    give_up_at = await now(desk) + timedelta(seconds=1.5)
     ask = RefreshSeatLocks(next_step(order), give_up_at=give_up_at)
     answer = await _let_wait(
         desk, ask, "SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order.id, until_after=give_up_at

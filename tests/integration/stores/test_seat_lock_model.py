@@ -20,8 +20,9 @@ from redis.asyncio import Redis
 
 from skyhold.domain.seats import LockAttempt
 from skyhold.embedded.servers import Servers
-from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from skyhold.stores.seat_locks import SeatLocks, lock_name
 from support.models import SHRINK_SECONDS, Draw, Walker, walk, walk_at_random
+from support.patience import patient_redis
 
 FLIGHT = "00000000-0000-4000-8000-00000000f117"
 SEATS = ("1A", "1B", "1C", "1D")
@@ -111,7 +112,7 @@ class Valkey:
         self.clients = [SeatLocks(self._open(url, stack)) for _ in range(2)]
 
     def _open(self, url: str, stack: ExitStack) -> Redis:
-        redis = open_redis(url)
+        redis = patient_redis(url)
         stack.callback(lambda: self.runner.run(redis.aclose()))
         return redis
 

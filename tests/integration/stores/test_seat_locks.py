@@ -18,7 +18,9 @@ from redis.asyncio import Redis
 
 from skyhold.domain.seats import LockAttempt
 from skyhold.embedded.servers import Servers
-from skyhold.stores.seat_locks import PAUSE_SECONDS, SeatLocks, lock_name, open_redis
+from skyhold.stores import seat_locks
+from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from support.patience import patient_redis
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 SEATS = ["1A", "1B", "1C", "1D"]
@@ -91,7 +93,7 @@ class Model:
 @example(script=[Act("acquire", "first", ("1A",), SHORT), Act("extend", "second", ("1A",), LONG)])
 @settings(max_examples=100, deadline=None, database=None)
 async def test_locks_do_what_their_model_does(servers: Servers, script: list[Act]) -> None:
-    async with _redis(servers.redis_url) as redis:
+    async with _patient(servers.redis_url) as redis:
         await redis.delete(*(lock_name(FLIGHT, seat) for seat in SEATS))
         locks, model = SeatLocks(redis), Model()
         for act in script:
@@ -114,13 +116,13 @@ async def _require_same(redis: Redis, seat: str, expected: tuple[str, float] | N
 
 
 async def test_the_key_of_a_lock_is_the_contracts(servers: Servers) -> None:
-    async with _redis(servers.redis_url) as redis:
+    async with _patient(servers.redis_url) as redis:
         await SeatLocks(redis).assign(FLIGHT, ["12A"], "the order", timedelta(seconds=9), others=())
         assert await redis.get("seat:lock:{550e8400-e29b-41d4-a716-446655440001}:12A") == "the order"
 
 
 async def test_locks_work_again_after_a_restart_that_forgot_the_scripts(servers: Servers) -> None:
-    async with _redis(servers.redis_url) as redis:
+    async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
         await locks.acquire(FLIGHT, ["1A"], "first", timedelta(seconds=100))
         await redis.script_flush()
@@ -171,23 +173,24 @@ async def _never_accepts() -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("absence", [_nobody_listens, _never_answers, _never_accepts])
 async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
-    absence: Callable[[], AbstractAsyncContextManager[str]],
+    absence: Callable[[], AbstractAsyncContextManager[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(seat_locks, "PAUSE_SECONDS", 60.0)  # longer than a busy machine takes for what comes meanwhile
     async with absence() as url, _redis(url) as redis:
         locks = SeatLocks(redis)
         with structlog.testing.capture_logs() as lines:
             for _ in range(2):
                 started = time.monotonic()
                 assert await locks.acquire(FLIGHT, SEATS, "first", timedelta(seconds=9)) == LockAttempt()
-                assert time.monotonic() - started < 2.0
-                assert 0 < locks._away_until - time.monotonic() <= PAUSE_SECONDS
+                assert time.monotonic() - started < 5, "without a time-out of its own it is a minute, or for ever"
+                assert 0 < locks._away_until - time.monotonic() <= seat_locks.PAUSE_SECONDS
 
                 started = time.monotonic()
                 for _ in range(50):
                     await locks.assign(FLIGHT, SEATS, "first", timedelta(seconds=9), others=())
                     await locks.extend(FLIGHT, SEATS, "first", timedelta(seconds=9))
                     await locks.release(FLIGHT, SEATS, "first")
-                assert time.monotonic() - started < 0.5, "while Redis is known to be away it is left alone"
+                assert time.monotonic() - started < 10, "while Redis is known to be away it is left alone"
                 locks._away_until = 0.0  # the pause is over
         assert locks.is_away
         assert [line["event"] for line in lines] == ["redis is away, booking goes on without seat locks"]
@@ -195,7 +198,7 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
 
 
 async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Servers) -> None:
-    async with _redis(servers.redis_url) as redis:
+    async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
         await locks.acquire(FLIGHT, ["1A"], "first", timedelta(seconds=100))
         with structlog.testing.capture_logs() as lines:
@@ -217,7 +220,7 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
 
 
 async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> None:
-    async with _redis(servers.redis_url) as redis:
+    async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
         # Several connections at once, each of which the restart breaks.
         await asyncio.gather(*(locks.acquire(FLIGHT, [seat], "first", LONG) for seat in SEATS))
@@ -231,7 +234,17 @@ async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> 
 
 @asynccontextmanager
 async def _redis(url: str) -> AsyncIterator[Redis]:
+    """The client of the product, as impatient as it is."""
     redis = open_redis(url)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def _patient(url: str) -> AsyncIterator[Redis]:
+    redis = patient_redis(url)
     try:
         yield redis
     finally:

@@ -111,7 +111,7 @@ async def test_closing_after_a_capture_shows_it_and_changes_nothing(shared_pool:
 
 
 async def test_a_charge_under_way_when_its_key_closes_captures_nothing(shared_pool: Pool) -> None:
-    gateway, key = a_gateway(shared_pool, latency=(timedelta(seconds=0.2), timedelta(seconds=0.2))), uuid.uuid4()
+    gateway, key = a_gateway(shared_pool, latency=(timedelta(seconds=2), timedelta(seconds=2))), uuid.uuid4()
     asked = asyncio.create_task(charge(gateway, key))
     await until(lambda: _state(shared_pool, key), what="the gateway to be asked")
     assert await gateway.close(key) is False
