@@ -33,7 +33,7 @@ class WorkerProcess:
                 stderr=log,
                 text=True,
             )
-        killer = threading.Timer(30, self.process.kill)
+        killer = threading.Timer(60, self.process.kill)
         killer.start()
         assert self.process.stdout is not None
         for line in self.process.stdout:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
 
 from skyhold.domain.errors import OrderChanged, OrderClosed, SeatsUnavailable, TooManyChanges
 from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, OpenWorld, new_order_id, until
@@ -50,7 +52,7 @@ async def test_a_confirmed_booking_costs_at_most_24_events(world: Bookings) -> N
 
     history = await booking.handle.fetch_history()
 
-    assert len(history.events) <= 24
+    assert len(_events_of_its_own(history)) <= 24
 
 
 async def test_the_classic_messages_book_a_seat(world: Bookings) -> None:
@@ -306,6 +308,16 @@ async def test_a_cancel_meant_for_other_seats_than_the_order_has_is_refused(worl
     assert (await booking.row())["status"] == "SEATS_RESERVED"
     cancelled = await world.bookings.cancel(booking.order_id, version=changed["version"])
     assert cancelled["status"] == "FAILED"
+
+
+def _events_of_its_own(history: WorkflowHistory) -> list[int]:
+    """Return the ids of all events but those of tasks that a busy machine took too late, and that were given again."""
+    given_again: set[int] = set()
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
+            late = event.workflow_task_timed_out_event_attributes
+            given_again |= {event.event_id, late.scheduled_event_id, late.started_event_id}
+    return [event.event_id for event in history.events if event.event_id not in given_again]
 
 
 async def _version_of(world: Bookings, seat: str) -> int:

@@ -12,6 +12,7 @@ from support.bookings import FL101, Booking, Bookings, OpenWorld, new_order_id, 
 from support.gateways import Act
 
 
+@pytest.mark.quiet
 async def test_an_unpaid_order_expires_and_its_seats_come_back_within_a_second(open_world: OpenWorld) -> None:
     world = await open_world(hold_seconds=2)
     booking = await world.hold(["1A"])
@@ -29,15 +30,15 @@ async def test_an_unpaid_order_expires_and_its_seats_come_back_within_a_second(o
 
 
 async def test_a_change_restarts_the_full_time(open_world: OpenWorld) -> None:
-    world = await open_world(hold_seconds=3)
+    world = await open_world(hold_seconds=6)
     booking = await world.hold(["2A"])
     first = (await booking.row())["expires_at"]
-    await _until_left(booking, 1.0)
+    await _until_left(booking, 4.0)
 
     await world.bookings.update_seats(booking.order_id, ["2B"])
 
     renewed = (await booking.row())["expires_at"]
-    assert renewed - first == pytest.approx(timedelta(seconds=2), abs=timedelta(seconds=0.7))
+    assert timedelta(seconds=2) <= renewed - first < timedelta(seconds=6), "the change came with time left"
     await until(lambda: _is_past(booking, first), what="the first deadline to pass")
     assert (await booking.row())["status"] == "SEATS_RESERVED"
     assert (await booking.result())["status"] == "EXPIRED"
@@ -45,7 +46,7 @@ async def test_a_change_restarts_the_full_time(open_world: OpenWorld) -> None:
 
 @pytest.mark.parametrize("seats", [["3B"], ["3A"]], ids=["refused", "unchanged"])
 async def test_a_change_that_changes_nothing_does_not_restart_the_time(open_world: OpenWorld, seats: list[str]) -> None:
-    world = await open_world(hold_seconds=3)
+    world = await open_world(hold_seconds=5)
     await world.hold(["3B"])
     booking = await world.hold(["3A"])
     before = await booking.row()
@@ -61,10 +62,10 @@ async def test_a_change_that_changes_nothing_does_not_restart_the_time(open_worl
 
 
 async def test_changes_never_push_the_end_beyond_the_longest_life(open_world: OpenWorld) -> None:
-    world = await open_world(hold_seconds=2, max_lifetime_seconds=3)
+    world = await open_world(hold_seconds=5, max_lifetime_seconds=6)
     booking = await world.hold(["4A"])
     cap = (await booking.row())["max_expires_at"]
-    await _until_left(booking, 0.7)
+    await _until_left(booking, 3.5)
 
     await world.bookings.update_seats(booking.order_id, ["4B"])
 
@@ -75,7 +76,7 @@ async def test_changes_never_push_the_end_beyond_the_longest_life(open_world: Op
 async def test_no_hold_outlasts_departure(open_world: OpenWorld) -> None:
     world = await open_world(hold_seconds=900)
     departs_at = await world.pool.fetchval(
-        "UPDATE flights SET departs_at = clock_timestamp() + interval '2 s' WHERE id = $1 RETURNING departs_at", FL101
+        "UPDATE flights SET departs_at = clock_timestamp() + interval '4 s' WHERE id = $1 RETURNING departs_at", FL101
     )
 
     booking = await world.hold(["5A"])
@@ -88,18 +89,19 @@ async def test_the_time_that_remains_is_true_at_the_moment_of_asking(open_world:
     world = await open_world(hold_seconds=3)
     booking = await world.hold(["6A"])
 
-    seen = []
-    for left in (2.5, 1.5, 0.5):
-        await _until_left(booking, left)
-        seen.append((await booking.status())["timerRemaining"])
+    for wanted in (2.5, 1.5, 0.5):
+        await _until_left(booking, wanted)
+        before = await _left(booking)
+        told = (await booking.status())["timerRemaining"]
+        # Rounded up, at some moment between the two looks.
+        assert await _left(booking) - 0.3 < told < before + 1.3
 
-    assert seen == [3, 2, 1]
     await booking.result()
     assert (await booking.status())["timerRemaining"] == 0
 
 
 async def test_the_clock_stands_still_while_the_customer_pays(open_world: OpenWorld) -> None:
-    world = await open_world(Act.WAIT, hold_seconds=1.5)
+    world = await open_world(Act.WAIT, hold_seconds=3)
     booking = await world.hold(["7A"])
     deadline = (await booking.row())["expires_at"]
     await world.bookings.pay(booking.order_id, "12345")
@@ -182,14 +184,14 @@ async def test_commands_whose_caller_was_told_no_are_refused_and_change_nothing(
 async def test_an_order_keeps_the_policy_it_began_with(
     open_world: OpenWorld,
 ) -> None:
-    world = await open_world(hold_seconds=2, max_seats=2)
+    world = await open_world(hold_seconds=4, max_seats=2)
+    later = await open_world(hold_seconds=900, max_seats=1)
     booking = await world.hold(["12A", "12B"])
     kept = (await booking.row())["policy"]
 
-    later = await open_world(hold_seconds=900, max_seats=1)
     other = await later.hold(["13A"])
 
-    assert (kept["hold_seconds"], kept["max_seats"]) == (2.0, 2)
+    assert (kept["hold_seconds"], kept["max_seats"]) == (4.0, 2)
     assert (await other.row())["policy"]["hold_seconds"] == 900.0
     assert (await world.bookings.update_seats(booking.order_id, ["12C", "12D"]))["seats"] == ["12C", "12D"]
     assert (await booking.result())["status"] == "EXPIRED"
@@ -206,6 +208,15 @@ async def _until_left(booking: Booking, seconds: float) -> None:
         )
 
     await until(is_left, what=f"{seconds} s to be left")
+
+
+async def _left(booking: Booking) -> float:
+    """Seconds by PostgreSQL's clock, and none once the time is over."""
+    left: float = await booking.world.pool.fetchval(
+        "SELECT greatest(0, extract(epoch FROM expires_at - clock_timestamp()))::float8 FROM orders WHERE id = $1",
+        booking.order_id,
+    )
+    return left
 
 
 async def _is_past(booking: Booking, instant: datetime) -> bool:

@@ -37,14 +37,17 @@ async def test_killed_while_a_hold_waits_for_its_end(open_killable: OpenKillable
         booking = await world.hold(["1A"])
         world.workers[0].kill()
         world.workers[1].start()
+        is_there = await world.pool.fetchval("SELECT clock_timestamp()")
 
         assert (await booking.result())["status"] == "EXPIRED"
-        late = await world.pool.fetchval(
-            """SELECT e.at - o.expires_at FROM orders o JOIN order_events e ON e.order_id = o.id
+        row = await world.pool.fetchrow(
+            """SELECT e.at, o.expires_at FROM orders o JOIN order_events e ON e.order_id = o.id
                WHERE o.id = $1 AND e.status = 'EXPIRED'""",
             booking.order_id,
         )
-        assert timedelta(0) <= late <= timedelta(seconds=1.5)
+        assert row is not None
+        # By default Temporal would leave the alarm to the worker that is dead for ten seconds.
+        assert row["expires_at"] <= row["at"] <= max(row["expires_at"], is_there) + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
@@ -65,7 +68,7 @@ async def test_killed_while_the_gateway_is_asked(open_killable: OpenKillable, ti
 
 
 async def test_killed_between_capture_and_confirmation(open_killable: OpenKillable) -> None:
-    async with open_killable(workers=2, PAYMENT_SIMULATED_LATENCY="1s") as world:
+    async with open_killable(workers=2, PAYMENT_SIMULATED_LATENCY="3s") as world:
         world.workers[0].start()
         booking = await world.hold(["1A"])
         await world.bookings.pay(booking.order_id, "12345")

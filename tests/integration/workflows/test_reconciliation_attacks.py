@@ -134,7 +134,7 @@ async def test_a_reconciler_that_is_cancelled_ends(open_world: OpenWorld) -> Non
     await run.cancel()
 
     with pytest.raises(WorkflowFailureError):
-        await asyncio.wait_for(run.result(), 5)
+        await asyncio.wait_for(run.result(), 20)
     world.gateway.may_settle.set()
 
 
