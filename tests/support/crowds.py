@@ -21,7 +21,7 @@ def a_plan(
 
 
 async def run(small: SmallApi, plan: CrowdPlan, meanwhile: Callable[[Crowd], Any] | None = None) -> Crowd:
-    async with Api("http://skyhold.test", transport=small.transport) as api, asyncio.timeout(30):
+    async with Api("http://skyhold.test", transport=small.transport) as api, asyncio.timeout(60):
         crowd = Crowd(api, plan)
         if meanwhile is None:
             await crowd.run()

@@ -44,7 +44,7 @@ def on(method: str, path: str, *answers: httpx.Response | Exception) -> Fault:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until it is so, which must be soon."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not condition():  # noqa: ASYNC110 - many things may make it so
             await asyncio.sleep(0.002)
 

@@ -11,7 +11,7 @@ import pytest
 
 from chaos.proxy import Address, Link
 
-WITHIN = 2.0
+WITHIN = 10.0
 
 
 class Echo:

@@ -5,7 +5,8 @@ import pytest
 from skyhold.simulation import crowd, guests, pauses
 from skyhold.simulation.pauses import Pauses
 
-SHORT = 0.2
+SHORT = 1.0
+"""Longer than a busy machine stands still for, else who is only answered late would give up."""
 
 
 class HastyPauses(Pauses):

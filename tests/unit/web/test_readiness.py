@@ -88,7 +88,7 @@ async def test_what_a_driver_says_may_hold_a_password_and_is_not_repeated() -> N
 async def test_servers_that_are_silent_are_waited_for_together_and_not_for_long() -> None:
     started_at = time.monotonic()
     _, body = await _ready(redis=_hangs, temporal=_hangs, worker=_hangs)
-    assert time.monotonic() - started_at < 2 * PROBE_TIMEOUT
+    assert time.monotonic() - started_at < 2.8 * PROBE_TIMEOUT, "one after the other they take three times as long"
     assert body["status"] == "degraded"
 
 
