@@ -2,13 +2,33 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
+from skyhold.bootstrap import api
 from skyhold.embedded.servers import Servers
+from skyhold.queries import database
 from skyhold.settings import Settings
+from skyhold.web.commands import LOOKING_SHARE
+from skyhold.web.services import Services
+from skyhold.workflows.booking_client import BookingClient
 from support.services import SECRET_KEY, Service, running_service
+
+
+@pytest.fixture
+def patience() -> timedelta:
+    """What the APIs of these tests wait for a booking: more than a customer would, since machines may be busy."""
+    return timedelta(seconds=10)
+
+
+@pytest.fixture(autouse=True)
+def patient_apis(patience: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "BookingClient", partial(BookingClient, timeout=patience))
+    monkeypatch.setattr(api, "Services", partial(Services, command_timeout=patience))
+    monkeypatch.setattr(database, "READ_TIMEOUT", patience.total_seconds() * LOOKING_SHARE)
 
 
 @pytest.fixture

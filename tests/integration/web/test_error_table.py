@@ -17,6 +17,7 @@ from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
+from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api
 from support.web import client_of
 
@@ -131,6 +132,7 @@ async def given_up(scene: Scene) -> httpx.Response:
         return await scene.api.put(address, json={"seats": ["1B"]}, headers=key)
 
     async with scene.pool.acquire() as holder, holder.transaction():
+        await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await holder.execute("SELECT FROM orders WHERE id = $1 FOR UPDATE", held["orderId"])
         assert (await ask()).json()["outcome"] == "unknown"
 
@@ -213,11 +215,17 @@ TABLE: list[tuple[Provoke, int, str, set[str]]] = [
 
 
 @pytest.fixture
+def patience(provoke: Provoke, patience: timedelta) -> timedelta:
+    """As much as usual, save for the errors that come of waiting."""
+    return COMMAND_TIMEOUT if provoke in {given_up, workflow_unavailable} else patience
+
+
+@pytest.fixture
 async def scene(
     settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch, pool: Pool
 ) -> AsyncIterator[Scene]:
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
-    slow = {"payment_simulated_latency": (timedelta(seconds=0.5),) * 2, "max_holds_per_guest": 2}
+    slow = {"payment_simulated_latency": (timedelta(seconds=4),) * 2, "max_holds_per_guest": 2}
     settings = settings.model_copy(update=slow)
     async with (
         open_worker(settings) as running,

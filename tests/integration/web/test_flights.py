@@ -270,7 +270,7 @@ async def _pages(service: Service, *, limit: int) -> list[list[str]]:
 
 
 async def test_head_of_a_stream_of_events_is_its_head_alone(service: Service) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         reply = await service.api.head(f"/api/flights/{FL101}/events")
     assert (reply.status_code, reply.content) == (200, b"")
     assert reply.headers["content-type"].startswith("text/event-stream")

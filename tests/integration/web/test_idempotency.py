@@ -206,10 +206,11 @@ async def test_a_retry_after_the_api_died_before_its_reply_finds_the_same_order(
     async with open_worker(settings) as running, running.worker:
         # The seat's row is locked, so that the hold waits while the API that asked for it goes.
         async with pool.acquire() as holder, holder.transaction():
+            await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await holder.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = '12A' FOR UPDATE", FL101)
             async with open_api(settings) as app, client_of(app) as client:
                 asking = asyncio.create_task(_create(Service(client), key, "12A"))
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     while not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
                 asking.cancel()

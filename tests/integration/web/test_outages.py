@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,12 +17,21 @@ from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
+from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.absences import Return, killed, stopped
 from support.markup import markup_of
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service
 
-COMMANDS_ANSWER_WITHIN = 3.0
-RECOVERS_WITHIN = 10.0
+COMMANDS_ANSWER_WITHIN = 3.0 + 2.0
+"""What product.md promises, and as much as a machine that runs other tests may be late; without a bound it is minutes."""
+
+RECOVERS_WITHIN = 10.0 + 5.0
+
+
+@pytest.fixture
+def patience() -> timedelta:
+    """What a customer's command may take, which is what these tests are about."""
+    return COMMAND_TIMEOUT
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 from unittest import mock
 
@@ -23,8 +25,12 @@ from hypothesis import settings as examples
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure
 
+from skyhold.bootstrap import api
 from skyhold.embedded.servers import Servers
+from skyhold.queries import database
 from skyhold.settings import Settings
+from skyhold.web.services import Services
+from skyhold.workflows.booking_client import BookingClient
 from support.services import FL101, SECRET_KEY
 from support.serving import serving
 from support.web import ScriptedServices, app_over
@@ -47,6 +53,8 @@ CONFIG = SchemathesisConfig.from_dict(
     }
 )
 contract = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG).exclude(path_regex="/events$")
+
+PATIENCE = timedelta(seconds=10)
 
 dice = random.Random(7)
 
@@ -115,7 +123,14 @@ async def guest(servers: Servers, template_database: str) -> AsyncIterator[Guest
         payment_simulated_latency="0s",  # type: ignore[arg-type]
         payment_failure_rate=0,
     )
-    with mock.patch.dict(os.environ, TEMPORAL_ADDRESS=servers.temporal_address), serving(settings) as address:
+    with (
+        mock.patch.dict(os.environ, TEMPORAL_ADDRESS=servers.temporal_address),
+        # A busy machine may take longer than a customer would wait, and a server's silence is an error of the contract.
+        mock.patch.object(api, "BookingClient", partial(BookingClient, timeout=PATIENCE)),
+        mock.patch.object(api, "Services", partial(Services, command_timeout=PATIENCE)),
+        mock.patch.object(database, "READ_TIMEOUT", PATIENCE.total_seconds()),
+        serving(settings) as address,
+    ):
         yield Guest(address)
 
 

@@ -107,6 +107,7 @@ async def busy(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyP
         yield service
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(
     ("path", "end", "attempts"),
     [
