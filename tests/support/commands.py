@@ -71,6 +71,13 @@ class Skyhold:
             env=self.surroundings | variables,
         )
 
+    def run_until(self, code: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command until it ends so, a few times at most: a busy machine may keep servers from answering it in time."""
+        for _ in range(4):
+            if (ended := self.run(*arguments, **variables)).returncode == code:
+                break
+        return ended
+
     def start(self, *arguments: str, **variables: str) -> Running:
         """Start a command that goes on."""
         errors = self.directory / f"{arguments[0]}-{len(self.started)}.err"

@@ -205,7 +205,7 @@ def test_migrating_and_seeding_again_does_nothing(skyhold: Skyhold) -> None:
 
 
 def test_the_doctor_finds_everything_well_while_all_runs(customer: Skyhold) -> None:
-    ended = customer.run("doctor", "--json")
+    ended = customer.run_until(0, "doctor", "--json")
     findings = {finding["name"]: finding for finding in json.loads(ended.stdout)}
     assert ended.returncode == 0, findings
     for name in ("postgresql", "redis", "temporal", "worker", "schema", "api", "postgres", "valkey", "skyhold"):

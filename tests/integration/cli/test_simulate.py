@@ -140,7 +140,7 @@ def test_whoever_stops_it_leaves_no_seat_held(
     asked_at = time.monotonic()
     assert crowd.stop(number) == code
 
-    assert time.monotonic() - asked_at < 10
+    assert time.monotonic() - asked_at < 40, "the crowd was asked to stay for ten minutes"
     assert seats_of(service, "FL102")["reserved"] == 0
     assert "Letting go of what is held." in crowd.errors.read_text()
     assert "Traceback" not in crowd.errors.read_text()
@@ -176,7 +176,7 @@ def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold:
     asked_at = time.monotonic()
     assert crowd.stop(signal.SIGINT) == 130
 
-    assert time.monotonic() - asked_at < 3
+    assert time.monotonic() - asked_at < 7, "who waits for this API does so for ten seconds"
     assert "Traceback" not in crowd.errors.read_text()
     service.api.process.send_signal(signal.SIGCONT)
     wait_until(lambda: seats_of(service, "SK900")["reserved"] == 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import secrets
 import time
@@ -20,12 +19,16 @@ from support.clocks import clock_that_is_off
 from support.commands import Service, Skyhold
 from support.services import FL101, eventually
 
-HOLD = timedelta(seconds=3)
+HOLD = timedelta(seconds=8)
+"""Longer than a busy machine takes for a few requests, each of which may be asked again."""
+
 CHANGED_AFTER = timedelta(seconds=0.5)
-BACK_WITHIN = timedelta(seconds=2)
-"""Of the end of a hold: a second (product.md, section 3), and one for a busy machine."""
+BACK_WITHIN = timedelta(seconds=5)
+"""Of the end of a hold: a second (product.md, section 3), and some for a busy machine; a clock's fault is an hour."""
 
 AN_HOUR = 3600
+NEARLY = 5.0
+"""Seconds by which a reading may be wrong that a busy machine kept waiting."""
 
 
 @pytest.fixture(scope="module", params=[AN_HOUR, -AN_HOUR], ids=["ahead", "behind"])
@@ -139,9 +142,11 @@ async def test_every_instant_that_is_told_is_postgresqls(guest: httpx.AsyncClien
         assert asked_at <= _instant(told["serverTime"]) <= _now()
         assert told["expiresAt"] == order["expiresAt"]
         left = _instant(told["expiresAt"]) - _instant(told["serverTime"])
-        assert told["timerRemaining"] == math.ceil(left.total_seconds()) <= HOLD.seconds
+        # Instants are told in milliseconds.
+        assert left.total_seconds() - 0.002 <= told["timerRemaining"] < left.total_seconds() + 1.002
+        assert told["timerRemaining"] <= HOLD.seconds
     page = await guest.get(f"/orders/{order['orderId']}")
-    assert re.search(r"held for you for another [1-3] seconds?\b", page.text)
+    assert re.search(rf"held for you for another [1-{HOLD.seconds}] seconds?\b", page.text)
     assert (await guest.delete(f"/api/orders/{order['orderId']}")).status_code == 204
 
 
@@ -167,22 +172,27 @@ async def test_readyz_the_doctor_and_the_worker_name_the_offset(
     guest: httpx.AsyncClient, off: tuple[Skyhold, Service], offset: int
 ) -> None:
     skyhold, service = off
-    reply = await guest.get("/readyz")
+
+    async def is_off_in_nothing_else() -> httpx.Response | None:
+        """A busy machine may keep any of the servers from answering in time."""
+        reply = await guest.get("/readyz")
+        return reply if [name for name, said in reply.json()["checks"].items() if said != "ok"] == ["clock"] else None
+
+    # The worker is there as well: it asked for work a moment ago, by whatever clock.
+    reply = await eventually(is_off_in_nothing_else)
     checks = reply.json()["checks"]
     assert (reply.status_code, reply.json()["status"]) == (200, "degraded")
-    # The worker is there as well: it asked for work a moment ago, by whatever clock.
-    assert {name for name, said in checks.items() if said != "ok"} == {"clock"}
-    assert _offset_in(checks["clock"]) == pytest.approx(offset, abs=0.5)
-    doctor = skyhold.run("doctor", "--json")
+    assert _offset_in(checks["clock"]) == pytest.approx(offset, abs=NEARLY)
+    doctor = skyhold.run_until(1, "doctor", "--json")
     findings = {finding["name"]: finding for finding in json.loads(doctor.stdout)}
     assert doctor.returncode == 1
     assert findings["clock"]["health"] == "bad"
-    assert _offset_in(findings["clock"]["detail"]) == pytest.approx(offset, abs=0.5)
+    assert _offset_in(findings["clock"]["detail"]) == pytest.approx(offset, abs=NEARLY)
     assert "NTP" in findings["clock"]["remedy"]
     (warning,) = [line for line in service.worker.errors.read_text().splitlines() if "skyhold.cli.worker" in line]
     assert "warning" in warning
     assert "NTP" in warning
-    assert _offset_in(warning) == pytest.approx(offset, abs=0.5)
+    assert _offset_in(warning) == pytest.approx(offset, abs=NEARLY)
 
 
 def _offset_in(told: str) -> float:
