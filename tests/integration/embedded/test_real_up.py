@@ -38,7 +38,7 @@ def test_it_is_ready_with_demo_flights_and_so_again_after_kill_9(scratch: Path, 
     wait_until(lambda: _status(endpoints.api) == "ready", seconds=_READY_SECONDS)
 
     first.kill()
-    wait_until(lambda: not first.left(), seconds=15)
+    wait_until(lambda: not first.left(), seconds=30)
     again = RealUpProcess(scratch / "data")
     ups.append(again)
     assert again.wait_ready(seconds=_READY_SECONDS).api == endpoints.api

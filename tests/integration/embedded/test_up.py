@@ -135,7 +135,7 @@ async def test_killed_it_leaves_nothing_and_starts_again_with_its_data(scratch: 
     up.kill()
     assert (scratch / "data" / "endpoints.json").exists()
     assert read_live_endpoints(scratch / "data") is None
-    wait_until(lambda: not up.left(), seconds=10)
+    wait_until(lambda: not up.left(), seconds=30)
     again = _start(ups, scratch / "data")
     after = again.wait_ready()
     assert await _fetch(after.database_url, "SELECT one FROM kept") == 1

@@ -171,7 +171,7 @@ def test_a_signal_is_obeyed_where_the_program_pauses_and_handlers_are_put_back()
         started = time.monotonic()
         with pytest.raises(StopRequested):
             interruptions.pause(30)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         assert interruptions.first is signal.SIGTERM
         # Passed on twice by a wrapper: the same wish, no hurry.
         signal.raise_signal(signal.SIGTERM)

@@ -20,7 +20,7 @@ _ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY")
 
 
-def wait_until(question: Callable[[], _T | None], *, seconds: float = 30.0) -> _T:
+def wait_until(question: Callable[[], _T | None], *, seconds: float = 60.0) -> _T:
     """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
@@ -61,7 +61,7 @@ class UpProcess:
     def err(self) -> str:
         return self._err.read_text(encoding="utf-8")
 
-    def wait_ready(self, *, seconds: float = 30.0) -> Endpoints:
+    def wait_ready(self, *, seconds: float = 60.0) -> Endpoints:
         """Wait until it tells where it is, and note its processes."""
 
         def told() -> Endpoints | None:
