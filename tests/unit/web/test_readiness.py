@@ -70,7 +70,7 @@ async def test_however_many_ask_the_servers_are_asked_one_time_after_the_other()
         nonlocal under_way, most, asked
         under_way, asked = under_way + 1, asked + 1
         most = max(most, under_way)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         under_way -= 1
 
     async with client_of(app_over(ScriptedServices(), {"temporal": count})) as client:

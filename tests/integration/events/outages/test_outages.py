@@ -124,7 +124,7 @@ async def test_an_api_that_starts_without_redis_tells_of_changes_and_hears_of_th
 
 async def _back(desk: Desk) -> None:
     """Wait until PostgreSQL answers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await desk.pool.fetchval("SELECT 1", timeout=1)
