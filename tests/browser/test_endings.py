@@ -78,7 +78,7 @@ async def test_a_customer_who_watches_sees_the_time_run_out(open_page: Visitors,
 
     shown = await page.evaluate("window.shown")
     left = [seconds_of(each["digits"]) for each in shown]
-    assert len(shown) > 1, "it ran"
+    assert 1 in {earlier - later for earlier, later in pairwise(left)}, f"it moves by the second: {shown}"
     assert left[0] <= 8
     assert left[-1] <= 1, "the server may be the first to say that it is over"
     for (earlier, later), (before, after) in zip(pairwise(left), pairwise(shown), strict=True):

@@ -20,7 +20,7 @@ from skyhold.embedded.endpoints import Endpoints, read_live_endpoints
 
 ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY", "SKYHOLD_")
-READY_WITHIN = 60.0
+READY_WITHIN = 100.0
 
 
 @dataclass
