@@ -19,7 +19,7 @@ def test_a_seat_is_booked_in_two_commands(quick_stack: Stack) -> None:
     order = quick_stack.json_of("book", "FL101", "12A", "12B")
     paid = quick_stack.json_of("pay", order["orderId"], stdin="99999\n")
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6, "a second and a half on an idle machine"
     assert order["status"] == "SEATS_RESERVED"
     assert order["totalPriceCents"] == 70000
     assert paid["status"] == "CONFIRMED"
