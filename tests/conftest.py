@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +30,18 @@ _DOOR = Path(__file__).with_name("support")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="save the histories of bookings anew")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See that every test has an id of its own: of those that share one, only one is run where tests run side by side."""
+    for item in items:
+        # Since pytest 9 the name that schemathesis gives to a test of an operation is no part of its id.
+        operation = getattr(item, "operation_label", None)
+        if operation and operation not in item.nodeid:
+            item._id = item.id.with_params(operation)
+    shared = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if shared:
+        raise pytest.UsageError(f"more than one test has the id {', '.join(shared)}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
