@@ -60,7 +60,7 @@ async def test_after_a_reset_the_ledger_leads(
     forget_messages: bool,
     to: str,
 ) -> None:
-    world = await open_world(Act.WAIT, hold_seconds=1 if stage == "expired" else 3)
+    world = await open_world(Act.WAIT, hold_seconds=1 if stage == "expired" else 5)
     booking = await _arrive(world, stage)
     before = await booking.row()
 
@@ -78,7 +78,7 @@ async def test_after_a_reset_the_ledger_leads(
 
 @pytest.mark.parametrize("stage", ["held", "paying"])
 async def test_a_terminated_booking_goes_on_after_a_reset(open_world: OpenWorld, stage: str) -> None:
-    world = await open_world(Act.WAIT, hold_seconds=3)
+    world = await open_world(Act.WAIT, hold_seconds=5)
     booking = await _arrive(world, stage)
     await booking.handle.terminate("a test")
     with pytest.raises(OrderClosed):
