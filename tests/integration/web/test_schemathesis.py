@@ -35,6 +35,9 @@ from support.services import FL101, SECRET_KEY
 from support.serving import serving
 from support.web import ScriptedServices, app_over
 
+# The API runs in a thread of this process. What it draws from `random` meanwhile, Hypothesis takes for a strategy's.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 Case = schemathesis.Case[Any]
 
 DOCUMENT = app_over(ScriptedServices()).openapi()
