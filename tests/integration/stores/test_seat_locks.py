@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -232,20 +232,10 @@ async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> 
         assert {await redis.get(lock_name(FLIGHT, seat)) for seat in SEATS} == {"second"}
 
 
-@asynccontextmanager
-async def _redis(url: str) -> AsyncIterator[Redis]:
+def _redis(url: str) -> AbstractAsyncContextManager[Redis]:
     """The client of the product, as impatient as it is."""
-    redis = open_redis(url)
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
+    return aclosing(open_redis(url))
 
 
-@asynccontextmanager
-async def _patient(url: str) -> AsyncIterator[Redis]:
-    redis = patient_redis(url)
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
+def _patient(url: str) -> AbstractAsyncContextManager[Redis]:
+    return aclosing(patient_redis(url))
