@@ -22,8 +22,8 @@ STOP_SECONDS = 12.0
 """Longer than activities are given to end; who has not ended by then is ended, and Temporal runs the work again."""
 
 _REPLACED = (
-    "Temporal at {} has lost what it knew: the namespace is another one of the same name. "
-    "A worker that is started now works in that; `skyhold reconcile` tells whose orders are left over."
+    "Temporal at {}, is not the one that this worker began with: it lost its data, or another took its place. "
+    "Start the worker again to work with it; `skyhold reconcile` then tells which orders were left behind."
 )
 
 _log = structlog.get_logger(__name__)
