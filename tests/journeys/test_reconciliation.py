@@ -119,7 +119,7 @@ def test_orders_of_a_temporal_that_lost_its_file_are_left_alone_until_somebody_s
 
         done = stack.skyhold("reconcile", "--adopt", namespace_id)
         assert done.returncode == 0, done.stderr
-        assert f"1 orders of the namespace {namespace_id} are ours now." in done.stderr
+        assert f"Ours now: 1 order of the namespace {namespace_id}." in done.stderr
         until(lambda: status_of(stack, order_id)["status"] == "FAILED", within=TWO_INTERVALS, what="the order's end")
         assert_sound(stack)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
-from skyhold.cli.output import AsJson, print_json, say, stdout
+from skyhold.cli.output import AsJson, counted, print_json, say, stdout
 
 if TYPE_CHECKING:
     from skyhold.audit.findings import AuditReport
@@ -41,7 +41,7 @@ def audit(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     else:
         _print(report)
     if report.findings:
-        say("1 finding." if len(report.findings) == 1 else f"{len(report.findings)} findings.")
+        say(f"{counted(len(report.findings), 'finding')}.")
     if report.unchecked:
         say(f"Not checked: {', '.join(report.unchecked)}.")
     if report.findings or report.unchecked:
@@ -68,7 +68,8 @@ def _print(report: AuditReport) -> None:
             stdout().print(f"{invariant}  {verdict}  {invariant.rule}", markup=False)
     if report.foreign_orders:
         stdout().print(
-            f"{report.foreign_orders} open orders of other Temporal namespaces, left out of I5 and I6", markup=False
+            f"{counted(report.foreign_orders, 'open order')} of other Temporal namespaces, left out of I5 and I6",
+            markup=False,
         )
     rows = [("", "Order", "About", "What is wrong")] if report.findings else []
     rows += [

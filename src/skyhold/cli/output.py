@@ -39,3 +39,8 @@ def print_facts(facts: Mapping[str, str | None]) -> None:
 def say(message: str) -> None:
     """Tell a person something that is no data."""
     stderr().print(message, markup=False)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something whose name takes an s: 1 order, 2 orders."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

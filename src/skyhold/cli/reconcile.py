@@ -12,7 +12,7 @@ from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, Failure, guarded
-from skyhold.cli.output import AsJson, print_json, say, stdout
+from skyhold.cli.output import AsJson, counted, print_json, say, stdout
 
 if TYPE_CHECKING:
     from skyhold.audit.findings import AuditReport
@@ -51,7 +51,7 @@ def reconcile(
             adopted = asyncio.run(reconciliation.adopt(settings, lost=adopt))
             if not adopted:
                 raise Failure(f"No order of a namespace {adopt} is left to adopt.", ExitCode.NOT_FOUND)
-            say(f"{adopted} orders of the namespace {adopt} are ours now.")
+            say(f"Ours now: {counted(adopted, 'order')} of the namespace {adopt}.")
         try:
             report = asyncio.run(reconciliation.reconcile(settings, within=PATIENCE))
         except reconciliation.NoReconciliation as error:
@@ -84,8 +84,8 @@ def _print(report: Reconciliation, audited: AuditReport) -> None:
 def _say_what_was_not_done(report: Reconciliation) -> None:
     for namespace_id, orders in report.foreign_orders.items():
         say(
-            f"Left alone: {orders} open orders of the Temporal namespace {namespace_id}, which is not ours. "
-            f"If it is gone for good: skyhold reconcile --adopt {namespace_id}"
+            f"Left alone: {counted(orders, 'open order')} of the Temporal namespace {namespace_id}, which is not ours. "
+            f"If that is gone for good: skyhold reconcile --adopt {namespace_id}"
         )
     if not report.is_complete:
         say("Not all was looked at: there was too much of it, or a server does not answer. The next run goes on.")
