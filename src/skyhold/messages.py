@@ -11,11 +11,12 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from skyhold.domain.errors import ERRORS, SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.domain.payments import PaymentCode
+from skyhold.domain.requests import BookingRequest, SeatChange
 from skyhold.domain.seats import SeatState
 
 TASK_QUEUE = "booking-queue"
@@ -113,18 +114,31 @@ class Answer:
 
 @dataclass(frozen=True)
 class ReserveSeats:
-    """Hold these seats for a new order."""
+    """Hold these seats for a new order, if they cost what was expected."""
 
     step: Step
     flight_id: str
     seats: tuple[str, ...]
     guest_hash: str | None = None
     give_up_at: datetime | None = None
+    expected_total_cents: int | None = None
+
+    @classmethod
+    def of(cls, step: Step, request: BookingRequest) -> Self:
+        """Return the step that holds what the booking was started with."""
+        return cls(
+            step,
+            request.flight_id,
+            request.seats,
+            request.guest_hash,
+            request.give_up_at,
+            request.expected_total_cents,
+        )
 
 
 @dataclass(frozen=True)
 class UpdateSeatSelection:
-    """Give the order exactly these seats and its full time again.
+    """Give the order exactly these seats and its full time again, if they cost what was expected.
 
     `held` are the seats it has until then and `hold_seconds` its full time: both for the seat locks alone.
     """
@@ -136,6 +150,21 @@ class UpdateSeatSelection:
     seats: tuple[str, ...]
     version: int | None = None
     give_up_at: datetime | None = None
+    expected_total_cents: int | None = None
+
+    @classmethod
+    def of(cls, step: Step, order: Order, change: SeatChange) -> Self:
+        """Return the step that changes the order's seats."""
+        return cls(
+            step,
+            order.flight_id or "",
+            order.seats,
+            order.policy.hold_seconds,
+            change.seats,
+            change.version,
+            change.give_up_at,
+            change.expected_total_cents,
+        )
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     secret_key: str | None = Field(default=None, repr=False, min_length=SECRET_KEY_LENGTH)
     temporal_task_queue: str = Field(default="booking-queue", min_length=1)
     seat_reservation_timeout: Duration = timedelta(minutes=15)
-    hold_max_lifetime: Duration = timedelta(hours=2)
+    hold_max_lifetime: Duration = timedelta(hours=3)
     max_seats_per_order: int = Field(default=9, ge=1, le=60)
     max_holds_per_guest: int = Field(default=5, ge=1)
     payment_validation_timeout: Duration = timedelta(seconds=10)

@@ -46,6 +46,7 @@ CODES = {
     "HoldLimit": "HOLD_LIMIT",
     "InvalidSeats": "INVALID_SEATS",
     "SeatsUnavailable": "SEATS_UNAVAILABLE",
+    "PriceChanged": "PRICE_CHANGED",
 }
 
 
@@ -186,7 +187,7 @@ class LedgerModel:
         others = [other for other in self.orders.values() if other.guest == order.guest and other.status in HOLDING]
         if order.guest is not None and len(others) >= MAX_HOLDS:
             return "HoldLimit"
-        return self._refusal_of_claim(order, ask.seats)
+        return self._refusal_of_claim(order, ask.seats) or self._refusal_of_price(order, ask)
 
     def _refusal_of_claim(self, order: ModelOrder, wanted: tuple[str, ...]) -> str | None:
         if len(wanted) > MAX_SEATS or not set(wanted) <= set(self.price):
@@ -196,34 +197,39 @@ class LedgerModel:
         return None
 
     def _give(self, order: ModelOrder, wanted: tuple[str, ...]) -> None:
+        order.version += not set(wanted) == set(order.prices) == self.owned(order)
         owned = self.owned(order)
         order.prices = {seat: order.prices[seat] if seat in owned else self.price[seat] for seat in wanted}
         self._free(order)
         self.owner |= dict.fromkeys(wanted, order.id)
-        order.version, order.left = order.version + 1, Left.FULL
+        order.left = Left.FULL
 
     def _free(self, order: ModelOrder) -> None:
         for seat in self.owned(order):
             del self.owner[seat]
 
     def _change(self, order: ModelOrder, ask: UpdateSeatSelection) -> Reply:
-        is_change = not set(ask.seats) == set(order.prices) == self.owned(order)
-        if refusal := self._refusal_of_change(order, ask, is_change=is_change):
+        if refusal := self._refusal_of_change(order, ask):
             return refused(refusal)
-        if is_change:
-            order.changes += 1
-            self._give(order, ask.seats)
+        order.changes += 1
+        self._give(order, ask.seats)
         return DONE
 
-    def _refusal_of_change(self, order: ModelOrder, ask: UpdateSeatSelection, *, is_change: bool) -> str | None:
+    def _refusal_of_change(self, order: ModelOrder, ask: UpdateSeatSelection) -> str | None:
         if ask.give_up_at is not None:
             return "GivenUp"
         if order.left is Left.NONE:
             return "HoldExpired"
         if ask.version not in {None, order.version}:
             return "OrderChanged"
-        too_many = "TooManyChanges" if is_change and order.changes == MAX_CHANGES else None
-        return self._refusal_of_claim(order, ask.seats) or too_many
+        if refusal := self._refusal_of_claim(order, ask.seats) or self._refusal_of_price(order, ask):
+            return refusal
+        return "TooManyChanges" if order.changes == MAX_CHANGES else None
+
+    def _refusal_of_price(self, order: ModelOrder, ask: ReserveSeats | UpdateSeatSelection) -> str | None:
+        owned = self.owned(order)
+        total = sum(order.prices[seat] if seat in owned else self.price[seat] for seat in ask.seats)
+        return None if ask.expected_total_cents in {None, total} else "PriceChanged"
 
     def _begin_payment(self, order: ModelOrder, ask: RefreshSeatLocks) -> Reply:
         if ask.give_up_at is not None:
@@ -282,9 +288,9 @@ def _mark(ask: StepAsk) -> object:
     """By what a step is known again: what it asks for, but neither the code nor when its caller gives up."""
     match ask:
         case ReserveSeats():
-            return ReserveSeats, ask.flight_id, ask.seats
+            return ReserveSeats, ask.flight_id, ask.seats, ask.expected_total_cents
         case UpdateSeatSelection():
-            return UpdateSeatSelection, ask.seats, ask.version
+            return UpdateSeatSelection, ask.seats, ask.version, ask.expected_total_cents
         case RefreshSeatLocks():
             return RefreshSeatLocks, ask.version
         case FailOrder():

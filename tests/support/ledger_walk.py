@@ -29,7 +29,7 @@ from skyhold.messages import (
 from skyhold.payments.simulated import ALWAYS_DECLINED
 from support.desks import APPROVED, DECLINED, OTHER_CHAIN, StepAsk, a_step
 from support.gateways import Chance
-from support.ledger_model import HOLDING, LEGAL, OPEN, STALE, TAKEN, LedgerModel, Left, ModelOrder, Reply
+from support.ledger_model import DONE, HOLDING, LEGAL, OPEN, STALE, TAKEN, LedgerModel, Left, ModelOrder, Reply
 from support.ledger_world import LedgerWorld, Run, StoppedRun, elsewhere, row_of
 from support.models import Draw, Walker
 
@@ -87,7 +87,8 @@ class LedgerWalk(Walker):
         guest = draw(st.sampled_from([None, "a guest"]))
         order_id = f"order-{len(self.model.orders)}"
         wanted = draw(wishes)
-        self.ask(ReserveSeats(a_step(order_id, 1), flight, wanted, guest, draw(give_ups)), draw)
+        expected = self.some_total(wanted, draw)
+        self.ask(ReserveSeats(a_step(order_id, 1), flight, wanted, guest, draw(give_ups), expected), draw)
 
     def go_on(self, draw: Draw) -> None:
         order = self.some_order(draw, *HOLDING)
@@ -120,7 +121,9 @@ class LedgerWalk(Walker):
             return ReserveSeats(step, self.world.flight, draw(wishes), order.guest)
         if kind is UpdateSeatSelection:
             held = tuple(order.prices)
-            return UpdateSeatSelection(step, self.world.flight, held, 900, draw(wishes), version, draw(give_ups))
+            wanted = draw(st.one_of(wishes, wishes, st.just(held))) if held else draw(wishes)
+            expected = self.some_total(wanted, draw, order)
+            return UpdateSeatSelection(step, self.world.flight, held, 900, wanted, version, draw(give_ups), expected)
         if kind is RefreshSeatLocks:
             return RefreshSeatLocks(step, version, draw(give_ups))
         if kind is ValidatePayment:
@@ -130,6 +133,12 @@ class LedgerWalk(Walker):
             return FailOrder(step, code, "as the walk goes", version)
         ask: StepAsk = kind(step)
         return ask
+
+    def some_total(self, wanted: tuple[str, ...], draw: Draw, order: ModelOrder | None = None) -> int | None:
+        """Return what the sender may expect the seats to cost: mostly nothing, else the right sum or another one."""
+        prices = self.model.price | (order.prices if order else {})
+        total = sum(prices.get(seat, 0) for seat in wanted)
+        return draw(st.sampled_from([None, None, None, None, total, total + 1]))
 
     # -- What can happen to a step ------------------------------------------------------------------------------------
 
@@ -160,6 +169,7 @@ class LedgerWalk(Walker):
         """Run the step with whatever chance, and hold its answer against the model's."""
         self.asked.append(ask)
         before = self.model_seats()
+        versions_before = {order.id: order.version for order in self.model.orders.values()}
         reply = self.model.judge(ask)
         is_payment = reply == OPEN and isinstance(ask, ValidatePayment | ClosePayment)
         chance = draw(st.sampled_from(CHANCES[type(ask)])) if is_payment else Chance.ANSWER
@@ -171,6 +181,7 @@ class LedgerWalk(Walker):
         expected = self.expected_of_gateway(ask, chance, attempt) if is_payment else reply
         self.seen[f"{type(ask).__name__} {run.reply and run.reply.outcome}"] += 1
         self.seen[str(run.reply and run.reply.refusal)] += 1
+        self.seen["extended"] += _is_extension(ask, run, versions_before)
         assert run.reply == expected, f"{ask} was answered {run}"
         after = self.model_seats()
         assert run.told_seats == {seat for seat in after if after[seat] != before[seat]}
@@ -291,6 +302,17 @@ def _is_about_to_be_confirmed(order: ModelOrder) -> bool:
 
 def _is_approved(ask: StepAsk) -> bool:
     return isinstance(ask, ValidatePayment) and ask.code == APPROVED
+
+
+def _is_extension(ask: StepAsk, run: Run, versions_before: dict[str, int]) -> bool:
+    answer = run.answer
+    is_granted_change = isinstance(ask, UpdateSeatSelection) and run.reply == DONE
+    is_same_version = (
+        answer is not None
+        and answer.order is not None
+        and (answer.order.version == versions_before.get(answer.order.id))
+    )
+    return is_granted_change and is_same_version
 
 
 def _charge(order: ModelOrder, *, is_approved: bool) -> str:

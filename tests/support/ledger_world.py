@@ -189,7 +189,10 @@ class LedgerWorld:
 
     async def reprice(self, seat: str, cents: int) -> None:
         await self.pool.execute(
-            "UPDATE seats SET price_cents = $3 WHERE flight_id = $1 AND seat_id = $2", self.flight, seat, cents
+            "UPDATE seats SET price_cents = $3, version = version + 1 WHERE flight_id = $1 AND seat_id = $2",
+            self.flight,
+            seat,
+            cents,
         )
 
     async def wipe_locks(self, *, lies: tuple[str, ...]) -> None:

@@ -40,6 +40,10 @@ async def reserve_a_free_seat_with_a_strangers_lock(desk: Desk, flight: str) -> 
     return reserve(flight, ["1A", "1B"])
 
 
+async def reserve_for_another_price(_: Desk, flight: str) -> Ask:
+    return reserve(flight, ["1A", "1B"], expected_total_cents=1)
+
+
 async def change_seats(desk: Desk, flight: str) -> Ask:
     return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C"])
 
@@ -57,6 +61,14 @@ async def change_to_a_taken_seat_without_its_lock(desk: Desk, flight: str) -> As
 async def change_to_a_free_seat_with_a_strangers_lock(desk: Desk, flight: str) -> Ask:
     await desk.locks.acquire(flight, ["1C"], "stranger", POLICY.hold_time)
     return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C"])
+
+
+async def change_for_another_price(desk: Desk, flight: str) -> Ask:
+    return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C"], expected_total_cents=1)
+
+
+async def extend_a_hold(desk: Desk, flight: str) -> Ask:
+    return change(await desk.hold(flight, ["1A", "1B"]), ["1A", "1B"], expected_total_cents=2 * 35000)
 
 
 async def begin_payment(desk: Desk, flight: str) -> Ask:
@@ -161,10 +173,13 @@ SITUATIONS: list[Prepare] = [
     reserve_a_taken_seat,
     reserve_a_taken_seat_without_its_lock,
     reserve_a_free_seat_with_a_strangers_lock,
+    reserve_for_another_price,
     change_seats,
     change_to_a_taken_seat,
     change_to_a_taken_seat_without_its_lock,
     change_to_a_free_seat_with_a_strangers_lock,
+    change_for_another_price,
+    extend_a_hold,
     begin_payment,
     begin_payment_of_other_seats,
     ask_for_money,

@@ -44,7 +44,7 @@ def a_look(
 ) -> OrderLook:
     """Return what is seen of an order on the flight that has seat 12A."""
     seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in ("12A", "12B"))
-    return OrderLook("a-guest", FLIGHT, status, failure_code, version, max_seats=9, seats=seats, now=NOW)
+    return OrderLook("a-guest", FLIGHT, status, failure_code, version, "USD", max_seats=9, seats=seats, now=NOW)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class ScriptedServices:
             raise self.look_error
         if isinstance(claimant, str):
             seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in wanted)
-            return SaleLook(NOW + timedelta(days=1), seats, NOW)
+            return SaleLook(NOW + timedelta(days=1), "USD", seats, NOW)
         self.claimants.append(claimant)
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 

@@ -7,6 +7,7 @@
     ├── FlightNotFound              FLIGHT_NOT_FOUND
     ├── OrderNotFound               ORDER_NOT_FOUND
     ├── SeatsUnavailable            SEATS_UNAVAILABLE     conflicts: [{seat, status}]
+    ├── PriceChanged                PRICE_CHANGED         totalPriceCents, currency
     ├── FlightDeparted              FLIGHT_DEPARTED
     ├── HoldLimit                   HOLD_LIMIT            limit
     ├── HoldExpired                 ORDER_EXPIRED
@@ -84,6 +85,13 @@ class SeatsUnavailable(SkyholdError):
 
     code = "SEATS_UNAVAILABLE"
     sentence = "At least one of these seats is not available."
+
+
+class PriceChanged(SkyholdError):
+    """The seats do not cost what the request expected; the fields have their price now."""
+
+    code = "PRICE_CHANGED"
+    sentence = "The price of these seats has changed."
 
 
 class FlightDeparted(SkyholdError):

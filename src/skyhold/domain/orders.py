@@ -55,6 +55,7 @@ class FailureCode(StrEnum):
     INVALID_REQUEST = "INVALID_REQUEST"
     ORDER_ID_TAKEN = "ORDER_ID_TAKEN"
     HOLD_LIMIT = "HOLD_LIMIT"
+    PRICE_CHANGED = "PRICE_CHANGED"
     CANCELLED = "CANCELLED"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     PAYMENT_FAILED = "PAYMENT_FAILED"
@@ -91,7 +92,7 @@ class Policy:
     """The settings that an order began with and keeps, whatever the settings become (product.md, section 3)."""
 
     hold_seconds: float = 900.0
-    max_lifetime_seconds: float = 7200.0
+    max_lifetime_seconds: float = 10800.0
     max_seats: int = 9
     max_holds: int = 5
     max_changes: int = MAX_CHANGES

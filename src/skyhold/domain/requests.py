@@ -15,6 +15,9 @@ from skyhold.domain.seats import parse_seats
 
 FLIGHT_ID_LENGTH_LIMIT = 64
 
+TOTAL_LIMIT_CENTS = 1_000_000_000
+"""More than any order can cost: 60 seats at 10,000,000 cents each."""
+
 _GUEST_HASH = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -27,15 +30,20 @@ class BookingRequest:
     seats: tuple[str, ...]
     guest_hash: str | None = None
     give_up_at: datetime | None = None
+    expected_total_cents: int | None = None
 
 
 @dataclass(frozen=True)
 class SeatChange:
-    """The wish to have exactly these seats; with a version, only in place of the seats of that version."""
+    """A request to have exactly these seats: with a version, only in place of the seats of that version.
+
+    With `expected_total_cents`, only if they cost that sum.
+    """
 
     seats: tuple[str, ...]
     version: int | None = None
     give_up_at: datetime | None = None
+    expected_total_cents: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,42 @@ def parse_booking_request(payloads: Sequence[Any]) -> BookingRequest:
         _refuse("/flightId", "must be the id of a flight")
     if guest_hash is not None and not (isinstance(guest_hash, str) and _GUEST_HASH.fullmatch(guest_hash)):
         _refuse("/guestHash", "must be 1 to 128 letters, digits, _ or -")
-    return BookingRequest(order_id, flight_id, parse_seats(body.get("seats")), guest_hash, _give_up_at(body))
+    return BookingRequest(
+        order_id,
+        flight_id,
+        parse_seats(body.get("seats")),
+        guest_hash,
+        _give_up_at(body),
+        parse_expected_total(body.get("expectedTotalCents")),
+    )
 
 
 def parse_seat_change(payloads: Sequence[Any]) -> SeatChange:
     """Return the seats that an order is to have.
 
     Raises:
-        InvalidRequest: it is not one object, `seats` is no list, or `version` is no whole number.
+        InvalidRequest: it is not one object, `seats` is no list, `version` is no whole number, or `expectedTotalCents`
+            is no sum that an order can cost.
         InvalidSeats: the seats are empty, doubled, malformed or far too many.
     """
     body = _one_object(payloads)
-    return SeatChange(parse_seats(body.get("seats")), _version(body), _give_up_at(body))
+    expected = parse_expected_total(body.get("expectedTotalCents"))
+    return SeatChange(parse_seats(body.get("seats")), _version(body), _give_up_at(body), expected)
+
+
+def parse_expected_total(value: Any) -> int | None:
+    """Return the sum in cents that the sender was shown for the seats, or None if any price will do.
+
+    Raises:
+        InvalidRequest: it is no whole number of cents that an order can cost.
+    """
+    if value is None:
+        return None
+    # In JSON 35000.0 is a whole number too (JSON Schema, 4.2.3).
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    if not is_whole or not 0 <= value <= TOTAL_LIMIT_CENTS:
+        _refuse("/expectedTotalCents", f"must be a whole number of cents from 0 to {TOTAL_LIMIT_CENTS}")
+    return int(value)
 
 
 def parse_payment(payloads: Sequence[Any]) -> Payment:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from skyhold.domain.errors import InvalidRequest, InvalidSeats, SeatsUnavailable
+from skyhold.domain.errors import InvalidRequest, InvalidSeats, PriceChanged, SeatsUnavailable
 
 SEATS_IN_A_REQUEST_LIMIT = 60
 """More names than this are not even looked at; what an order may hold is its policy's `max_seats`."""
@@ -37,11 +37,15 @@ class Seat:
 
 @dataclass(frozen=True)
 class SeatState:
-    """What everybody may know of a seat; of two states of one seat that with the higher version is true."""
+    """What everybody may know of a seat; of two states of one seat that with the higher version is true.
+
+    `price_cents` is the seat's price for the next order, not that of the order which has it.
+    """
 
     id: str
     status: SeatStatus
     version: int
+    price_cents: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,16 @@ def plan_claim(order_id: str, wanted: Sequence[str], seats: Iterable[Seat], *, m
         dropped=sort_seats(held.difference(wanted)),
         total_cents=sum(known[name].price_cents for name in wanted),
     )
+
+
+def require_expected_total(total_cents: int, *, expected_cents: int | None, currency: str | None) -> None:
+    """Refuse a claim that costs another sum than its sender was shown; without an expectation any price will do.
+
+    Raises:
+        PriceChanged: the sums differ.
+    """
+    if expected_cents is not None and expected_cents != total_cents:
+        raise PriceChanged(totalPriceCents=total_cents, currency=currency)
 
 
 def _named(facts: Iterable[dict[str, str]]) -> str:

@@ -67,8 +67,9 @@ WHERE o.total_price_cents <> kept.cents ORDER BY 1 LIMIT $1
 _BROKEN_LOGS = """
 WITH legal AS (SELECT * FROM unnest($2::text[], $3::text[]) AS way (before, after)),
 walked AS (
-    SELECT order_id, seq, status, failure_code, version, finding,
-           lag(status) OVER log AS before, lag(version) OVER log AS version_before, row_number() OVER log AS place,
+    SELECT order_id, seq, status, failure_code, version, expires_at, finding,
+           lag(status) OVER log AS before, lag(version) OVER log AS version_before,
+           lag(expires_at) OVER log AS expires_at_before, row_number() OVER log AS place,
            lead(seq) OVER log IS NULL AS is_last
     FROM order_events WINDOW log AS (PARTITION BY order_id ORDER BY seq)),
 judged AS (
@@ -76,10 +77,12 @@ judged AS (
         WHEN w.seq IS NULL THEN 'the order has no event'
         WHEN w.seq <> w.place THEN format('event %s is missing', w.place)
         WHEN w.before IS NULL AND w.status <> 'CREATED' THEN format('the log begins with %s', w.status)
-        WHEN w.finding IS NOT NULL AND (w.status, w.version) IS DISTINCT FROM (w.before, w.version_before)
+        WHEN w.finding IS NOT NULL
+            AND (w.status, w.version, w.expires_at) IS DISTINCT FROM (w.before, w.version_before, w.expires_at_before)
             THEN format('event %s is a finding and tells a change', w.seq)
         WHEN w.finding IS NULL AND w.before = w.status
-            AND NOT (w.status = 'SEATS_RESERVED' AND w.version = w.version_before + 1)
+            AND NOT (w.status = 'SEATS_RESERVED' AND (w.version = w.version_before + 1
+                OR (w.version = w.version_before AND w.expires_at IS DISTINCT FROM w.expires_at_before)))
             THEN format('event %s tells no change', w.seq)
         WHEN w.before <> w.status AND NOT EXISTS (SELECT FROM legal l WHERE l.before = w.before AND l.after = w.status)
             THEN format('event %s goes from %s to %s', w.seq, w.before, w.status)
@@ -89,6 +92,8 @@ judged AS (
             THEN format('the log ends with %s, the order is %s', w.status, o.status)
         WHEN w.is_last AND w.version <> o.version
             THEN format('the log ends at version %s of the seats, the order is at %s', w.version, o.version)
+        WHEN w.is_last AND w.status = 'SEATS_RESERVED' AND w.expires_at IS DISTINCT FROM o.expires_at
+            THEN 'the log ends with another deadline than that of the order'
         END AS detail
     FROM orders o LEFT JOIN walked w ON w.order_id = o.id)
 SELECT order_id, step, coalesce('event ' || seq, 'log') AS subject, detail FROM judged

@@ -12,7 +12,8 @@ ORDERS_LIMIT = 1000
 """How many orders are asked for in one statement."""
 
 _SEAT_STATES = """
-SELECT s.seat_id, s.status, s.version FROM flights f LEFT JOIN seats s ON s.flight_id = f.id WHERE f.id = $1::uuid
+SELECT s.seat_id, s.status, s.version, s.price_cents
+FROM flights f LEFT JOIN seats s ON s.flight_id = f.id WHERE f.id = $1::uuid
 """
 
 _CHANGE_TIMES = "SELECT id, updated_at FROM orders WHERE id = ANY($1)"
@@ -34,7 +35,9 @@ class LiveQueries:
         if not rows:
             return None
         known = (row for row in rows if row["seat_id"] is not None)
-        return [SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"]) for row in known]
+        return [
+            SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in known
+        ]
 
     async def change_times(self, order_ids: Sequence[str]) -> dict[str, datetime]:
         """Return when each of these orders was written last; every step of an order writes it.

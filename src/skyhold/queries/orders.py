@@ -45,10 +45,12 @@ ORDER BY o.created_at DESC, o.id DESC LIMIT $4
 """
 
 _LOOK = f"""
-SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version,
+SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version, o.currency,
        (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now,
-       ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
-             WHERE flight_id = o.flight_id AND (seat_id = ANY($4) OR order_id = o.id)) AS seats
+       ARRAY(SELECT (s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents))
+             FROM seats s
+             LEFT JOIN order_seats k ON k.order_id = o.id AND k.order_id = s.order_id AND k.seat_id = s.seat_id
+             WHERE s.flight_id = o.flight_id AND (s.seat_id = ANY($4) OR s.order_id = o.id)) AS seats
 FROM orders o WHERE {_CLAIMED}
 """  # noqa: S608 - made of the statements above
 
@@ -115,7 +117,7 @@ class Claimant:
 class OrderLook:
     """What is looked at before a command is sent, and PostgreSQL's time at that moment.
 
-    `seats` are those that the order owns and those that it is asked to have.
+    `seats` are those that the order owns, at the prices it claimed them at, and those that it is asked to have.
     """
 
     guest_hash: str
@@ -123,6 +125,7 @@ class OrderLook:
     status: OrderStatus
     failure_code: str | None
     version: int
+    currency: str | None
     max_seats: int
     seats: tuple[Seat, ...]
     now: datetime
@@ -203,7 +206,7 @@ def seats_of(rows: Iterable[Sequence[Any]]) -> tuple[Seat, ...]:
 
 def _order_of(row: asyncpg.Record) -> OrderView:
     facts = dict(row)
-    policy, answer, changes = Policy(**facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
+    policy, answer, changes = Policy.from_json(facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
     status = OrderStatus(facts.pop("status"))
     prices: dict[str, int] = dict(facts.pop("seats"))
     return OrderView(

@@ -11,7 +11,7 @@ from skyhold.queries.database import Database
 from skyhold.queries.orders import seats_of
 
 _SALE = """
-SELECT statement_timestamp() AS now, f.departs_at,
+SELECT statement_timestamp() AS now, f.departs_at, f.currency,
        ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
              WHERE flight_id = f.id AND (seat_id = ANY($2) OR order_id = $3)) AS seats
 FROM (VALUES ($1::uuid)) AS wanted (flight_id) LEFT JOIN flights f ON f.id = wanted.flight_id
@@ -23,6 +23,7 @@ class SaleLook:
     """A flight and the seats wanted on it; without a departure there is no such flight."""
 
     departs_at: datetime | None
+    currency: str | None
     seats: tuple[Seat, ...]
     now: datetime
 
@@ -42,4 +43,4 @@ class SaleQueries:
         row = await self._database.row(_SALE, flight_id, list(wanted), order_id)
         if row is None:
             raise LookupError("one row in, no row out")
-        return SaleLook(row["departs_at"], seats_of(row["seats"]), row["now"])
+        return SaleLook(row["departs_at"], row["currency"], seats_of(row["seats"]), row["now"])

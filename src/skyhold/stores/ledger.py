@@ -258,7 +258,9 @@ def _stored_answer(answer: dict[str, Any]) -> Answer:
 
 def seat_states_of(rows: Sequence[asyncpg.Record]) -> tuple[SeatState, ...]:
     """Return the states of seats that a statement changed and returned."""
-    return tuple(SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"]) for row in rows)
+    return tuple(
+        SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in rows
+    )
 
 
 def order_of(row: asyncpg.Record | None) -> Order:

@@ -17,13 +17,13 @@ _CHOSEN_SEATS = "SELECT seat_id FROM order_seats WHERE order_id = $1"
 
 _BOOK = """
 UPDATE seats SET status = 'booked', held_until = NULL, version = version + 1 WHERE order_id = $1 AND status = 'reserved'
-RETURNING seat_id, status, version
+RETURNING seat_id, status, version, price_cents
 """
 
 _GIVE_BACK = """
 UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
 WHERE order_id = $1 AND status = 'reserved'
-RETURNING seat_id, status, version
+RETURNING seat_id, status, version, price_cents
 """
 
 _PAYMENT_STATE = "SELECT state FROM payments WHERE order_id = $1"

@@ -21,7 +21,7 @@ from skyhold.domain.orders import (
     require_changes_left,
     require_version,
 )
-from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim
+from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
 from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling, seat_states_of
 from skyhold.stores.postgres import Connection
@@ -46,7 +46,7 @@ FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = l.orde
 _SWAP = """
 WITH freed AS (
     UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
-    WHERE flight_id = $2 AND seat_id = ANY($5) RETURNING seat_id, status, version),
+    WHERE flight_id = $2 AND seat_id = ANY($5) RETURNING seat_id, status, version, price_cents),
 forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id <> ALL($3::text[] || $4::text[])),
 kept AS (UPDATE seats SET held_until = $6 WHERE flight_id = $2 AND seat_id = ANY($4)),
 claimed AS (
@@ -55,7 +55,8 @@ claimed AS (
 chosen AS (
     INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
     ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents)
-SELECT seat_id, status, version FROM freed UNION ALL SELECT seat_id, status, version FROM claimed
+SELECT seat_id, status, version, price_cents FROM freed
+UNION ALL SELECT seat_id, status, version, price_cents FROM claimed
 """
 
 _CHOSEN = "SELECT seat_id FROM order_seats WHERE order_id = $1"
@@ -100,12 +101,17 @@ class SeatStore:
                     failure_reason=refusal.detail,
                 )
 
-        command = Command("ReserveSeats", frozenset({OrderStatus.CREATED}), (ask.flight_id, list(ask.seats)))
+        arguments = (ask.flight_id, list(ask.seats), *_expectation(ask.expected_total_cents))
+        command = Command("ReserveSeats", frozenset({OrderStatus.CREATED}), arguments)
         birth = Birth(flight_id, policy, namespace_id, ask.guest_hash)
         return await self.ledger.change(ask.step, command, rule, birth=birth)
 
     async def update_selection(self, ask: UpdateSeatSelection, *, is_contended: bool) -> Answer:
-        """Give the order exactly the seats asked for and its full time, or leave both as they were."""
+        """Give the order exactly the seats asked for and its full time, or leave both as they were.
+
+        The seats that it has already are an extension: a change like any other, but that the seats' and the order's
+        versions stay, since nothing became different for whoever looks at the seats.
+        """
 
         async def rule(connection: Connection, order: LockedOrder) -> Ruling:
             hold = Hold(order.row["expires_at"], order.row["max_expires_at"])
@@ -115,20 +121,22 @@ class SeatStore:
             claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
             require_not_given_up(ask.give_up_at, now=now)
             require_not_lapsed(hold, now=now)
-            if not claim.is_change and await _has_chosen(connection, order, claim.kept):
-                return Ruling()
+            require_expected_total(
+                claim.total_cents, expected_cents=ask.expected_total_cents, currency=order.row["currency"]
+            )
             require_changes_left(order.row["changes"], order.policy)
+            is_extension = not claim.is_change and await _has_chosen(connection, order, claim.kept)
             renewed = renew_hold(hold, now=now, hold_time=order.policy.hold_time)
             changed = await _swap(connection, order, claim, renewed.expires_at)
             return Ruling(
                 expires_at=renewed.expires_at,
                 total_cents=claim.total_cents,
-                has_new_seats=True,
+                has_new_seats=not is_extension,
                 is_change=True,
                 changed_seats=changed,
             )
 
-        arguments = (list(ask.seats), ask.version)
+        arguments = (list(ask.seats), ask.version, *_expectation(ask.expected_total_cents))
         command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), arguments)
         return await self.ledger.change(ask.step, command, rule)
 
@@ -166,6 +174,9 @@ class SeatStore:
         claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
         require_not_given_up(ask.give_up_at, now=now)
         require_not_departed(departs_at, now=now)
+        require_expected_total(
+            claim.total_cents, expected_cents=ask.expected_total_cents, currency=order.row["currency"]
+        )
         policy = order.policy
         hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=departs_at)
         changed = await _swap(connection, order, claim, hold.expires_at)
@@ -177,6 +188,11 @@ class SeatStore:
             has_new_seats=True,
             changed_seats=changed,
         )
+
+
+def _expectation(total_cents: int | None) -> tuple[int, ...]:
+    """Return the part of a step's fingerprint; without one it stays as versions before this one computed it."""
+    return () if total_cents is None else (total_cents,)
 
 
 async def _require_hold_left(connection: Connection, order: LockedOrder, guest_hash: str) -> None:

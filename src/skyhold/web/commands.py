@@ -21,7 +21,7 @@ from skyhold.domain.errors import (
     WorkflowUnavailable,
 )
 from skyhold.domain.orders import is_order_id, refusal_when_closed
-from skyhold.domain.seats import Seat, plan_claim
+from skyhold.domain.seats import Seat, plan_claim, require_expected_total
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.idempotency import SettledCommand
@@ -125,14 +125,25 @@ async def look_back(services: Services, time: CommandTime, order_id: str, claima
         raise OutcomeUnknown(order_id) from silence
 
 
-def refuse_early(order_id: str, wanted: Sequence[str], seats: Sequence[Seat], *, max_seats: int) -> None:
-    """Refuse seats that are taken as anyone can see, by the rule of the ledger and in its words, without a workflow.
+@dataclass(frozen=True)
+class SeatRequest:
+    """The seats that an order is asked to have, and what its sender expects them to cost, if anything."""
 
-    Raises:
-        InvalidSeats: there are too many, or one is not on this aircraft.
-        SeatsUnavailable: at least one is another's, or not for sale.
-    """
-    plan_claim(order_id, wanted, seats, max_seats=max_seats)
+    order_id: str
+    seats: tuple[str, ...]
+    expected_cents: int | None
+    max_seats: int
+
+    def precheck(self, seats: Sequence[Seat], *, currency: str | None) -> None:
+        """Refuse what the ledger would refuse of these seats, by its rules and in its words, without a workflow.
+
+        Raises:
+            InvalidSeats: there are too many, or one is not on this aircraft.
+            SeatsUnavailable: at least one is another order's, or not for sale.
+            PriceChanged: they cost another sum than was expected.
+        """
+        claim = plan_claim(self.order_id, self.seats, seats, max_seats=self.max_seats)
+        require_expected_total(claim.total_cents, expected_cents=self.expected_cents, currency=currency)
 
 
 @contextlib.asynccontextmanager

@@ -144,6 +144,8 @@ class ProblemBody(Body):
     alternatives: list[AlternativeBody] = Field(
         default=[], description="Of SEATS_UNAVAILABLE: what to ask for instead."
     )
+    total_price_cents: int | None = Field(default=None, description="Of PRICE_CHANGED: what the seats cost now.")
+    currency: str = Field(default="", description="Of PRICE_CHANGED: its currency.")
     outcome: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE, if a command was sent: `unknown`.")
     order_id: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the order whose fate is not known.")
     order_token: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: opens the order, if it was a new one.")

@@ -10,7 +10,7 @@ _FLIGHT_ID = "550e8400-e29b-41d4-a716-446655440001"
 _ORDER_ID = "0198b0c4-7a3e-7d52-9c8a-3f1e5b7a9d20"
 _NOW = "2026-03-01T12:00:00.000Z"
 _EXPIRES_AT = "2026-03-01T12:15:00.000Z"
-_MAX_EXPIRES_AT = "2026-03-01T14:00:00.000Z"
+_MAX_EXPIRES_AT = "2026-03-01T15:00:00.000Z"
 
 _FLIGHT = {
     "id": _FLIGHT_ID,
@@ -95,8 +95,8 @@ _READY = {
 }
 
 REQUESTS: dict[str, Any] = {
-    "createOrder": {"flightId": _FLIGHT_ID, "seats": ["12A", "12B"]},
-    "changeSeats": {"seats": ["12A", "12C"]},
+    "createOrder": {"flightId": _FLIGHT_ID, "seats": ["12A", "12B"], "expectedTotalCents": 70000},
+    "changeSeats": {"seats": ["12A", "12C"], "expectedTotalCents": 70000},
     "payOrder": {"paymentCode": "99999"},
 }
 """By operation id, a body."""
@@ -133,6 +133,7 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
         "conflicts": [{"seat": "12A", "status": "reserved"}],
         "alternatives": [{"seats": ["12C"], "totalPriceCents": 35000}],
     },
+    errors.PriceChanged: {"totalPriceCents": 74000, "currency": "USD"},
     errors.HoldLimit: {"limit": 5},
     errors.TooManyChanges: {"limit": 200},
     errors.WorkflowUnavailable: {"outcome": "unknown", "orderId": _ORDER_ID},

@@ -133,7 +133,7 @@ class FlightWatch:
 
     def _frame(self, event: str, seats: Iterable[SeatState]) -> bytes:
         told = [
-            {"id": seat.id, "status": seat.status, "version": seat.version}
+            {"id": seat.id, "status": seat.status, "version": seat.version, "priceCents": seat.price_cents}
             for seat in sorted(seats, key=lambda seat: seat_position(seat.id))
         ]
         return frame(event, json.dumps({"seats": told}, separators=(",", ":")), f"{self._name}-{self._number}")

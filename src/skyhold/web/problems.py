@@ -42,6 +42,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     MethodNotAllowed: (405, "Method not allowed"),
     BodyTooSlow: (408, "The body came too slowly"),
     errors.SeatsUnavailable: (409, "Seats not available"),
+    errors.PriceChanged: (409, "The price has changed"),
     errors.FlightDeparted: (409, "The flight has departed"),
     errors.HoldLimit: (409, "Too many orders hold seats"),
     errors.HoldExpired: (409, "The hold's time is up"),

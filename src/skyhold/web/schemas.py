@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from skyhold.domain.actions import Action, available_actions
 from skyhold.domain.orders import FailureCode, OrderStatus
 from skyhold.domain.payments import PaymentCode, parse_payment_code
-from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT
+from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT, TOTAL_LIMIT_CENTS, parse_expected_total
 from skyhold.domain.seats import SEATS_IN_A_REQUEST_LIMIT, SeatStatus, parse_seats
 from skyhold.queries.flights import FlightView
 from skyhold.queries.orders import OrderEventView, OrderView
@@ -52,6 +52,19 @@ WantedSeats = Annotated[
     ),
 ]
 
+ExpectedTotal = Annotated[
+    int | None,
+    BeforeValidator(parse_expected_total),
+    WithJsonSchema(
+        {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": TOTAL_LIMIT_CENTS,
+            "description": "The total that was shown for these seats: if they cost another one, PRICE_CHANGED.",
+        }
+    ),
+]
+
 TypedCode = Annotated[
     PaymentCode,
     BeforeValidator(parse_payment_code),
@@ -73,17 +86,25 @@ class Body(BaseModel):
     )
 
 
+class ChangeSeatsRequest(Body):
+    """A request to have exactly these seats; the seats that the order has already get their full time again."""
+
+    seats: WantedSeats
+    expected_total_cents: ExpectedTotal = None
+
+
 class CreateOrderRequest(Body):
-    """The wish to hold seats on a flight."""
+    """A request to hold seats on a flight."""
 
     flight_id: str = Field(max_length=FLIGHT_ID_LENGTH_LIMIT, examples=["550e8400-e29b-41d4-a716-446655440001"])
     seats: WantedSeats
+    expected_total_cents: ExpectedTotal = None
 
 
-class ChangeSeatsRequest(Body):
-    """The wish to have exactly these seats."""
-
-    seats: WantedSeats
+def identity_of(request: CreateOrderRequest | ChangeSeatsRequest) -> dict[str, Any]:
+    """Return what tells these seats from those of another request under the same key."""
+    expected = request.expected_total_cents
+    return {"seats": request.seats} | ({} if expected is None else {"expectedTotalCents": expected})
 
 
 class PayRequest(Body):

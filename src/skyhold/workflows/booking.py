@@ -107,7 +107,7 @@ class BookingWorkflow:
         return result_view(self.order)
 
     async def _hold_seats(self, request: BookingRequest) -> None:
-        ask = ReserveSeats(self._next_step(), request.flight_id, request.seats, request.guest_hash, request.give_up_at)
+        ask = ReserveSeats.of(self._next_step(), request)
         self.hold_answer = await self._ask_ledger(SeatActivities.reserve_seats, ask, "hold the seats")
 
     async def _serve_held(self) -> None:
@@ -141,11 +141,7 @@ class BookingWorkflow:
         self.inbox.reply(command, answer)
 
     async def _change_seats(self, wish: SeatChange) -> Answer:
-        order, flight_id = self.order, self.order.flight_id or ""
-        held, hold_seconds = order.seats, order.policy.hold_seconds
-        ask = UpdateSeatSelection(
-            self._next_step(), flight_id, held, hold_seconds, wish.seats, wish.version, wish.give_up_at
-        )
+        ask = UpdateSeatSelection.of(self._next_step(), self.order, wish)
         return await self._ask_ledger(SeatActivities.update_seat_selection, ask, "change the seats")
 
     async def _pay(self) -> None:

@@ -60,6 +60,7 @@ class BookingClient:
         seats: Sequence[str],
         *,
         guest_hash: str | None = None,
+        expected_total_cents: int | None = None,
         give_up_at: datetime | None = None,
     ) -> dict[str, Any]:
         """Start the booking and return its order when the seats are held; one round trip.
@@ -73,7 +74,8 @@ class BookingClient:
         body = {"orderId": order_id, "flightId": flight_id, "seats": list(seats)}
         start: WithStartWorkflowOperation[Any, dict[str, Any]] = WithStartWorkflowOperation(
             BOOKING_WORKFLOW,
-            body | _optional(guestHash=guest_hash, giveUpAt=rfc3339(give_up_at)),
+            body
+            | _optional(guestHash=guest_hash, giveUpAt=rfc3339(give_up_at), expectedTotalCents=expected_total_cents),
             id=workflow_id_of(order_id),
             task_queue=self._task_queue,
             task_timeout=TASK_TIMEOUT,
@@ -102,6 +104,7 @@ class BookingClient:
         seats: Sequence[str],
         *,
         version: int | None = None,
+        expected_total_cents: int | None = None,
         give_up_at: datetime | None = None,
         update_id: str | None = None,
     ) -> dict[str, Any]:
@@ -111,7 +114,9 @@ class BookingClient:
             SkyholdError: the change was refused, and nothing changed.
             WorkflowUnavailable: nobody answered in time; the change may have been made or not.
         """
-        body = {"seats": list(seats)} | _optional(version=version, giveUpAt=rfc3339(give_up_at))
+        body = {"seats": list(seats)} | _optional(
+            version=version, giveUpAt=rfc3339(give_up_at), expectedTotalCents=expected_total_cents
+        )
         return await self._update(order_id, UPDATE_SEATS, body, update_id)
 
     async def pay(

@@ -58,6 +58,7 @@ from support.situations import (
     end_as_failed,
     expire_a_lapsed_order,
     expire_an_order_with_time_left,
+    extend_a_hold,
     fail_a_held_order,
     fail_a_paid_order,
     leave_alone,
@@ -186,6 +187,7 @@ FROM_CAPTURED: Sequence[Fate] = [end_as_failed, see_confirmed]
 
 NEVER_RUN: dict[Prepare, Sequence[Fate]] = {
     change_seats: FROM_HELD,
+    extend_a_hold: FROM_HELD,
     begin_payment: FROM_HELD,
     fail_a_held_order: FROM_HELD,
     expire_an_order_with_time_left: FROM_HELD,
@@ -201,6 +203,7 @@ RUN_BEFORE: dict[Prepare, Sequence[Fate]] = {
     reserve_free_seats: FROM_HELD,
     reserve_a_free_seat_with_a_strangers_lock: FROM_HELD,
     change_seats: FROM_HELD,
+    extend_a_hold: FROM_HELD,
     change_to_a_taken_seat: [let_expire, end_as_failed, take_the_money, see_confirmed],
     change_to_a_free_seat_with_a_strangers_lock: FROM_HELD,
     begin_payment: FROM_PAYING,
@@ -328,6 +331,8 @@ SLOW = [
     Slow(reserve_free_seats, move_elsewhere),
     Slow(reserve_free_seats, end_as_failed),
     Slow(change_seats, end_as_failed),
+    Slow(extend_a_hold, end_as_failed),
+    Slow(extend_a_hold, see_confirmed),
     Slow(change_to_a_taken_seat, end_as_failed),
     Slow(begin_payment, end_as_failed),
     Slow(begin_payment, see_confirmed),

@@ -24,7 +24,7 @@ RARE = {
     *("ValidatePayment None", "ClosePayment None", "ConfirmOrder broken", "FailOrder broken", "ValidatePayment stale"),
     *("FlightNotFound", "FlightDeparted", "HoldLimit", "InvalidSeats", "GivenUp", "HoldExpired", "OrderChanged"),
     *("TooManyChanges", "PaymentDeclined", "PaymentFailed", "SeatsLost", "refunded", "ReserveSeats stale"),
-    *("stood still", "stood still and came late"),
+    *("stood still", "stood still and came late", "extended", "PriceChanged"),
 }
 """What long walks must have come across besides."""
 

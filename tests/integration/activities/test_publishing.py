@@ -116,5 +116,5 @@ async def test_what_changed_does_not_cross_temporal(prepare: Prepare, desk: Desk
 
 
 async def _seats(pool: Pool, flight: str) -> set[SeatState]:
-    rows = await pool.fetch("SELECT seat_id, status, version FROM seats WHERE flight_id = $1", flight)
-    return {SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"]) for row in rows}
+    rows = await pool.fetch("SELECT seat_id, status, version, price_cents FROM seats WHERE flight_id = $1", flight)
+    return {SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in rows}

@@ -19,7 +19,9 @@ async def test_a_lost_seat_is_claimed_again_at_the_price_it_has_now(desk: Desk) 
     flight = await a_flight(desk.pool, price_cents=100)
     order = await desk.hold(flight, ["1A"])
     await _rob(desk, order, "1A")
-    await desk.pool.execute("UPDATE seats SET price_cents = 250 WHERE flight_id = $1 AND seat_id = '1A'", flight)
+    await desk.pool.execute(
+        "UPDATE seats SET price_cents = 250, version = version + 1 WHERE flight_id = $1 AND seat_id = '1A'", flight
+    )
     order = await desk.do(change(order, ["1A", "1B"]))
     kept = await desk.pool.fetchval("SELECT sum(price_cents) FROM order_seats WHERE order_id = $1", order.id)
     assert (order.total_cents, kept) == (350, 350), "the total is the sum of the prices kept"

@@ -119,8 +119,13 @@ PLANTED: dict[str, tuple[str, str]] = {
     ),
     "an event that tells nothing": (
         "I7",
-        f"""INSERT INTO order_events (order_id, seq, step, status, version, seats)
-            SELECT order_id, seq + 1, step, status, version, seats FROM order_events WHERE order_id = {HELD} AND seq = 4""",
+        f"""INSERT INTO order_events (order_id, seq, step, status, version, seats, expires_at)
+            SELECT order_id, seq + 1, step, status, version, seats, expires_at FROM order_events
+            WHERE order_id = {HELD} AND seq = 4""",
+    ),
+    "a log that ends with another deadline than the order's": (
+        "I7",
+        f"UPDATE order_events SET expires_at = expires_at - interval '1 minute' WHERE order_id = {HELD} AND seq = 4",
     ),
 }
 
@@ -133,6 +138,7 @@ async def ledger(world: Bookings) -> Bookings:
     )
     await world.bookings.update_seats(held.order_id, ["2A", "2B"])
     await world.bookings.update_seats(held.order_id, ["2A"])
+    await world.bookings.update_seats(confirmed.order_id, ["1A", "1B"])  # an extension
     await world.bookings.pay(confirmed.order_id, "99999")
     await world.bookings.pay(declined.order_id, "00000")
     await world.bookings.cancel(cancelled.order_id)

@@ -45,7 +45,7 @@ def lonely_servers(tmp_path: Any) -> Iterator[Servers]:
 
 
 def a_change(number: int = 1) -> Change:
-    return Change(f"order-{number}", FLIGHT, (SeatState("12A", SeatStatus.RESERVED, number),))
+    return Change(f"order-{number}", FLIGHT, (SeatState("12A", SeatStatus.RESERVED, number, 35000),))
 
 
 async def _read(reader: Reader, count: int) -> list[Change]:

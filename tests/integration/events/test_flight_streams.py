@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from skyhold.bootstrap.api import open_api
 from skyhold.events.changes import Change
-from skyhold.events.feed import Publisher
+from skyhold.events.feed import EPOCH, STREAM, Publisher
 from skyhold.messages import ExpireOrder
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
@@ -195,6 +195,34 @@ async def test_a_change_that_no_event_told_of_is_found_by_comparing(
     assert told(await stream.next()) == {"1C": "blocked"}
     back = await api.watch(flight, last_event_id=first.id)
     assert told(await back.next()) == {"1C": "blocked"}
+
+
+async def test_a_price_changed_by_sql_is_found_by_comparing(
+    api: Api, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.2)
+    stream = await api.watch(flight)
+    first = await _next(stream)
+    assert {seat["priceCents"] for seat in first.data["seats"]} == {35000}
+    await pool.execute(
+        "UPDATE seats SET price_cents = 40000, version = version + 1 WHERE flight_id = $1 AND seat_id = '1C'", flight
+    )
+    event = await _next(stream)
+    assert event.data["seats"] == [{"id": "1C", "status": "available", "version": 2, "priceCents": 40000}]
+
+
+async def test_seats_of_a_worker_that_knows_no_prices_are_compared(
+    api: Api, pool: Pool, flight: str, redis: Redis
+) -> None:
+    stream = await api.watch(flight)
+    await stream.next()
+    await _is_heard(api)
+    await change_unheard(pool, flight, "1C")
+    entry = {"order": "an-order", "flight": flight, "seats": [["1C", "blocked", 2]]}
+    await redis.xadd(STREAM, {"epoch": await redis.get(EPOCH) or "", "change": json.dumps(entry)})
+    event = await stream.next(within=10)
+    assert event is not None
+    assert event.data["seats"] == [{"id": "1C", "status": "blocked", "version": 2, "priceCents": 35000}]
 
 
 async def test_what_comparing_found_reaches_also_who_comes_back(api: Api, pool: Pool, flight: str) -> None:

@@ -56,7 +56,7 @@ async def test_a_hold_has_its_seats_its_total_and_its_time(desk: Desk) -> None:
     assert order.expires_at is not None
     assert order.max_expires_at is not None
     assert before + timedelta(minutes=15) <= order.expires_at <= await now(desk) + timedelta(minutes=15)
-    assert order.max_expires_at - order.expires_at == timedelta(hours=2) - timedelta(minutes=15)
+    assert order.max_expires_at - order.expires_at == timedelta(hours=3) - timedelta(minutes=15)
     assert 890 < order.left_seconds <= 900
 
 
@@ -85,7 +85,7 @@ async def test_a_hold_ends_at_departure_at_the_latest(desk: Desk) -> None:
 async def test_a_change_keeps_the_prices_of_the_seats_it_keeps(desk: Desk) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     order = await desk.hold(flight, ["1A", "1B"])
-    await desk.pool.execute("UPDATE seats SET price_cents = 999 WHERE flight_id = $1", flight)
+    await desk.pool.execute("UPDATE seats SET price_cents = 999, version = version + 1 WHERE flight_id = $1", flight)
     order = await desk.do(change(order, ["1B", "1C"]))
     assert order.total_cents == 100 + 999
     order = await desk.do(change(order, ["1A", "1B"]))
@@ -101,14 +101,135 @@ async def test_a_change_that_succeeds_restarts_the_time_and_no_other_does(desk: 
     refused = await desk.ask(change(order, ["1A", "1D"]))
     assert error_of(refused) == "SEATS_UNAVAILABLE"
     assert refused.order is not None
-    unchanged = await desk.do(change(refused.order, ["1A"]))
-    assert unchanged.left_seconds < 301
-    assert (unchanged.changes, unchanged.version, unchanged.seats) == (0, 1, ("1A",))
+    assert refused.order.left_seconds < 301
+    assert (refused.order.changes, refused.order.version, refused.order.seats) == (0, 1, ("1A",))
 
-    changed = await desk.do(change(unchanged, ["1B"]))
+    changed = await desk.do(change(refused.order, ["1B"]))
     assert changed.left_seconds > 890
     assert (changed.changes, changed.version) == (1, 2)
     assert changed.max_expires_at == order.max_expires_at
+
+
+async def test_a_change_that_names_the_same_seats_extends_the_hold(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=100)
+    order = await desk.hold(flight, ["1A", "1B"])
+    await desk.pool.execute("UPDATE seats SET price_cents = 999, version = version + 1 WHERE flight_id = $1", flight)
+    await desk.pool.execute("UPDATE orders SET expires_at = expires_at - interval '10 minutes' WHERE id = $1", order.id)
+    seats = await _seats(desk, order)
+    extended = await desk.do(change(order, ["1B", "1A"], version=1, expected_total_cents=200))
+
+    assert extended.left_seconds > 890
+    assert (extended.changes, extended.version, extended.total_cents) == (1, 1, 200)
+    assert extended.expires_at is not None
+    assert await _seats(desk, order) == [
+        (seat, version, extended.expires_at, cents) for seat, version, _, cents in seats
+    ], "the seats are held as long, at the same version"
+    logged = await desk.pool.fetch("SELECT * FROM order_events WHERE order_id = $1 ORDER BY seq", order.id)
+    assert [(row["status"], row["version"], row["seats"]) for row in logged[-1:]] == [
+        ("SEATS_RESERVED", 1, ["1A", "1B"])
+    ]
+    assert (logged[-1]["step"], logged[-1]["expires_at"]) == (extended.step, extended.expires_at)
+
+
+async def test_extensions_count_as_changes_and_end_with_them(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await with_policy(desk, max_changes=2).hold(flight, ["1A"])
+    for _ in range(2):
+        order = await desk.do(change(order, ["1A"]))
+    assert error_of(await desk.ask(change(order, ["1A"]))) == "TOO_MANY_CHANGES"
+
+
+async def test_an_extension_never_passes_the_longest_life_of_a_hold(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    order = await with_policy(desk, hold_seconds=60, max_lifetime_seconds=61).hold(flight, ["1A"])
+    for _ in range(2):
+        await desk.pool.execute(
+            "UPDATE orders SET expires_at = expires_at - interval '30 s', max_expires_at = max_expires_at - interval '30 s' "
+            "WHERE id = $1",
+            order.id,
+        )
+        order = await desk.do(change(order, ["1A"]))
+        assert order.expires_at == order.max_expires_at
+    log = await desk.pool.fetch("SELECT expires_at FROM order_events WHERE order_id = $1 ORDER BY seq", order.id)
+    assert log[-1]["expires_at"] == order.expires_at
+
+
+async def test_a_lapsed_hold_is_not_extended(desk: Desk) -> None:
+    order = await desk.hold(await a_flight(desk.pool), ["1A"])
+    await desk.let_lapse(order)
+    assert error_of(await desk.ask(change(order, ["1A"]))) == "ORDER_EXPIRED"
+
+
+# -- Prices -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_hold_at_the_expected_price_is_held_and_at_another_fails(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=100)
+    assert (await desk.hold(flight, ["1A"], expected_total_cents=100)).total_cents == 100
+
+    answer = await desk.ask(reserve(flight, ["1B", "1C"], expected_total_cents=100))
+
+    assert error_of(answer) == "PRICE_CHANGED"
+    assert answer.refusal is not None
+    assert answer.refusal.fields == {"totalPriceCents": 200, "currency": "USD"}
+    assert answer.order is not None
+    assert (answer.order.status, answer.order.failure_code, answer.order.seats) == (
+        OrderStatus.FAILED,
+        FailureCode.PRICE_CHANGED,
+        (),
+    )
+    statuses = await desk.pool.fetch("SELECT status FROM seats WHERE flight_id = $1 AND seat_id <> '1A'", flight)
+    assert {row["status"] for row in statuses} == {"available"}
+
+
+async def test_a_change_at_another_price_than_expected_keeps_the_old_seats_and_their_time(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=100)
+    order = await desk.hold(flight, ["1A", "1B"])
+    await desk.pool.execute("UPDATE seats SET price_cents = 150, version = version + 1 WHERE flight_id = $1", flight)
+    answer = await desk.ask(change(order, ["1B", "1C"], expected_total_cents=200))
+
+    assert error_of(answer) == "PRICE_CHANGED"
+    assert answer.refusal is not None
+    assert answer.refusal.fields == {"totalPriceCents": 250, "currency": "USD"}, "the seat that it keeps has its price"
+    assert answer.order is not None
+    assert (answer.order.seats, answer.order.version, answer.order.expires_at) == (
+        order.seats,
+        order.version,
+        order.expires_at,
+    )
+    changed = await desk.do(change(answer.order, ["1B", "1C"], expected_total_cents=250))
+    assert changed.total_cents == 250
+
+
+async def test_a_taken_seat_is_named_before_its_price(desk: Desk) -> None:
+    flight = await a_flight(desk.pool)
+    await desk.hold(flight, ["1A"])
+    assert error_of(await desk.ask(reserve(flight, ["1A"], expected_total_cents=1))) == "SEATS_UNAVAILABLE"
+
+
+async def test_a_price_is_judged_after_the_wait_for_its_seat(desk: Desk) -> None:
+    flight = await a_flight(desk.pool, price_cents=100)
+    async with desk.pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "UPDATE seats SET price_cents = 150, version = version + 1 WHERE flight_id = $1", flight
+        )
+        waiting = asyncio.create_task(desk.ask(reserve(flight, ["1A"], expected_total_cents=100)))
+        await until(lambda: _waits(desk), what="the hold to wait for its seat")
+    assert error_of(await waiting) == "PRICE_CHANGED"
+
+
+async def _waits(desk: Desk) -> bool | None:
+    waiting: bool | None = await desk.pool.fetchval(
+        "SELECT true FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return waiting
+
+
+async def _seats(desk: Desk, order: Order) -> list[tuple[str, int, datetime, int]]:
+    rows = await desk.pool.fetch(
+        "SELECT seat_id, version, held_until, price_cents FROM seats WHERE order_id = $1 ORDER BY seat_id", order.id
+    )
+    return [tuple(row) for row in rows]
 
 
 async def test_a_lapsed_hold_is_not_changed_and_can_still_be_paid(desk: Desk) -> None:

@@ -91,7 +91,12 @@ async def test_a_seat_never_passes_from_one_order_to_another(desk: Desk) -> None
 
 
 @pytest.mark.parametrize(
-    "change", ["status = 'booked', held_until = NULL", "status = 'available', order_id = NULL, held_until = NULL"]
+    "change",
+    [
+        "status = 'booked', held_until = NULL",
+        "status = 'available', order_id = NULL, held_until = NULL",
+        "price_cents = price_cents + 1",
+    ],
 )
 @pytest.mark.parametrize("version", ["version", "version - 1"])
 async def test_a_seat_changes_only_with_a_higher_version(desk: Desk, change: str, version: str) -> None:

@@ -75,6 +75,10 @@ async def seats_unavailable(scene: Scene) -> httpx.Response:
     return await scene.service.order(["1A", "1B", "1C"])
 
 
+async def price_changed(scene: Scene) -> httpx.Response:
+    return await scene.post({"flightId": FL101, "seats": ["1A"], "expectedTotalCents": 1})
+
+
 async def flight_departed(scene: Scene) -> httpx.Response:
     await scene.pool.execute("UPDATE flights SET departs_at = clock_timestamp() - interval '1 s' WHERE id = $1", FL102)
     return await scene.service.order(["1A"], flight_id=FL102)
@@ -195,6 +199,7 @@ TABLE: list[tuple[Provoke, int, str, set[str]]] = [
     (not_found, 404, "NOT_FOUND", set()),
     (method_not_allowed, 405, "METHOD_NOT_ALLOWED", set()),
     (seats_unavailable, 409, "SEATS_UNAVAILABLE", {"conflicts", "alternatives"}),
+    (price_changed, 409, "PRICE_CHANGED", {"totalPriceCents", "currency"}),
     (flight_departed, 409, "FLIGHT_DEPARTED", set()),
     (order_expired, 409, "ORDER_EXPIRED", set()),
     (order_closed, 409, "ORDER_CLOSED", set()),

@@ -236,7 +236,7 @@ async def test_a_seat_map_is_put_together_once_for_each_change_of_it(
     "change",
     [
         "UPDATE flights SET departs_at = departs_at + interval '1 minute'",
-        "UPDATE seats SET price_cents = price_cents + 1 WHERE seat_id = '5A'",
+        "UPDATE seats SET price_cents = price_cents + 1, version = version + 1 WHERE seat_id = '5A'",
         "UPDATE seats SET features = '{window,bassinet}' WHERE seat_id = '5A'",
         "UPDATE seats SET status = 'blocked', version = version + 1 WHERE seat_id = '5A'",
         "UPDATE cabins SET exit_rows = '{3}'",

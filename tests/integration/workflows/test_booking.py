@@ -194,7 +194,9 @@ async def test_a_change_to_a_taken_seat_leaves_everything_as_it_was(world: Booki
 
 async def test_a_kept_seat_keeps_its_price(world: Bookings) -> None:
     booking = await world.hold(["8A"])
-    await world.pool.execute("UPDATE seats SET price_cents = 99900 WHERE flight_id = $1 AND row_number = 8", FL101)
+    await world.pool.execute(
+        "UPDATE seats SET price_cents = 99900, version = version + 1 WHERE flight_id = $1 AND row_number = 8", FL101
+    )
 
     changed = await world.bookings.update_seats(booking.order_id, ["8A", "8B"])
 
@@ -214,7 +216,16 @@ async def test_seats_change_at_most_as_often_as_the_policy_says(open_world: Open
     with pytest.raises(TooManyChanges):
         await world.bookings.update_seats(booking.order_id, ["9D"])
 
-    assert await world.bookings.update_seats(booking.order_id, ["9C"]), "an unchanged set is no change"
+    with pytest.raises(TooManyChanges):
+        await world.bookings.update_seats(booking.order_id, ["9C"])
+
+
+async def test_a_booking_whose_price_is_not_the_expected_one_ends_failed_without_seats(world: Bookings) -> None:
+    booking = await world.start(["9A"], expectedTotalCents=1)
+    result = await booking.result()
+    assert (result["status"], result["failureCode"], result["seats"]) == ("FAILED", "PRICE_CHANGED", [])
+    assert await booking.path() == ["CREATED", "FAILED"]
+    assert (await world.start(["9A"], expectedTotalCents=35000)).order_id
 
 
 async def test_a_payment_for_other_seats_than_the_order_has_is_refused(world: Bookings) -> None:

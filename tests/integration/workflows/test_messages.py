@@ -32,6 +32,7 @@ MALFORMED_STARTS: dict[str, tuple[Any, ...]] = {
     "order id with a slash": ({"orderId": "a/b", "flightId": FL101, "seats": ["1A"]},),
     "flight id a list": ({"orderId": "ID", "flightId": [CANARY], "seats": ["1A"]},),
     "guest hash an object": ({"orderId": "ID", "flightId": FL101, "seats": ["1A"], "guestHash": {}},),
+    "expected total a text": ({"orderId": "ID", "flightId": FL101, "seats": ["1A"], "expectedTotalCents": CANARY},),
     "giveUpAt no instant": ({"orderId": "ID", "flightId": FL101, "seats": ["1A"], "giveUpAt": CANARY},),
 }
 
@@ -46,6 +47,8 @@ MALFORMED_CHANGES: dict[str, tuple[Any, ...]] = {
     "ten seats": ({"seats": SIXTY_ONE_SEATS[:10]},),
     "wrong types": ({"seats": [CANARY, 7, None]},),
     "seats of no aircraft": ({"seats": ["99K"]},),
+    "expected total a text": ({"seats": ["1B"], "expectedTotalCents": CANARY},),
+    "expected total true": ({"seats": ["1B"], "expectedTotalCents": True},),
 }
 
 MALFORMED_PAYMENTS: dict[str, tuple[Any, ...]] = {

@@ -194,7 +194,7 @@ class SystemWalk(Walker):
         else:
             if self.can_have(order_id, seats):
                 self.promises[order_id].seats = seats
-            # Asked for by whoever waits, the same seats again are no change, and granted after what was sent before.
+            # An extension is granted after what was sent before it.
             assert (
                 self.refusal(self.system.world.bookings.update_seats(order_id, self.promises[order_id].seats)) is None
             )

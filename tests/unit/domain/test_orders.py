@@ -66,7 +66,7 @@ def test_each_status_says_whether_it_is_an_end_or_a_payment() -> None:
 def test_a_policy_speaks_of_time_and_begins_as_the_product_says() -> None:
     policy = Policy()
     assert policy.hold_time == timedelta(minutes=15)
-    assert policy.max_lifetime == timedelta(hours=2)
+    assert policy.max_lifetime == timedelta(hours=3)
     assert policy.payment_limit == timedelta(seconds=10)
     assert (policy.max_seats, policy.max_holds, policy.max_changes, policy.payment_attempts) == (9, 5, 200, 3)
     assert policy.longest_payment == longest_payment(attempts=3, attempt_limit=timedelta(seconds=10))

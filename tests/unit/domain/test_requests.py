@@ -30,7 +30,10 @@ PARSERS: dict[Parser, type] = {
     requests.parse_hold_question: HoldQuestion,
 }
 
-MEMBERS = ["orderId", "flightId", "seats", "guestHash", "giveUpAt", "paymentCode", "version", "more"]
+MEMBERS = [
+    *("orderId", "flightId", "seats", "expectedTotalCents"),
+    *("guestHash", "giveUpAt", "paymentCode", "version", "more"),
+]
 
 leaves = (
     st.none()

@@ -41,7 +41,7 @@ class Ledger:
     """Every seat's state, or none if there is no such flight."""
 
     def __init__(self) -> None:
-        self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1)]
+        self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1, 35000)]
 
     async def seat_states(self, _: str) -> list[SeatState] | None:
         return self.seats
@@ -92,7 +92,7 @@ async def test_a_fault_is_told_once_and_hearing_goes_on(
         listener = (await live.flights.watch(FLIGHT)).join(None)
         await listener.take()
         feed.batches.put_nowait(RuntimeError("a fault of ours"))
-        feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2),)),)))
+        feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2, 35000),)),)))
         assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live events stumbled"]
 
@@ -104,7 +104,7 @@ async def test_what_a_fault_kept_from_being_heard_is_found_by_comparing(
     await _start(live)
     listener = (await live.flights.watch(FLIGHT)).join(None)
     await listener.take()
-    ledger.seats = [SeatState("12A", SeatStatus.BOOKED, 2)]
+    ledger.seats = [SeatState("12A", SeatStatus.BOOKED, 2, 35000)]
     told = Change("an-order", FLIGHT, tuple(ledger.seats))
     feed.batches.put_nowait(Batch((Change("an-order", cast("Any", ["no flight"]), ()), told)))
     assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)

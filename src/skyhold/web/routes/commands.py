@@ -16,6 +16,7 @@ from skyhold.domain.errors import (
     OrderClosed,
     OrderNotFound,
     PaymentInProgress,
+    PriceChanged,
     SeatsUnavailable,
     TooManyChanges,
     WorkflowUnavailable,
@@ -23,13 +24,21 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
+from skyhold.web.commands import (
+    LedgerClock,
+    SeatRequest,
+    UsedTime,
+    look_at,
+    look_back,
+    told_alternatives,
+    told_why,
+)
 from skyhold.web.contract import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand
 from skyhold.web.identity import UsedCaller
 from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
-from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest
+from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest, identity_of
 from skyhold.web.services import UsedServices
 
 router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], route_class=JsonRoute)
@@ -38,7 +47,7 @@ _ANY_COMMAND = (
     *(OrderNotFound, HoldExpired, OrderClosed, OrderChanged, PaymentInProgress, GivenUp),
     *(PreconditionFailed, WorkflowUnavailable),
 )
-_CHANGE = (InvalidSeats, SeatsUnavailable, TooManyChanges, IdempotencyKeyReused)
+_CHANGE = (InvalidSeats, SeatsUnavailable, PriceChanged, TooManyChanges, IdempotencyKeyReused)
 
 
 @router.put("/seats", operation_id="changeSeats", responses=problems(*_ANY_COMMAND, *_CHANGE))
@@ -53,8 +62,12 @@ async def change_seats(
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> ChangedOrderBody:
-    """Give the order exactly these seats and its full time again, or change nothing."""
-    address, body = f"/api/orders/{order_id}/seats", {"seats": wish.seats}
+    """Give the order exactly these seats and its full time again, or change nothing.
+
+    The seats that it has already only extend its time, which never passes `maxExpiresAt`: neither its version nor that
+    of the seats changes.
+    """
+    address, body = f"/api/orders/{order_id}/seats", identity_of(wish)
     async with time.for_looking():
         look = await look_at(services, caller, order_id, wish.seats)
         clock = LedgerClock(look.now)
@@ -64,9 +77,11 @@ async def change_seats(
     own = [seat.id for seat in look.seats if seat.order_id == order_id]
     added = [seat for seat in wish.seats if seat not in own]
 
+    request = SeatRequest(order_id, wish.seats, wish.expected_total_cents, look.max_seats)
+
     async def look_again() -> None:
         now = await look_at(services, caller, order_id, wish.seats)
-        refuse_early(order_id, wish.seats, now.seats, max_seats=now.max_seats)
+        request.precheck(now.seats, currency=now.currency)
 
     async with (
         told_alternatives(services, time, look.flight_id or "", wish.seats, own=own),
@@ -75,12 +90,13 @@ async def change_seats(
     ):
         if not command.is_retry and version in {None, look.version}:
             _refuse_out_of_place(look)
-            refuse_early(order_id, wish.seats, look.seats, max_seats=look.max_seats)
+            request.precheck(look.seats, currency=look.currency)
             await stack.enter_async_context(services.claims.turn(look.flight_id or "", added, look_again))
         order = await services.bookings.update_seats(
             order_id,
             wish.seats,
             version=version,
+            expected_total_cents=wish.expected_total_cents,
             give_up_at=time.give_up_at(clock),
             update_id=command.update_id,
         )

@@ -70,8 +70,8 @@ def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]
     | _streamed(
         "Server-sent events: `snapshot` with every seat, then `seats` with those that changed. Of two versions of a "
         "seat the higher one is true. With `Last-Event-ID` only what changed since is told, where that is known.",
-        'event: snapshot\nid: 5f0c-1\ndata: {"seats":[{"id":"12A","status":"available","version":1}]}',
-        'event: seats\nid: 5f0c-2\ndata: {"seats":[{"id":"12A","status":"reserved","version":2}]}',
+        'event: snapshot\nid: 5f0c-1\ndata: {"seats":[{"id":"12A","status":"available","version":1,"priceCents":350}]}',
+        'event: seats\nid: 5f0c-2\ndata: {"seats":[{"id":"12A","status":"reserved","version":2,"priceCents":350}]}',
     ),
 )
 async def watch_flight(

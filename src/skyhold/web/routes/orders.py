@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Annotated, Any
 
 import uuid_utils
@@ -21,6 +20,7 @@ from skyhold.domain.errors import (
     OrderClosed,
     OrderIdTaken,
     OrderNotFound,
+    PriceChanged,
     SeatsUnavailable,
     WorkflowUnavailable,
 )
@@ -30,14 +30,22 @@ from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
 from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alternatives, told_why
+from skyhold.web.commands import LedgerClock, SeatRequest, UsedTime, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
 from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
 from skyhold.web.preconditions import tag_of
-from skyhold.web.schemas import CreateOrderRequest, HeldOrderBody, HistoryBody, OrderBody, OrdersBody, OrderStatusBody
+from skyhold.web.schemas import (
+    CreateOrderRequest,
+    HeldOrderBody,
+    HistoryBody,
+    OrderBody,
+    OrdersBody,
+    OrderStatusBody,
+    identity_of,
+)
 from skyhold.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
@@ -48,8 +56,8 @@ router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
     operation_id="createOrder",
     status_code=201,
     responses=problems(
-        *(InvalidSeats, FlightNotFound, SeatsUnavailable, FlightDeparted, HoldLimit, HoldExpired, OrderClosed),
-        *(OrderChanged, OrderIdTaken, GivenUp, IdempotencyKeyReused, WorkflowUnavailable),
+        *(InvalidSeats, FlightNotFound, SeatsUnavailable, PriceChanged, FlightDeparted, HoldLimit, HoldExpired),
+        *(OrderClosed, OrderChanged, OrderIdTaken, GivenUp, IdempotencyKeyReused, WorkflowUnavailable),
     ),
 )
 async def create_order(
@@ -67,7 +75,7 @@ async def create_order(
     if flight_id is None:
         raise FlightNotFound
     async with time.for_looking():
-        command, guest = await _settle(services, caller, key, {"flightId": flight_id, "seats": wish.seats})
+        command, guest = await _settle(services, caller, key, {"flightId": flight_id} | identity_of(wish))
         order_id = command.order_id
         look = await services.sales.look(order_id, flight_id, wish.seats)
     clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
@@ -78,10 +86,15 @@ async def create_order(
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
             told_why(services, time, order_id, Claimant(guest.hash), hold=command),
-            _turn(services, command, flight_id, wish.seats, look),
+            _turn(services, command, flight_id, wish, look),
         ):
             order = await services.bookings.hold(
-                order_id, flight_id, wish.seats, guest_hash=guest.hash, give_up_at=time.give_up_at(clock)
+                order_id,
+                flight_id,
+                wish.seats,
+                guest_hash=guest.hash,
+                expected_total_cents=wish.expected_total_cents,
+                give_up_at=time.give_up_at(clock),
             )
     except OutcomeUnknown as unknown:
         # The seats may be held: who asked must be able to look.
@@ -93,9 +106,9 @@ async def create_order(
 
 @contextlib.asynccontextmanager
 async def _turn(
-    services: Services, command: SettledCommand, flight_id: str, wanted: tuple[str, ...], look: SaleLook
+    services: Services, command: SettledCommand, flight_id: str, wish: CreateOrderRequest, look: SaleLook
 ) -> AsyncIterator[None]:
-    """Refuse what anyone can see is gone, and wait while others claim these seats.
+    """Refuse what PostgreSQL shows to be taken or to cost another sum, and wait while others claim these seats.
 
     Of a command that may have been granted before, the booking alone knows what came of it.
     """
@@ -103,13 +116,14 @@ async def _turn(
         yield
         return
     require_not_departed(look.departs_at, now=look.now)
-    judge = partial(refuse_early, command.order_id, wanted, max_seats=services.policy.max_seats)
-    judge(look.seats)
+    request = SeatRequest(command.order_id, wish.seats, wish.expected_total_cents, services.policy.max_seats)
+    request.precheck(look.seats, currency=look.currency)
 
     async def look_again() -> None:
-        judge((await services.sales.look(command.order_id, flight_id, wanted)).seats)
+        now = await services.sales.look(command.order_id, flight_id, wish.seats)
+        request.precheck(now.seats, currency=now.currency)
 
-    async with services.claims.turn(flight_id, wanted, look_again):
+    async with services.claims.turn(flight_id, wish.seats, look_again):
         yield
 
 
