@@ -128,7 +128,7 @@ async def test_an_order_given_back_ends_at_once(
 
     await page.get_by_role("button", name="Give the seats back").click()
 
-    await _expect_ending(page, "You gave the seats back", "Nothing was charged.", "went back on sale")
+    await _expect_ending(page, "The booking was cancelled", "Nothing was charged.", "went back on sale")
     assert (await status_of(page))["failureCode"] == "CANCELLED"
     await new_customer(stack).hold(*row.seats("AB"), flight_id=row.flight_id)
 

@@ -141,7 +141,7 @@ async def test_an_end_that_cannot_be_looked_at_is_looked_at_until_it_can(
 
     await page.request.delete(_api_of(page))
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("You gave the seats back.")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("The booking was cancelled.")
     assert len(looks.keys) >= 3
     await expect(page.get_by_text("The connection is lost")).to_be_hidden()
 

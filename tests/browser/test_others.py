@@ -192,7 +192,7 @@ async def test_what_one_window_gives_back_is_gone_in_the_other(open_page: Visito
     await window.goto(f"{stack.endpoints.api}{row.path}")
     await window.get_by_role("button", name="Give it back").click()
 
-    await expect(order.get_by_role("heading", level=1)).to_have_text("You gave the seats back.")
+    await expect(order.get_by_role("heading", level=1)).to_have_text("The booking was cancelled.")
     await expect(window.get_by_role("timer")).to_be_hidden()
 
 

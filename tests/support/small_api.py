@@ -192,6 +192,8 @@ class SmallApi:
     def _end(self, order: dict[str, Any], status: str, seat_status: str, **more: Any) -> None:
         self.seats |= dict.fromkeys(order["seats"], seat_status)
         order |= {"status": status, **more}
+        if code := {"EXPIRED": "ORDER_EXPIRED"}.get(status, order.get("failureCode")):
+            order |= {"failureCode": code, "failureReason": "So.", "lastError": f"{code}: So."}
 
     def _times(self, order: dict[str, Any]) -> dict[str, str]:
         """Return when it is, and when a hold ends: in time, unless it has ended by that."""

@@ -216,7 +216,8 @@ def _print_order(body: dict[str, Any]) -> None:
             "Held until": _deadline(body),
             "Attempts": _attempts(body),
             "Failure": body.get("failureCode"),
-            "Last error": body.get("lastError"),
+            "Reason": body.get("failureReason"),
+            "Last error": None if body.get("failureCode") else body.get("lastError"),
         }
     )
 

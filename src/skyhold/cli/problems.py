@@ -43,7 +43,7 @@ def how_it_ended(order: dict[str, Any]) -> str:
     if reference := order.get("reference"):
         return f"It was {order['status']}, its booking reference is {reference}."
     if code := order.get("failureCode"):
-        return f"It ended {order['status']}: {code}."
+        return f"It ended {order['status']} ({code}): {order['failureReason']}"
     return f"It is {order['status']}."
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from skyhold.domain.errors import ERRORS
+from skyhold.domain.failures import Failure, failure_of
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
 from skyhold.queries.database import Database
@@ -71,7 +72,10 @@ class PricedSeat:
 
 @dataclass(frozen=True)
 class OrderView:
-    """An order with the clock that `timer_remaining` was computed by; seats are those it chose last."""
+    """An order with the clock that `timer_remaining` was computed by; seats are those it chose last.
+
+    `last_error` is `CODE: sentence`: while its seats are held that of the last refusal, then why it ended unbooked.
+    """
 
     id: str
     flight_id: str | None
@@ -88,8 +92,7 @@ class OrderView:
     payment_attempts: int
     max_payment_attempts: int
     last_error: str | None
-    failure_code: str | None
-    failure_reason: str | None
+    failure: Failure | None
     reference: str | None
     confirmed_at: datetime | None
     created_at: datetime
@@ -208,6 +211,7 @@ def _order_of(row: asyncpg.Record) -> OrderView:
     facts = dict(row)
     policy, answer, changes = Policy.from_json(facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
     status = OrderStatus(facts.pop("status"))
+    failure = failure_of(status, facts.pop("failure_code"), facts.pop("failure_reason"))
     prices: dict[str, int] = dict(facts.pop("seats"))
     return OrderView(
         **facts,
@@ -215,14 +219,15 @@ def _order_of(row: asyncpg.Record) -> OrderView:
         seats=tuple(PricedSeat(seat, prices[seat]) for seat in sort_seats(prices)),
         changes_left=max(0, policy.max_changes - changes),
         max_payment_attempts=policy.payment_attempts,
+        failure=failure,
         # While it pays the last answer may be the gateway's, of which only the end of the order tells what came of it.
-        last_error=_last_error_of(answer) if status is OrderStatus.SEATS_RESERVED else None,
+        last_error=failure.line if failure else _last_refusal_of(answer, status),
     )
 
 
-def _last_error_of(answer: dict[str, Any] | None) -> str | None:
-    """Return why the last command was refused, as the booking's own status query words it."""
-    refusal = answer["refusal"] if answer else None
+def _last_refusal_of(answer: dict[str, Any] | None, status: OrderStatus) -> str | None:
+    """Return why the last command was refused while seats are held, as the booking's own status query words it."""
+    refusal = answer["refusal"] if answer and status is OrderStatus.SEATS_RESERVED else None
     return f"{ERRORS[refusal['error']].code}: {refusal['detail']}" if refusal else None
 
 

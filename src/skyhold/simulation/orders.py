@@ -89,6 +89,7 @@ class OwnOrder:
             self.require_seats(Act.FOLLOW, body)
         if status is not self.status:
             self._require_reason(status, code, now)
+            _require_failure(status, body)
         if self.reference not in {None, reference}:
             raise Surprise("A confirmed order has another reference than before.")
         self.status, self.reference = status, reference
@@ -121,6 +122,18 @@ class OwnOrder:
         if status is OrderStatus.FAILED and code not in _FOR_PAYERS | _OF_OTHERS:
             raise Surprise(f"A hold ended without a reason that its customer knows of: {code}.")
         self.is_ended_by_others = status is OrderStatus.FAILED and code in _OF_OTHERS and not self.is_given_back
+
+
+def _require_failure(status: OrderStatus, body: Mapping[str, Any]) -> None:
+    """See that an end without a booking says why, by a code and a sentence, and that no other status does.
+
+    Raises:
+        Surprise: it does not.
+    """
+    code, sentence = body.get("failureCode"), body.get("failureReason")
+    is_unbooked = status in {OrderStatus.FAILED, OrderStatus.EXPIRED}
+    if bool(code and sentence) is not is_unbooked or (is_unbooked and body.get("lastError") != f"{code}: {sentence}"):
+        raise Surprise(f"An order became {status}, with code {code}, and does not say why as it should.")
 
 
 def _ends_at(body: Mapping[str, Any]) -> float:

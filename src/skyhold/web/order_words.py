@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from skyhold.domain.errors import HoldExpired
+from skyhold.domain.failures import standard_sentence
 from skyhold.domain.orders import FailureCode, OrderStatus
 from skyhold.queries.orders import OrderView
 from skyhold.web.words import length_of_time
@@ -13,13 +15,11 @@ _SENTENCES = {
     OrderStatus.PAYMENT_PENDING: _PAYING,
     OrderStatus.PAYMENT_PROCESSING: _PAYING,
     OrderStatus.CONFIRMED: "Paid and confirmed. The seats are yours.",
-    OrderStatus.FAILED: "The booking did not come about. Nothing was charged.",
-    OrderStatus.EXPIRED: "The time ran out before you paid. The seats went back, and nothing was charged.",
 }
 
 _OF_FAILURES: dict[str, str] = {
-    FailureCode.CANCELLED: "You gave the seats back. Nothing was charged.",
-    FailureCode.SEATS_UNAVAILABLE: "Somebody else was faster with these seats. Nothing was charged.",
+    FailureCode.CANCELLED: standard_sentence(FailureCode.CANCELLED),
+    HoldExpired.code: "The time ran out before you paid. The seats went back, and nothing was charged.",
     FailureCode.PAYMENT_DECLINED: "The bank declined the payment. The seats went back, and nothing was charged.",
     FailureCode.PAYMENT_FAILED: "The bank did not answer. The seats went back, and nothing was charged.",
     FailureCode.SEATS_LOST: "The seats were lost. What was charged is given back.",
@@ -31,7 +31,7 @@ def sentence_of(order: OrderView) -> str:
     """Return how the order stands, as of the moment when it was read."""
     if order.status is OrderStatus.SEATS_RESERVED:
         return _of_hold(order.timer_remaining)
-    return _OF_FAILURES.get(order.failure_code or "", _SENTENCES[order.status])
+    return _OF_FAILURES.get(order.failure.code, order.failure.sentence) if order.failure else _SENTENCES[order.status]
 
 
 def _of_hold(seconds: int) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.alias_generators import to_camel
 
 from skyhold.domain.actions import Action, available_actions
+from skyhold.domain.failures import FAILURE_CODES
 from skyhold.domain.orders import FailureCode, OrderStatus
 from skyhold.domain.payments import PaymentCode, parse_payment_code
 from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT, TOTAL_LIMIT_CENTS, parse_expected_total
@@ -64,6 +65,8 @@ ExpectedTotal = Annotated[
         }
     ),
 ]
+
+KnownFailureCode = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FAILURE_CODES)})]
 
 TypedCode = Annotated[
     PaymentCode,
@@ -232,8 +235,15 @@ class OrderStatusBody(Body):
     timer_remaining: int = Field(description="Whole seconds, rounded up; 0 while no clock runs.")
     payment_attempts: int = Field(description="The attempt under way while it is; else the verdicts so far.")
     max_payment_attempts: int
-    last_error: str | None = Field(default=None, exclude_if=_is_none)
-    failure_code: FailureCode | None = Field(default=None, exclude_if=_is_none)
+    last_error: str | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="`CODE: sentence`: why the last command was refused, or why the order ended without a booking.",
+    )
+    failure_code: KnownFailureCode | None = Field(default=None, exclude_if=_is_none)
+    failure_reason: str | None = Field(
+        default=None, exclude_if=_is_none, description="The sentence of `failureCode`, for a person."
+    )
     reference: str | None = Field(default=None, exclude_if=_is_none)
     server_time: Instant
 
@@ -259,7 +269,6 @@ class OrderBody(OrderStatusBody):
     total_price_cents: int
     currency: str | None
     max_expires_at: Instant | None
-    failure_reason: str | None = Field(default=None, exclude_if=_is_none)
     confirmed_at: Instant | None = Field(default=None, exclude_if=_is_none)
     created_at: Instant
     updated_at: Instant
@@ -279,7 +288,6 @@ class OrderBody(OrderStatusBody):
             total_price_cents=order.total_price_cents,
             currency=order.currency,
             max_expires_at=order.max_expires_at,
-            failure_reason=order.failure_reason,
             confirmed_at=order.confirmed_at,
             created_at=order.created_at,
             updated_at=order.updated_at,
@@ -348,7 +356,8 @@ def _status_members(order: OrderView) -> dict[str, Any]:
         "payment_attempts": order.payment_attempts,
         "max_payment_attempts": order.max_payment_attempts,
         "last_error": order.last_error,
-        "failure_code": order.failure_code,
+        "failure_code": order.failure.code if order.failure else None,
+        "failure_reason": order.failure.sentence if order.failure else None,
         "reference": order.reference,
         "server_time": order.now,
     }

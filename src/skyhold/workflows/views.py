@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from skyhold.domain.failures import failure_of
 from skyhold.domain.orders import Order, OrderStatus
 
 
@@ -25,7 +26,11 @@ def order_view(order: Order) -> dict[str, Any]:
 
 
 def status_view(order: Order, *, attempt: int, last_error: str | None, now: datetime) -> dict[str, Any]:
-    """Return the answer to the status query; `timerRemaining` is whole seconds, rounded up, 0 while no clock runs."""
+    """Return the answer to the status query; `timerRemaining` is whole seconds, rounded up, 0 while no clock runs.
+
+    `last_error` is that of the last command that was refused; an order that ended without a booking says why instead.
+    """
+    failure = failure_of(order.status, order.failure_code, order.failure_reason)
     is_running = order.status is OrderStatus.SEATS_RESERVED and order.expires_at is not None
     # Never more than the full time: the clock of who asks may be behind PostgreSQL's, which set the instant.
     full = order.policy.hold_seconds
@@ -38,19 +43,25 @@ def status_view(order: Order, *, attempt: int, last_error: str | None, now: date
         "expiresAt": rfc3339(order.expires_at),
         "timerRemaining": max(0, math.ceil(left)),
         "paymentAttempts": attempt,
-    } | _present(lastError=last_error, reference=order.reference)
+    } | _present(
+        lastError=failure.line if failure else None if order.status.is_terminal else last_error,
+        failureCode=failure.code if failure else None,
+        failureReason=failure.sentence if failure else None,
+        reference=order.reference,
+    )
 
 
 def result_view(order: Order) -> dict[str, Any]:
     """Return the booking's result; expiry, cancellation and a refused payment are results like any other."""
+    failure = failure_of(order.status, order.failure_code, order.failure_reason)
     return {
         "orderId": order.id,
         "status": order.status.value,
         "seats": list(order.seats),
         "paymentAttempts": order.payment_attempts,
     } | _present(
-        failureCode=order.failure_code.value if order.failure_code else None,
-        error=order.failure_reason,
+        failureCode=failure.code if failure else None,
+        error=failure.sentence if failure else None,
         reference=order.reference,
     )
 

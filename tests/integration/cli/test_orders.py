@@ -101,4 +101,10 @@ def test_a_closed_order_says_how_it_ended(customer: Skyhold) -> None:
             f"It was CONFIRMED, its booking reference is {paid['reference']}. (ORDER_CLOSED)\n"
         )
     again = customer.run("pay", given_back["orderId"], typed=CODE)
-    assert again.stderr == "Error: This order is closed. It ended FAILED: CANCELLED. (ORDER_CLOSED)\n"
+    assert again.stderr == (
+        "Error: This order is closed. It ended FAILED (CANCELLED): The customer cancelled the booking. (ORDER_CLOSED)\n"
+    )
+    shown = customer.run("status", given_back["orderId"]).stdout
+    assert "Failure   CANCELLED\n" in shown
+    assert "Reason    The customer cancelled the booking.\n" in shown
+    assert "Last error" not in shown

@@ -13,9 +13,10 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
-from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, UPDATE_SEATS
+from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, UPDATE_SEATS, ExpireOrder, Step
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
+from skyhold.stores.orders import OrderStore
 from skyhold.stores.postgres import Pool
 from skyhold.web import claims
 from support.services import FL101, Service, eventually, running_service
@@ -114,7 +115,8 @@ async def test_a_declined_order_says_so_and_gives_its_seats_back(service: Servic
     await service.pay(held["orderId"], "00000")
     status = await service.outcome(held["orderId"])
     assert (status["status"], status["failureCode"]) == ("FAILED", "PAYMENT_DECLINED")
-    assert "lastError" not in status
+    assert status["failureReason"] == "The payment was declined. Nothing was charged."
+    assert status["lastError"] == "PAYMENT_DECLINED: The payment was declined. Nothing was charged."
     assert (await service.seat("6B"))["status"] == "available"
 
 
@@ -180,6 +182,32 @@ async def test_the_whole_order_tells_prices_version_and_what_can_be_done(service
     order = await service.get(f"/api/orders/{held['orderId']}")
     assert order["availableActions"] == []
     assert order["failureReason"] == "The customer cancelled the booking."
+
+
+async def test_an_order_whose_reason_was_not_kept_has_the_standard_sentence_of_its_code(
+    service: Service, pool: Pool
+) -> None:
+    held = await service.hold("9A")
+    await service.cancel(held["orderId"])
+    await pool.execute("UPDATE orders SET failure_reason = NULL WHERE id = $1", held["orderId"])
+    status = await service.status(held["orderId"])
+    assert (status["failureCode"], status["failureReason"]) == (
+        "CANCELLED",
+        "The booking was cancelled. Nothing was charged.",
+    )
+    assert status["lastError"] == "CANCELLED: The booking was cancelled. Nothing was charged."
+
+
+async def test_an_expired_order_says_so_by_code_and_sentence(service: Service, pool: Pool) -> None:
+    held = await service.hold("9B")
+    await pool.execute("UPDATE orders SET expires_at = clock_timestamp() WHERE id = $1", held["orderId"])
+    row = await pool.fetchrow("SELECT chain, step FROM orders WHERE id = $1", held["orderId"])
+    assert row is not None
+    step = Step(held["orderId"], held["workflowId"], row["chain"], row["step"] + 1)
+    await OrderStore(Ledger(pool)).expire(ExpireOrder(step))
+    status = await service.status(held["orderId"])
+    assert (status["status"], status["failureCode"]) == ("EXPIRED", "ORDER_EXPIRED")
+    assert status["lastError"] == f"ORDER_EXPIRED: {status['failureReason']}"
 
 
 async def test_the_history_tells_the_way_an_order_has_taken(service: Service) -> None:

@@ -304,7 +304,7 @@ async def test_an_order_says_how_it_ended(service: Service) -> None:
     assert "Paid and confirmed." in page.said
     assert ended["reference"] in page.said
     page = await _page(service.api, f"/orders/{cancelled['orderId']}")
-    assert "You gave the seats back. Nothing was charged." in page.said
+    assert "The booking was cancelled. Nothing was charged." in page.said
 
 
 async def test_an_order_that_there_is_not_is_told_on_a_page(visitor: httpx.AsyncClient) -> None:

@@ -59,8 +59,7 @@ class SideBySide:
 
 def _difference(status: dict[str, Any], query: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = {"orderId", "flightId", "status", "seats", "expiresAt", "paymentAttempts", "reference"}
-    if status["status"] not in TERMINAL:
-        names |= {"lastError"}
+    names |= {"lastError", "failureCode", "failureReason"}
     found = {name: (status.get(name), query.get(name)) for name in names if status.get(name) != query.get(name)}
     if abs(status["timerRemaining"] - query["timerRemaining"]) > 1:
         found["timerRemaining"] = (status["timerRemaining"], query["timerRemaining"])

@@ -138,6 +138,9 @@ async def test_a_hold_that_cannot_be_completes_as_failed(world: Bookings, body: 
     assert result["error"]
     assert (await booking.row())["failure_code"] == code
     assert await world.locks() == {}
+    status = await booking.status()
+    assert (status["failureCode"], status["failureReason"]) == (code, result["error"])
+    assert status["lastError"] == f"{code}: {result['error']}"
 
 
 async def test_a_flight_that_has_left_is_not_sold(world: Bookings) -> None:

@@ -54,8 +54,11 @@ def test_what_a_command_adds_stands_before_the_code() -> None:
     ("order", "words"),
     [
         ({"status": "CONFIRMED", "reference": "ABC234"}, "It was CONFIRMED, its booking reference is ABC234."),
-        ({"status": "FAILED", "failureCode": "CANCELLED"}, "It ended FAILED: CANCELLED."),
-        ({"status": "EXPIRED"}, "It is EXPIRED."),
+        (
+            {"status": "FAILED", "failureCode": "CANCELLED", "failureReason": "You cancelled."},
+            "It ended FAILED (CANCELLED): You cancelled.",
+        ),
+        ({"status": "SEATS_RESERVED"}, "It is SEATS_RESERVED."),
     ],
 )
 def test_an_order_is_told_by_its_end(order: dict[str, Any], words: str) -> None:

@@ -15,10 +15,14 @@ SEATS = ("1A", "1B")
 TIMES = {"expiresAt": "2026-03-01T12:15:00.000Z", "serverTime": "2026-03-01T12:00:00.000Z"}
 PENDING, PROCESSING = {"status": "PAYMENT_PENDING"}, {"status": "PAYMENT_PROCESSING"}
 CONFIRMED = {"status": "CONFIRMED", "reference": "ABCDEF"}
-CANCELLED = {"status": "FAILED", "failureCode": "CANCELLED"}
-DECLINED = {"status": "FAILED", "failureCode": "PAYMENT_DECLINED"}
-INTERNAL = {"status": "FAILED", "failureCode": "INTERNAL"}
-EXPIRED = {"status": "EXPIRED", "serverTime": "2026-03-01T12:15:00.000Z"}
+
+
+def ended(code: str, *, status: str = "FAILED", **more: Any) -> dict[str, Any]:
+    return {"status": status, "failureCode": code, "failureReason": "So.", "lastError": f"{code}: So."} | more
+
+
+CANCELLED, DECLINED, INTERNAL = ended("CANCELLED"), ended("PAYMENT_DECLINED"), ended("INTERNAL")
+EXPIRED = ended("ORDER_EXPIRED", status="EXPIRED", serverTime="2026-03-01T12:15:00.000Z")
 
 
 def an_order(order_id: str = "order-1", **known: Any) -> OwnOrder:
@@ -79,6 +83,10 @@ PAID = {"is_paid_for": True, "has_good_code": True}
         (PAID, [{"status": "FAILED", "failureCode": "SEATS_LOST"}], "paid for and then lost"),
         ({}, [{"status": "GONE"}], "not of the form"),
         ({}, [{"serverTime": None}], "not of the form"),
+        ({}, [EXPIRED | {"failureCode": None}], "does not say why"),
+        ({}, [CANCELLED | {"failureReason": ""}], "does not say why"),
+        ({}, [CANCELLED | {"lastError": "CANCELLED"}], "does not say why"),
+        (PAID, [CONFIRMED | {"failureCode": "CANCELLED", "failureReason": "So."}], "does not say why"),
     ],
 )
 def test_what_no_order_may_become_is_noticed(known: dict[str, Any], way: list[dict[str, Any]], words: str) -> None:

@@ -10,6 +10,12 @@ const NOT_STARTED = "No payment was started, so nothing was charged.";
 
 /** By failure code: the headline, the line below it, what happened, the money. */
 const FAILURES = {
+  ORDER_EXPIRED: {
+    headline: "Time ran out, and the seats went back.",
+    first: NOTHING,
+    what: (order) => `Your time ended at ${atPlace(order.expiresAt).time}, before a payment began.`,
+    money: NOT_STARTED,
+  },
   PAYMENT_DECLINED: {
     headline: "The bank declined the payment.",
     first: NOTHING,
@@ -24,10 +30,10 @@ const FAILURES = {
     money: CLOSED,
   },
   CANCELLED: {
-    headline: "You gave the seats back.",
+    headline: "The booking was cancelled.",
     first: NOTHING,
-    what: "The booking was cancelled before it was paid.",
-    // Whoever runs Skyhold can cancel in the middle of a payment; it is closed then.
+    // By the customer, or by whoever runs Skyhold, who can cancel in the middle of a payment; it is closed then.
+    what: (order) => order.failureReason,
     money: NOTHING,
   },
   SEATS_LOST: {
@@ -43,9 +49,9 @@ const FAILURES = {
     money: (order) => `${money(order.totalPriceCents, order.currency)} was given back, all of it.`,
   },
   INTERNAL: {
-    headline: "This booking came to nothing.",
+    headline: "Something went wrong with this booking.",
     first: NOTHING,
-    what: "Something broke on our side, so we gave the seats back instead of guessing.",
+    what: (order) => `${order.failureReason} The seats were given back.`,
     money: NOTHING,
   },
 };
@@ -53,14 +59,7 @@ const FAILURES = {
 const NEVER_HELD = {
   headline: "The seats could not be held.",
   first: NOTHING,
-  what: (order) => order.failureReason ?? "They were not to be had.",
-  money: NOT_STARTED,
-};
-
-const EXPIRED = {
-  headline: "Time ran out, and the seats went back.",
-  first: NOTHING,
-  what: (order) => `Your time ended at ${atPlace(order.expiresAt).time}, before a payment began.`,
+  what: (order) => order.failureReason,
   money: NOT_STARTED,
 };
 
@@ -73,14 +72,17 @@ const EXPIRED = {
 export function endedView(known, { onAgain }) {
   const { order } = known;
   const view = copyOf("ended");
-  const ending = order.status === "EXPIRED" ? EXPIRED : (FAILURES[order.failureCode] ?? NEVER_HELD);
+  const ending = FAILURES[order.failureCode] ?? NEVER_HELD;
   const told = (text) => (typeof text === "function" ? text(order) : text);
   const wasAsked = ["PAYMENT_DECLINED", "PAYMENT_FAILED"].includes(order.failureCode);
   fill(view, {
     headline: ending.headline,
     "money-first": ending.first,
     what: told(ending.what),
-    detail: wasAsked ? `Attempts: ${order.paymentAttempts} of ${order.maxPaymentAttempts}` : "",
+    detail: [
+      `Reason: ${order.failureCode}`,
+      ...(wasAsked ? [`Attempts: ${order.paymentAttempts} of ${order.maxPaymentAttempts}`] : []),
+    ].join(" · "),
     money: told(ending.money),
   });
   view.querySelector(".pane").dataset.shade = order.status === "EXPIRED" ? "" : "half";
