@@ -130,7 +130,7 @@ async def test_orders_that_end_without_a_booking(
 
     cancelled = await order_page(open_page, stack, row, "B", **look)
     await cancelled.get_by_role("button", name="Give the seat back").click()
-    await expect(cancelled.get_by_role("heading", level=1)).to_contain_text("gave the seats back")
+    await expect(cancelled.get_by_role("heading", level=1)).to_contain_text("was cancelled")
     await assert_accessible(cancelled)
 
 

@@ -155,7 +155,7 @@ async def test_seats_that_are_gone_by_then_are_not_offered_again(
     await page.get_by_role("button", name=re.compile("^Try again")).click()
 
     await expect_words(page.get_by_role("main"), f"{row.number}A was just taken.", "Nothing is held.")
-    instead = page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F]$")).first
+    instead = page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F] for \$")).first
     offered = re.findall(r"\d+[A-F]", await instead.inner_text())
     await instead.click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"{' and '.join(offered)} are yours.")
@@ -173,7 +173,7 @@ async def test_seats_offered_instead_can_be_had_before_the_page_knows_more(
     await page.route(re.compile(f"/api/flights/{row.flight_id}$"), lambda _: None, times=1)  # It takes its time.
     await page.get_by_role("button", name=re.compile("^Try again")).click()
 
-    await page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F]$")).first.click()
+    await page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F] for \$")).first.click()
 
     await expect(page.get_by_label("Payment code")).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("are yours")

@@ -105,6 +105,6 @@ def test_a_closed_order_says_how_it_ended(customer: Skyhold) -> None:
         "Error: This order is closed. It ended FAILED (CANCELLED): The customer cancelled the booking. (ORDER_CLOSED)\n"
     )
     shown = customer.run("status", given_back["orderId"]).stdout
-    assert "Failure   CANCELLED\n" in shown
-    assert "Reason    The customer cancelled the booking.\n" in shown
+    assert "Failure  CANCELLED\n" in shown
+    assert "Reason   The customer cancelled the booking.\n" in shown
     assert "Last error" not in shown

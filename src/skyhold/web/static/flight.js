@@ -8,7 +8,6 @@ import { HoldPanel } from "./hold_panel.js";
 import { LiveStream } from "./live_stream.js";
 import { presence } from "./presence.js";
 import { SeatPicker } from "./seat_picker.js";
-import { Ticker } from "./ticker.js";
 import { count } from "./words.js";
 
 const TRY_AGAIN_MS = 3_000;
@@ -50,9 +49,9 @@ function open(flight, hold) {
     maxSeats: Number(maxSeats),
   });
   const canHold = !("departed" in main.dataset);
-  const ticker = new Ticker(document.getElementById("ticker"));
+  hold.showPrices((seat) => picker.plan.seat(seat)?.priceCents ?? 0);
   joinPicker(picker, hold, canHold);
-  new HoldPanel(document.getElementById("hold"), {
+  const panel = new HoldPanel(document.getElementById("hold"), {
     hold,
     plan: picker.plan,
     currency: flight.currency,
@@ -60,7 +59,7 @@ function open(flight, hold) {
     canHold,
     onShowSeat: (seat) => picker.focusSeat(seat),
   });
-  listen(picker, hold, ticker);
+  listen(picker, hold, panel);
 }
 
 /** What is chosen on the map is wanted; what is wanted and held is shown on the map. */
@@ -68,7 +67,8 @@ function joinPicker(picker, hold, canHold) {
   let shown = null;
   const draw = () => {
     picker.enabled = canHold && !hold.isPaying;
-    picker.show({ wanted: hold.wanted, held: hold.held, busy: hold.asking !== "", own: hold.own });
+    const { wanted, held, prices, own } = hold;
+    picker.show({ wanted, held, prices, busy: hold.asking !== "", own });
     if (hold.clash !== shown) showClash(picker, hold);
     shown = hold.clash;
   };
@@ -95,7 +95,7 @@ function showClash(picker, { clash, held, wanted }) {
   return picker.showConflict({ taken, near });
 }
 
-function listen(picker, hold, ticker) {
+function listen(picker, hold, panel) {
   const lately = new Map();
   hold.addEventListener("change", () => {
     for (const seat of [...hold.held, ...hold.wanted, ...hold.own.keys()]) lately.set(seat, performance.now());
@@ -104,14 +104,25 @@ function listen(picker, hold, ticker) {
   const apply = (seats, isNews) => {
     const before = new Map(seats.map(({ id }) => [id, picker.plan.seat(id)?.status]));
     picker.apply(seats);
+    hold.comeBack(seats.filter(({ id }) => picker.plan.seat(id)?.status === "available").map(({ id }) => id));
+    if (seats.some(({ id, priceCents }) => priceCents !== undefined && hold.wanted.has(id))) panel.draw();
     if (!isNews) return;
-    ticker.tell(seats.filter(({ id, status }) => before.get(id) !== status && isOthers(id)));
+    tellOfOthers(seats.filter(({ id, status }) => before.get(id) !== status && isOthers(id)));
   };
   new LiveStream(
     `/api/flights/${flightId}/events`,
     { snapshot: ({ seats }) => apply(seats, false), seats: ({ seats }) => apply(seats, true) },
     { onState: tellLive },
   );
+}
+
+/** The line that says what others do is fetched when they first do something. */
+let ticker = null;
+
+async function tellOfOthers(seats) {
+  if (seats.length === 0) return;
+  ticker ??= import("./ticker.js").then(({ Ticker }) => new Ticker(document.getElementById("ticker")));
+  (await ticker.catch(() => null))?.tell(seats);
 }
 
 function tellLive(isLive) {

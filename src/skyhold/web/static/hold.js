@@ -16,6 +16,7 @@ const ASKED = "skyhold-asked";
 
 /**
  * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash what was taken, and sets instead
+ * @typedef {{seats: string[], shown: number, now: number}} Quote seats that cost another sum than this page showed
  * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed" | "gone", order: any}} Ending "gone": this browser
  *   is not the customer's any more, as far as the server can tell
  */
@@ -36,6 +37,10 @@ export class Hold extends EventTarget {
   isWaiting = false;
   /** @type {Clash | null} */
   clash = null;
+  /** What the held seats cost this order, whatever they cost others by now. @type {Map<string, number>} */
+  prices = new Map();
+  /** @type {Quote | null} a price to agree to, or not */
+  quote = null;
   /** @type {Ending | null} how the order before ended, until new seats are held */
   ending = null;
   /** Something to tell that is no clash and no ending: a sentence, or "". */
@@ -45,6 +50,8 @@ export class Hold extends EventTarget {
 
   #stream = null;
   #unheard = null;
+  #priceShown = () => 0;
+  #agreed = null;
   #windows = new BroadcastChannel("skyhold-orders");
 
   /** @param {string} flightId */
@@ -57,6 +64,21 @@ export class Hold extends EventTarget {
   /** The seats that the server holds for the customer. @returns {Set<string>} */
   get held() {
     return new Set(this.order?.seats ?? []);
+  }
+
+  /** @param {(seat: string) => number} priceShown what this page shows as the price of a seat for anyone, in cents */
+  showPrices(priceShown) {
+    this.#priceShown = priceShown;
+  }
+
+  /** What a seat costs this customer, in cents. */
+  priceOf(seat) {
+    return this.prices.get(seat) ?? this.#priceShown(seat);
+  }
+
+  /** What these seats cost this customer together, as this page shows it. */
+  totalOf(seats) {
+    return [...seats].reduce((sum, seat) => sum + this.priceOf(seat), 0);
   }
 
   get isPaying() {
@@ -90,9 +112,34 @@ export class Hold extends EventTarget {
     this.wanted = new Set(seats);
     this.givesBack = false;
     this.clash = null;
+    this.quote = null;
     this.notice = "";
     this.#changed();
     this.#sendChange();
+  }
+
+  /** The customer agrees to the price that was quoted: ask for the seats at that. */
+  agree() {
+    if (!this.quote) return;
+    const { seats, now } = this.quote;
+    this.#agreed = { seats: new Set(seats), cents: now };
+    this.want(seats);
+    this.hold();
+  }
+
+  /** The customer does not agree; what is held stays. */
+  disagree() {
+    this.quote = null;
+    if (!this.order) this.wanted = new Set();
+    this.#changed();
+  }
+
+  /** Seats that are free again belong to no other order of the customer's; which do, is asked anew. */
+  comeBack(seats) {
+    const back = seats.filter((seat) => this.own.delete(seat));
+    if (back.length === 0) return;
+    this.#changed();
+    this.catchUp();
   }
 
   /** The customer has read what was taken. */
@@ -112,9 +159,12 @@ export class Hold extends EventTarget {
     if (this.asking || this.order || this.wanted.size === 0) return;
     const seats = [...this.wanted];
     await this.#ask("hold", async () => {
-      const order = await this.#send("POST", "/api/orders", { body: { flightId: this.flightId, seats } });
+      const prices = this.#pricesOf(seats);
+      const body = { flightId: this.flightId, seats, expectedTotalCents: this.#expected(seats) };
+      const order = await this.#send("POST", "/api/orders", { body });
       const wish = this.wanted;
       this.#take(order, order.serverTime);
+      await this.#keepPrices(prices);
       this.wanted = wish;
     }, seats);
     this.#sendChange();
@@ -170,8 +220,11 @@ export class Hold extends EventTarget {
     const seats = [...this.wanted];
     await this.#ask("change", async () => {
       const path = `/api/orders/${orderId}/seats`;
-      const changed = await this.#send("PUT", path, { body: { seats }, version });
+      const prices = this.#pricesOf(seats);
+      const body = { seats, expectedTotalCents: this.#expected(seats) };
+      const changed = await this.#send("PUT", path, { body, version });
       Object.assign(this.order, changed);
+      await this.#keepPrices(prices);
       this.startedAt = changed.serverTime;
       const isLast = changed.expiresAt === this.order.maxExpiresAt;
       this.notice = isLast ? "Your seats changed. The time cannot be made longer any more." : RESTARTED;
@@ -179,11 +232,31 @@ export class Hold extends EventTarget {
     this.#sendChange();
   }
 
+  #pricesOf(seats) {
+    return new Map(seats.map((seat) => [seat, this.priceOf(seat)]));
+  }
+
+  /** The sum to ask for: the one that the customer agreed to, else the one that is shown. */
+  #expected(seats) {
+    const agreed = this.#agreed;
+    this.#agreed = null;
+    return agreed && areSame(agreed.seats, new Set(seats)) ? agreed.cents : this.totalOf(seats);
+  }
+
+  /** Keep what the held seats cost: as it was shown, if that is what was agreed to, else as the order has it. */
+  async #keepPrices(shown) {
+    this.prices = shown;
+    if (this.totalOf(shown.keys()) === this.order.totalPriceCents) return;
+    const { body } = await read(`/api/orders/${this.order.orderId}`).catch(() => ({ body: {} }));
+    if (body.seatPrices && this.order) this.prices = pricesIn(body);
+  }
+
   /** Do one thing with the server; a refusal puts what is wanted back to what is so, unless the wish has changed. */
   async #ask(what, act, seats) {
     this.asking = what;
     // A change may follow by itself on one that was refused: then the refusal is still news.
     if (what !== "change") this.clash = null;
+    this.quote = null;
     this.notice = "";
     note(this.flightId);
     this.#changed();
@@ -213,6 +286,12 @@ export class Hold extends EventTarget {
       }
       const rest = [...this.wanted].filter((seat) => !taken.has(seat));
       this.wanted = isLatest() && this.order ? this.held : new Set(rest);
+      return;
+    }
+    if (error.code === "PRICE_CHANGED") {
+      if (!isLatest()) return;
+      this.quote = { seats: sent, shown: this.totalOf(sent), now: error.problem.totalPriceCents };
+      if (this.order) this.wanted = this.held;
       return;
     }
     this.notice = error instanceof Refused ? error.message : "The server did not answer. Nothing may have changed.";
@@ -248,6 +327,7 @@ export class Hold extends EventTarget {
     this.startedAt = startedAt;
     this.ending = null;
     this.clash = null;
+    this.prices = pricesIn(order);
     this.#follow(order.orderId);
   }
 
@@ -262,6 +342,7 @@ export class Hold extends EventTarget {
       const isMoved = told.expiresAt !== this.order.expiresAt;
       const areOthers = !areSame(new Set(told.seats), this.held);
       Object.assign(this.order, told);
+      if (told.seatPrices) this.prices = pricesIn(told);
       if (areOthers || this.isPaying) this.wanted = this.held;
       if (isMoved) this.startedAt = told.updatedAt;
     }
@@ -273,6 +354,8 @@ export class Hold extends EventTarget {
     this.#stream = null;
     this.ending = { kind, order };
     this.notice = "";
+    this.quote = null;
+    this.prices = new Map();
     if (kind === "confirmed") {
       for (const seat of order.seats) this.own.set(seat, "booked");
       this.wanted = new Set();
@@ -311,6 +394,10 @@ export class Hold extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+function pricesIn({ seatPrices = [] }) {
+  return new Map(seatPrices.map(({ id, priceCents }) => [id, priceCents]));
 }
 
 function endOf({ status, failureCode }) {

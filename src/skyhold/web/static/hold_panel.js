@@ -15,6 +15,7 @@ const ENDINGS = {
 
 export class HoldPanel {
   #countdown;
+  #quote = null;
 
   /**
    * @param {HTMLElement} root the `aside` of templates/flight.html
@@ -33,6 +34,8 @@ export class HoldPanel {
     part(root, "release").addEventListener("click", () => hold.release());
     part(root, "seats").addEventListener("click", (event) => this.#drop(event));
     part(root, "dismiss").addEventListener("click", () => this.#dismiss());
+    part(root, "agree").addEventListener("click", () => hold.agree());
+    part(root, "disagree").addEventListener("click", () => this.#disagree());
     hold.addEventListener("change", () => this.draw());
     this.draw();
   }
@@ -44,6 +47,7 @@ export class HoldPanel {
     root.classList.toggle("pre", hold.order === null);
     root.dataset.phase = this.#phase();
     this.#drawClash();
+    this.#drawQuote();
     this.#drawNote();
     this.#drawSeats();
     this.#drawActions();
@@ -98,7 +102,7 @@ export class HoldPanel {
     const { hold } = this;
     const text = this.#note();
     const note = part(this.root, "note");
-    show(note, text !== "" && hold.clash === null);
+    show(note, text !== "" && hold.clash === null && hold.quote === null);
     if (note.dataset.text === text) return;
     note.dataset.text = text;
     const isConfirmed = hold.ending?.kind === "confirmed" && text !== "" && !hold.notice;
@@ -133,6 +137,21 @@ export class HoldPanel {
     fill(root, { "clash-title": title, "clash-text": text });
     part(root, "clash-acts").replaceChildren(...this.#alternatives());
     say(`${title} ${text} ${this.#alternativesInWords()}`, { atOnce: true });
+  }
+
+  /** Ask about a price that has changed since it was shown. */
+  async #drawQuote() {
+    const { quote, order } = this.hold;
+    if (quote === this.#quote) return;
+    this.#quote = quote;
+    // Without the module nothing is asked, and nothing is held.
+    const { drawQuote } = await import("./price_quote.js").catch(() => ({ drawQuote: () => {} }));
+    drawQuote(this.root, { quote: this.hold.quote, hasOrder: order !== null, currency: this.currency });
+  }
+
+  #disagree() {
+    this.hold.disagree();
+    part(this.root, "title").focus();
   }
 
   #dismiss() {
@@ -181,6 +200,7 @@ export class HoldPanel {
     box.setAttribute("aria-label", hold.order ? "Your seats" : "Chosen seats");
     const known = new Map([...box.children].map((item) => [item.dataset.seat, item]));
     const items = seats.map((seat) => known.get(seat) ?? this.#item(seat));
+    for (const item of items) fill(item, { price: money(hold.priceOf(item.dataset.seat), this.currency) });
     if (items.length !== box.children.length || items.some((item, n) => item !== box.children[n])) {
       box.replaceChildren(...items);
     }
@@ -189,24 +209,20 @@ export class HoldPanel {
       button.setAttribute("aria-label", `${hold.order ? "Give back" : "Remove"} ${item.dataset.seat}`);
       show(button, !hold.isPaying);
     }
-    const total = hold.order && !hold.asking ? hold.order.totalPriceCents : this.#priceOf(seats);
+    const total = hold.order && !hold.asking ? hold.order.totalPriceCents : hold.totalOf(seats);
     fill(root, { total: money(total, this.currency) });
     show(part(root, "what"), seats.length > 0);
     show(part(root, "sum"), seats.length > 0);
   }
 
-  #priceOf(seats) {
-    return seats.reduce((sum, seat) => sum + this.plan.seat(seat).priceCents, 0);
-  }
-
   #item(id) {
-    const { position, priceCents } = this.plan.seat(id);
+    const { position } = this.plan.seat(id);
     return el(
       "li",
       { "data-seat": id },
       el("b", {}, id),
       el("span", {}, position),
-      el("span", {}, money(priceCents, this.currency)),
+      el("span", { "data-part": "price" }),
       el("button", { type: "button", class: "drop" }, icon("remove")),
     );
   }
@@ -224,7 +240,7 @@ export class HoldPanel {
     const { hold, root } = this;
     const button = part(root, "hold");
     const seats = count(hold.wanted.size, "seat");
-    show(button, !hold.order && hold.wanted.size > 0 && this.canHold);
+    show(button, !hold.order && !hold.quote && hold.wanted.size > 0 && this.canHold);
     const isHolding = hold.asking === "hold";
     fill(root, { hold: isHolding ? `Holding ${seats}…` : `Hold ${seats} for ${lengthOfTime(this.holdMilliseconds)}` });
     button.setAttribute("aria-busy", isHolding);

@@ -5,7 +5,7 @@ import { confirmedView } from "./boarding_pass.js";
 import { Countdown, drawDial } from "./countdown.js";
 import { part, say, show } from "./dom.js";
 import { LiveStream } from "./live_stream.js";
-import { drawEnded, endedView, showClash } from "./order_ends.js";
+import { drawEnded, endedView, showClash, showQuote } from "./order_ends.js";
 import { drawHeld, drawPaying, heldView, payingView, showFault } from "./order_views.js";
 import { presence } from "./presence.js";
 import { SeatPlan } from "./seat_plan.js";
@@ -186,7 +186,7 @@ const MAKERS = {
   held: () => heldView(known, { onPay: pay, onRelease: release }),
   paying: () => payingView(known, state.left),
   confirmed: () => confirmedView(known),
-  ended: () => endedView(known, { onAgain: () => holdAgain(known.order.seats) }),
+  ended: () => endedView(known, { onAgain: () => holdAgain(known.order.seats, known.order.totalPriceCents) }),
 };
 
 /** Show another kind of view; who was at work in the one before is led to the new headline. */
@@ -250,32 +250,35 @@ async function release() {
   });
 }
 
-/** Hold the same seats, or some instead, by a new order. */
-async function holdAgain(seats) {
+/** Hold the same seats, or some instead, by a new order, at the total that was shown. */
+async function holdAgain(seats, expectedTotalCents) {
   if (state.asking) return;
   await ask("again", async () => {
-    const order = await command("POST", "/api/orders", { body: { flightId: known.flight.id, seats }, onWaiting });
+    const body = { flightId: known.flight.id, seats, expectedTotalCents };
+    const order = await command("POST", "/api/orders", { body, onWaiting });
     location.assign(`/orders/${order.orderId}`);
-  });
+  }, { seats, expectedTotalCents });
 }
 
 /** Do one thing with the server; what it refuses is said where it was asked. */
-async function ask(what, act) {
+async function ask(what, act, sent = null) {
   Object.assign(state, { asking: what, why: "" });
   draw();
   try {
     await act();
   } catch (error) {
-    await refused(what, error);
+    await refused(what, error, sent);
   }
   state.asking = "";
   onWaiting(false);
   draw();
 }
 
-async function refused(what, error) {
+async function refused(what, error, sent) {
   if (what === "again") {
-    showClash(state.view, error.problem ?? { detail: MAYBE_HELD }, holdAgain);
+    const { currency } = known.order;
+    if (error.code === "PRICE_CHANGED") showQuote(state.view, { ...sent, problem: error.problem, currency }, holdAgain);
+    else showClash(state.view, error.problem ?? { detail: MAYBE_HELD }, { currency, onChoose: holdAgain });
     // Nobody waits for this: what was offered can be taken at once.
     lookAtFlight().then(draw, () => {});
     return;

@@ -100,7 +100,9 @@ export function drawEnded(view, known, { asking }) {
   const verb = ["PAYMENT_DECLINED", "PAYMENT_FAILED"].includes(order.failureCode) ? "Try again with" : "Hold";
   const tail = verb === "Hold" ? " again" : "";
   const again = part(view, "again");
-  fill(view, { again: asking === "again" ? `Holding ${seats}…` : `${verb} ${seats}${tail}`, seats: seatsNow(known) });
+  const total = money(order.totalPriceCents, order.currency);
+  const offer = `${verb} ${seats}${tail} for ${total}`;
+  fill(view, { again: asking === "again" ? `Holding ${seats}…` : offer, seats: seatsNow(known) });
   again.setAttribute("aria-disabled", asking !== "");
   again.setAttribute("aria-busy", asking === "again");
   show(again, order.seats.length > 0 && flight !== null && takenOf(known).length === 0);
@@ -121,18 +123,37 @@ function takenOf({ order, flight }) {
   return order.seats.filter((seat) => !free.has(seat));
 }
 
-/** Show that the same seats could not be held again, and what could be instead. */
-export function showClash(view, problem, onChoose) {
+/** Show that the same seats could not be held again, and what could be instead, at which price. */
+export function showClash(view, problem, { currency, onChoose }) {
   const taken = (problem.conflicts ?? []).map(({ seat }) => seat);
   const title = taken.length ? `${list(taken)} ${taken.length === 1 ? "was" : "were"} just taken.` : problem.detail;
-  const alternatives = (problem.alternatives ?? []).map(({ seats }) => seats);
+  const alternatives = problem.alternatives ?? [];
   const isRefused = problem.error !== undefined;
   const text = alternatives.length ? "Nothing is held. Closest:" : isRefused ? "Nothing is held." : "";
+  const acts = alternatives.map(({ seats, totalPriceCents: cents }) => ({
+    words: `${seats.join(", ")} for ${money(cents, currency)}`,
+    act: () => onChoose(seats, cents),
+  }));
+  showRefusal(view, { title, text, acts });
+}
+
+/** Show that the seats cost another sum than this page showed, and ask whether they are wanted at that. */
+export function showQuote(view, { seats, expectedTotalCents, problem, currency }, onAgree) {
+  const now = problem.totalPriceCents;
+  const [before, after] = [expectedTotalCents, now].map((cents) => money(cents, currency));
+  showRefusal(view, {
+    title: "The price has changed.",
+    text: `${named(seats)} cost ${before} before, and ${after} now. Nothing is held.`,
+    acts: [{ words: `Hold ${named(seats)} for ${after}`, act: () => onAgree(seats, now) }],
+  });
+}
+
+function showRefusal(view, { title, text, acts }) {
   fill(view, { "clash-title": title, "clash-text": text });
-  const buttons = alternatives.map((seats, number) =>
-    el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: () => onChoose(seats) }, seats.join(", ")),
+  const buttons = acts.map(({ words, act }, number) =>
+    el("button", { type: "button", class: number ? "btn line slim" : "btn slim", onclick: act }, words),
   );
   part(view, "clash-acts").replaceChildren(...buttons);
   show(part(view, "clash"), true);
-  say(`${title} ${text} ${alternatives.map(list).join(", or ")}`, { atOnce: true });
+  say(`${title} ${text} ${acts.map(({ words }) => words).join(", or ")}`, { atOnce: true });
 }

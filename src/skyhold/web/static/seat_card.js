@@ -114,8 +114,9 @@ export class SeatCard {
 
   #fill(seat, note = "") {
     const facts = sentence(this.#plan.describe(seat.id).join(", "));
-    const state = sentence(this.#stateOf(seat).said);
-    fill(this.element, { seat: seat.id, price: money(seat.priceCents, this.#plan.currency), facts, state, note });
+    const { said, priceCents } = this.#stateOf(seat);
+    const price = money(priceCents, this.#plan.currency);
+    fill(this.element, { seat: seat.id, price, facts, state: sentence(said), note });
     show(this.element.lastChild, note !== "");
   }
 

@@ -18,7 +18,7 @@ export class SeatFilters {
     ["price", new Set()],
   ]);
   #said = el("p", { class: "small muted", "data-part": "matching" });
-  #clear;
+  #tags = el("div", { class: "tags" });
 
   /**
    * @param {import("./seat_plan.js").SeatPlan} plan
@@ -27,12 +27,19 @@ export class SeatFilters {
   constructor(plan, onChange) {
     this.#plan = plan;
     this.onChange = onChange;
-    const tags = this.#choices().map((choice) => this.#tag(choice));
-    this.#clear = el("button", { type: "button", class: "link", onclick: () => this.#clearAll(tags) }, "Show all");
-    const result = el("div", { class: "matching", hidden: true }, this.#said, this.#clear);
+    const clear = el("button", { type: "button", class: "link", onclick: () => this.#clearAll() }, "Show all");
+    const result = el("div", { class: "matching", hidden: true }, this.#said, clear);
     const props = { role: "group", "aria-labelledby": "filters", class: "wide" };
-    const title = el("h2", { id: "filters" }, "Show");
-    this.element = el("div", props, title, el("div", { class: "tags" }, ...tags), result);
+    this.element = el("div", props, el("h2", { id: "filters" }, "Show"), this.#tags, result);
+    this.drawChoices();
+  }
+
+  /** Offer what there is to choose from; a price that no seat has any more is no longer looked for. */
+  drawChoices() {
+    const choices = this.#choices();
+    const prices = this.#pressed.get("price");
+    for (const price of prices) if (!choices.some(({ value }) => value === price)) prices.delete(price);
+    this.#tags.replaceChildren(...choices.map((choice) => this.#tag(choice)));
   }
 
   get isOn() {
@@ -73,13 +80,14 @@ export class SeatFilters {
       else this.#pressed.get(kind).delete(value);
       this.onChange();
     };
-    return el("button", { type: "button", class: "tag", "aria-pressed": "false", onclick: toggle }, text);
+    const isPressed = this.#pressed.get(kind).has(value);
+    return el("button", { type: "button", class: "tag", "aria-pressed": String(isPressed), onclick: toggle }, text);
   }
 
-  #clearAll(tags) {
+  #clearAll() {
     for (const values of this.#pressed.values()) values.clear();
-    for (const tag of tags) tag.setAttribute("aria-pressed", "false");
-    tags[0].focus();
+    for (const tag of this.#tags.children) tag.setAttribute("aria-pressed", "false");
+    this.#tags.firstChild.focus();
     this.onChange();
   }
 }

@@ -57,10 +57,12 @@ export class SeatGrid {
   draw(seat, state, { isDim, isHit, isNear }) {
     const cell = this.cell(seat.id);
     const before = this.#drawn.get(seat.id) ?? {};
-    const now = { ...state, isDim, isHit, isNear };
+    const now = { ...state, isDim, isHit, isNear, tier: seat.tier };
     this.#drawn.set(seat.id, now);
     if (now.look !== before.look) setOrDrop(cell, "data-st", now.look);
-    if (now.said !== before.said) cell.setAttribute("aria-label", nameOf(this.#plan, seat, now.said));
+    const isNamedAnother = now.said !== before.said || now.priceCents !== before.priceCents;
+    if (isNamedAnother) cell.setAttribute("aria-label", nameOf(this.#plan, seat, now));
+    if (now.tier !== before.tier) setOrDrop(cell, "data-tier", now.tier ? Math.min(now.tier, MOST_DASHES) : null);
     if (now.isBusy !== before.isBusy) setOrDrop(cell, "aria-busy", now.isBusy ? "true" : null);
     if (now.isPressable !== before.isPressable) setOrDrop(cell, "aria-disabled", now.isPressable ? null : "true");
     const selected = state.isSelectable ? String(state.isSelected) : null;
@@ -68,6 +70,13 @@ export class SeatGrid {
     if (isDim !== before.isDim) cell.classList.toggle("dim", isDim);
     if (isHit !== before.isHit) cell.classList.toggle("hit", isHit);
     if (isNear !== before.isNear) cell.classList.toggle("near", isNear);
+  }
+
+  /** Say again what each cabin costs. */
+  drawPrices() {
+    for (const cabin of this.#plan.cabins) {
+      this.head(cabin).lastChild.textContent = headFacts(cabin, this.#plan.currency);
+    }
   }
 
   /** Where the head of a cabin is. */
@@ -187,7 +196,6 @@ export class SeatGrid {
       class: "s",
       id: `s${seat.id}`,
       "data-seat": seat.id,
-      "data-tier": seat.tier ? Math.min(seat.tier, MOST_DASHES) : null,
       tabindex: -1,
       "aria-colindex": this.#columns.get(seat.column) + 1,
     };

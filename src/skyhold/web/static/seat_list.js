@@ -34,9 +34,11 @@ export class SeatList {
   /** Draw one seat again. */
   draw(seat) {
     const option = this.#options.get(seat.id);
-    const { said, look, isSelected, isSelectable, isPressable } = this.#ask.stateOf(seat);
+    const state = this.#ask.stateOf(seat);
+    const { look, isSelected, isSelectable, isPressable } = state;
     const isOffered = isSelected || (isSelectable && (look !== null || this.#ask.matches(seat)));
-    option.setAttribute("aria-label", nameOf(this.#plan, seat, said));
+    option.setAttribute("aria-label", nameOf(this.#plan, seat, state));
+    option.lastChild.textContent = money(state.priceCents, this.#plan.currency);
     option.setAttribute("aria-selected", String(isSelected));
     option.toggleAttribute("data-gone", !isOffered);
     if (isPressable) option.removeAttribute("aria-disabled");
@@ -102,8 +104,7 @@ export class SeatList {
   #option(seat) {
     const [, , ...more] = this.#plan.describe(seat.id);
     const facts = [seat.position, ...more].join(", ");
-    const price = money(seat.priceCents, this.#plan.currency);
-    const words = [el("b", {}, seat.id), el("span", {}, facts), el("span", {}, price)];
+    const words = [el("b", {}, seat.id), el("span", {}, facts), el("span", {})];
     const props = { role: "option", "data-id": seat.id, "data-row": seat.row % 2 ? "odd" : "even", tabindex: -1 };
     const option = el("div", props, ...words);
     this.#options.set(seat.id, option);

@@ -9,10 +9,10 @@ import { hull } from "./seat_hull.js";
 import { SeatPlan } from "./seat_plan.js";
 import { stateOf } from "./seat_states.js";
 import { SeatTools } from "./seat_tools.js";
-import { count, list, money } from "./words.js";
+import { count, list, money, spokenMoney } from "./words.js";
 
 const CLOSED = "Seats cannot be changed now.";
-const NOBODY = { wanted: new Set(), held: new Set(), busy: false, own: new Map() };
+const NOBODY = { wanted: new Set(), held: new Set(), prices: new Map(), busy: false, own: new Map() };
 
 /**
  * Events, all CustomEvents:
@@ -59,20 +59,22 @@ export class SeatPicker extends EventTarget {
   /**
    * Take over a snapshot or a change; only higher versions count. Drawn with the next frame; focus and scroll stay.
    *
-   * @param {{id: string, status: string, version: number}[]} seats
+   * @param {{id: string, status: string, version: number, priceCents?: number}[]} seats
    */
   apply(seats) {
     const changed = this.plan.apply(seats);
     if (!changed.length) return;
     this.#tellOfFocused(changed.find(({ seat }) => seat.id === this.grid.focused));
     this.#touch(changed.map(({ seat }) => seat.id));
+    if (changed.some(({ isRepriced }) => isRepriced)) this.#drawPrices();
     this.#lose(changed.filter(({ seat }) => seat.status !== "available").map(({ seat }) => seat.id));
   }
 
   /** Show what the customer has; what is left out is none. @param {Partial<import("./seat_states.js").Customer>} has */
-  show({ wanted = [], held = [], busy = false, own = [] }) {
+  show({ wanted = [], held = [], prices = [], busy = false, own = [] }) {
     const before = this.#customer;
-    this.#customer = { wanted: new Set(wanted), held: new Set(held), busy, own: new Map(own) };
+    const sets = { wanted: new Set(wanted), held: new Set(held) };
+    this.#customer = { ...sets, prices: new Map(prices), busy, own: new Map(own) };
     this.#touch([...keysOf(before), ...keysOf(this.#customer)]);
     const { taken, others } = this.#conflict;
     if (taken.size && this.#others(this.#customer.wanted) !== others) this.clearConflict();
@@ -127,6 +129,8 @@ export class SeatPicker extends EventTarget {
 
   #toggle(id, cause) {
     const { wanted } = this.#customer;
+    // A refusal may be older than the seat's return: whoever presses it asks anew, and the server decides.
+    if (this.plan.isSupposed(id)) this.clearConflict();
     const state = this.#stateOf(this.plan.seat(id));
     const refuse = (reason, text) => this.#refuse({ seat: id, reason, text, cause });
     if (!this.#isEnabled) return refuse("disabled", CLOSED);
@@ -165,8 +169,15 @@ export class SeatPicker extends EventTarget {
   // Others' changes are news only where the customer is; what they have or want is the owner's to speak of.
   #tellOfFocused(change) {
     if (!change || keysOf(this.#customer).includes(change.seat.id)) return;
-    const { said } = this.#stateOf(change.seat);
-    say(`${change.seat.id} is now ${said}.`);
+    const { said, priceCents } = this.#stateOf(change.seat);
+    const price = change.isRepriced ? `, ${spokenMoney(priceCents, this.plan.currency)}` : "";
+    say(`${change.seat.id} is now ${said}${price}.`);
+  }
+
+  #drawPrices() {
+    this.grid.drawPrices();
+    this.tools.drawPrices();
+    this.#touchAll();
   }
 
   async #chooseBest(size) {
@@ -183,7 +194,7 @@ export class SeatPicker extends EventTarget {
   }
 
   #describeFound(seats, isSame) {
-    const cents = seats.reduce((total, id) => total + this.plan.seat(id).priceCents, 0);
+    const cents = seats.reduce((total, id) => total + this.#stateOf(this.plan.seat(id)).priceCents, 0);
     const price = money(cents, this.plan.currency);
     const words = [list(seats), this.plan.howTogether(seats), price].filter(Boolean).join(", ");
     return isSame ? `You have them already: ${words}.` : `Chosen: ${words}.`;

@@ -80,9 +80,7 @@ export class SeatPlan {
       this.rows.push(row);
       cabin.rows.push(row);
     }
-    const prices = new Set(cabin.rows.flatMap((row) => row.seats.map((seat) => seat.priceCents)));
-    cabin.prices = [...prices].sort((one, other) => one - other);
-    for (const row of cabin.rows) for (const seat of row.seats) seat.tier = cabin.prices.indexOf(seat.priceCents);
+    rank(cabin);
     this.cabins.push(cabin);
   }
 
@@ -136,21 +134,24 @@ export class SeatPlan {
   /**
    * Take over what a snapshot or a change says of seats; what is older than what is known counts for nothing.
    *
-   * @param {{id: string, status: string, version: number}[]} news
-   * @returns {{seat: Seat, before: string}[]} the seats whose status is another now
+   * @param {{id: string, status: string, version: number, priceCents?: number}[]} news
+   * @returns {{seat: Seat, before: string, isRepriced: boolean}[]} the seats whose status or price is another now
    */
   apply(news) {
     const changed = [];
-    for (const { id, status, version } of news) {
+    for (const { id, status, version, priceCents } of news) {
       const seat = this.#seats.get(id);
       const isNews = seat && (version > seat.version || (version === seat.version && this.#supposed.has(id)));
       if (!isNews) continue;
       this.#supposed.delete(id);
       seat.version = version;
-      if (seat.status === status) continue;
-      changed.push({ seat, before: seat.status });
+      const isRepriced = priceCents !== undefined && seat.priceCents !== priceCents;
+      if (seat.status === status && !isRepriced) continue;
+      changed.push({ seat, before: seat.status, isRepriced });
       seat.status = status;
+      if (isRepriced) seat.priceCents = priceCents;
     }
+    if (changed.some(({ isRepriced }) => isRepriced)) this.cabins.forEach(rank);
     return changed;
   }
 
@@ -167,6 +168,11 @@ export class SeatPlan {
       if (!this.#supposed.has(id)) this.#supposed.set(id, seat.status);
       seat.status = status;
     }
+  }
+
+  /** Whether what is known of a seat is only what a refusal said. */
+  isSupposed(id) {
+    return this.#supposed.has(id);
   }
 
   /** Go back to what the last version said of every seat that was only supposed. */
@@ -211,6 +217,13 @@ export class SeatPlan {
 // Fetched when it is first asked for: most who come to see seats choose them by themselves.
 function search() {
   return import("./seat_search.js");
+}
+
+/** Find the distinct prices of a cabin, and the place of each seat's price among them. */
+function rank(cabin) {
+  const seats = cabin.rows.flatMap((row) => row.seats);
+  cabin.prices = [...new Set(seats.map((seat) => seat.priceCents))].sort((one, other) => one - other);
+  for (const seat of seats) seat.tier = cabin.prices.indexOf(seat.priceCents);
 }
 
 function isAvailable(seat) {

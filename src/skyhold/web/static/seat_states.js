@@ -16,10 +16,11 @@ export const SAID = {
 const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, booked" };
 
 /**
- * What the customer has: seats they want, seats the server holds for them, whether a request is under way, and the
- * seats of their other orders on this flight.
+ * What the customer has: seats they want, seats the server holds for them and at what prices, whether a request is
+ * under way, and the seats of their other orders on this flight.
  *
- * @typedef {{wanted: Set<string>, held: Set<string>, busy: boolean, own: Map<string, "hold" | "booked">}} Customer
+ * @typedef {{wanted: Set<string>, held: Set<string>, prices: Map<string, number>, busy: boolean,
+ *   own: Map<string, "hold" | "booked">}} Customer
  */
 
 /**
@@ -29,6 +30,7 @@ const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, book
  * @property {boolean} isSelected
  * @property {boolean} isSelectable whether choosing it, or giving it up, means anything
  * @property {boolean} isBusy
+ * @property {number} priceCents what it costs the customer: a held seat keeps the price of its claim
  * @property {boolean} [isPressable] whether it can be chosen or given up now; the picker adds it
  */
 
@@ -37,13 +39,15 @@ const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, book
  * @param {Customer} customer
  * @returns {SeatState}
  */
-export function stateOf({ id, status }, { wanted, held, busy, own }) {
+export function stateOf({ id, status, priceCents: today }, { wanted, held, prices, busy, own }) {
   const isSelected = wanted.has(id);
+  const priceCents = prices.get(id) ?? today;
   if (isSelected || held.has(id)) {
     const look = held.has(id) ? "mine" : "picked";
-    return { look, said: SAID[look], isSelected, isSelectable: true, isBusy: busy && isSelected !== held.has(id) };
+    const isBusy = busy && isSelected !== held.has(id);
+    return { look, said: SAID[look], isSelected, isSelectable: true, isBusy, priceCents };
   }
-  const never = { isSelected: false, isSelectable: false, isBusy: false };
+  const never = { isSelected: false, isSelectable: false, isBusy: false, priceCents };
   if (own.has(id)) return { look: "mine", said: OF_ANOTHER_ORDER[own.get(id)], ...never };
   const look = OF_STATUS[status] ?? null;
   return { look, said: SAID[look] ?? "available", ...never, isSelectable: look === null };
@@ -52,8 +56,8 @@ export function stateOf({ id, status }, { wanted, held, busy, own }) {
 const spoken = new Map();
 
 /** "14B, middle, economy, exit row, 320 dollars, available" */
-export function nameOf(plan, seat, said) {
-  const key = `${seat.priceCents} ${plan.currency}`;
-  if (!spoken.has(key)) spoken.set(key, spokenMoney(seat.priceCents, plan.currency));
+export function nameOf(plan, seat, { said, priceCents }) {
+  const key = `${priceCents} ${plan.currency}`;
+  if (!spoken.has(key)) spoken.set(key, spokenMoney(priceCents, plan.currency));
   return [seat.id, ...plan.describe(seat.id), spoken.get(key), said].join(", ");
 }

@@ -80,6 +80,21 @@ export class SeatTools {
     }
   }
 
+  /** Say again what things cost. */
+  drawPrices() {
+    const legend = new SeatLegend(this.#plan);
+    this.legend.element.replaceWith(legend.element);
+    this.legend = legend;
+    this.filters.drawChoices();
+    for (const cabin of this.#plan.cabins) fill(this.#root, { [`price-${cabin.index}`]: this.#priceOf(cabin) });
+    this.list?.drawAll();
+  }
+
+  #priceOf(cabin) {
+    const price = money(cabin.prices[0], this.#plan.currency);
+    return cabin.prices.length > 1 ? `from ${price}` : price;
+  }
+
   #barButton() {
     const words = [el("b", {}, "Find a seat"), el("span", { class: "muted", "data-part": "free" })];
     const props = { type: "button", class: "finder", "aria-expanded": "false", "aria-controls": "seat-tools" };
@@ -126,10 +141,9 @@ export class SeatTools {
 
   #jump(onJump) {
     const items = this.#plan.cabins.map((cabin) => {
-      const price = money(cabin.prices[0], this.#plan.currency);
       const words = [
         el("b", {}, sentence(cabin.name)),
-        el("span", {}, cabin.prices.length > 1 ? `from ${price}` : price),
+        el("span", { "data-part": `price-${cabin.index}` }, this.#priceOf(cabin)),
         el("span", { class: "muted" }, `rows ${cabin.firstRow} to ${cabin.lastRow}`),
         el("span", { class: "muted", "data-part": `free-${cabin.index}` }),
       ];
