@@ -30,6 +30,9 @@ PROCEED_TO_PAYMENT = "proceed-to-payment"
 CANCEL_BOOKING = "cancel-booking"
 AWAIT_HOLD = "await-hold"
 BOOKING_STATUS = "booking-status"
+FAILING_STEP = "failing-step"
+"""The query for the step that fails now, for operators and the reconciler."""
+
 PAYMENT_ATTEMPT = "payment-attempt"
 """The signal by which a payment activity tells its own workflow which attempt is under way."""
 
@@ -241,11 +244,13 @@ class ExpireOrder:
 class Trouble(StrEnum):
     """What the reconciler finds (product.md, section 4).
 
-    An order is lost if it is open and no workflow of its is running; a charge is stray if its order ended unpaid.
+    An order is lost if it is open and no workflow of its is running, and overdue if one is, more than a minute after it
+    should have ended it; a charge is stray if its order ended unpaid.
     """
 
     LOST_ORDER = "lostOrder"
     STUCK_WORKFLOW = "stuckWorkflow"
+    OVERDUE_ORDER = "overdueOrder"
     WORKFLOW_WITHOUT_ORDER = "workflowWithoutOrder"
     REFUND_DUE = "refundDue"
     STRAY_CHARGE = "strayCharge"

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from skyhold.activities.failing_steps import FailingStepsInterceptor
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
@@ -88,6 +89,7 @@ def build_worker(
         task_queue=task_queue,
         workflows=list(WORKFLOWS),
         activities=list(activities),
+        interceptors=[FailingStepsInterceptor()],
         workflow_runner=workflow_runner(is_sandboxed=is_sandboxed),
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

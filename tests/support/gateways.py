@@ -49,10 +49,13 @@ class ScriptedGateway(SimulatedGateway):
         self.may_settle = asyncio.Event()  # closing and refunding wait for it
         self.may_settle.set()
         self.is_settling = asyncio.Event()
+        self.close_fails = False
 
     async def close(self, key: uuid.UUID) -> bool:
         self.is_settling.set()
         await self.may_settle.wait()
+        if self.close_fails:
+            raise GatewayError("as the test says")
         return await super().close(key)
 
     async def refund(self, key: uuid.UUID) -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from skyhold.messages import BOOKING_WORKFLOW
+from skyhold.activities.failing_steps import FailingStep
+from skyhold.messages import BOOKING_WORKFLOW, FAILING_STEP
 
 RPC_TIMEOUT = timedelta(seconds=5)
+
+QUERY_TIMEOUT = timedelta(seconds=10)
+"""A query waits while a step is tried again and again, up to the time-out of a workflow task."""
+
+LAST_EVENTS = 50
+"""So many events are looked through for the last failure of a workflow task."""
 
 _STATUS = "WORKFLOW_EXECUTION_STATUS_"
 
@@ -38,7 +48,10 @@ NO_WORD = (RPCError, AnotherNamespaceError)
 
 @dataclass(frozen=True)
 class BookingRun:
-    """The last run of a booking's workflow; `chain` is the first run's id, `failed_tasks` those in a row."""
+    """The last run of a booking's workflow; `chain` is the first run's id, `failed_tasks` those in a row.
+
+    `failing` is an activity that Temporal knows to fail; local ones are known to their worker alone.
+    """
 
     workflow_id: str
     run_id: str
@@ -47,6 +60,7 @@ class BookingRun:
     started_at: datetime
     chain: str = ""
     failed_tasks: int = 0
+    failing: FailingStep | None = None
 
     @property
     def is_running(self) -> bool:
@@ -99,6 +113,34 @@ class BookingRuns:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
+    async def find_failing_step(self, run: BookingRun) -> FailingStep | None:
+        """Return what keeps a running workflow from going on, as far as Temporal or its worker says."""
+        if run.failing is not None:
+            return run.failing
+        with contextlib.suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            if run.failed_tasks:
+                return await self._last_task_failure(run)
+            handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+            found = await handle.query(FAILING_STEP, rpc_timeout=QUERY_TIMEOUT)
+            return FailingStep(**found) if found else None
+        return None
+
+    async def _last_task_failure(self, run: BookingRun) -> FailingStep | None:
+        ask = GetWorkflowExecutionHistoryReverseRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
+            maximum_page_size=LAST_EVENTS,
+        )
+        service = self._client.workflow_service
+        page = await service.get_workflow_execution_history_reverse(ask, retry=True, timeout=RPC_TIMEOUT)
+        for event in page.history.events:
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                failed = event.workflow_task_failed_event_attributes
+                cause = WorkflowTaskFailedCause.Name(failed.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+                kind = _kind_of(failed.failure)
+                return FailingStep("its workflow task", f"{cause} {kind}".strip(), run.failed_tasks)
+        return None
+
     async def _require_own_namespace(self) -> None:
         """Make sure that we asked where our workflows would be, and not a server that took the place of a lost one."""
         ask = DescribeNamespaceRequest(namespace=self._client.namespace)
@@ -119,4 +161,19 @@ def _run_of(described: DescribeWorkflowExecutionResponse) -> BookingRun:
         chain=info.first_run_id,
         # The attempt under way is not a failed one.
         failed_tasks=max(0, described.pending_workflow_task.attempt - 1),
+        failing=_failing_of(described),
     )
+
+
+def _failing_of(described: DescribeWorkflowExecutionResponse) -> FailingStep | None:
+    for pending in described.pending_activities:
+        if pending.HasField("last_failure"):
+            return FailingStep(pending.activity_type.name, _kind_of(pending.last_failure), pending.attempt)
+    return None
+
+
+def _kind_of(failure: Failure) -> str:
+    """Return the class of an error that Temporal keeps; its message may carry values."""
+    if failure.HasField("timeout_failure_info"):
+        return "TimeoutError"
+    return failure.application_failure_info.type or "an error without a name"

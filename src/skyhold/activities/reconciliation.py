@@ -65,6 +65,9 @@ RECENT = timedelta(hours=1)
 AT_ONCE = 8
 """How many workflows Temporal is asked about at one time."""
 
+OVERDUE_LIMIT = 20
+"""How many overdue orders one run names: a fault that makes one overdue makes many, and each is asked about."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -100,19 +103,20 @@ class ReconciliationActivities:
                 after = page[-1].id
             foreign = await self._queries.foreign_orders()
             old = [run for run in running.values() if _is_old(run)]
-            troubled, silent = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
+            lost, overdue, silent = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
             orphans = await self._orphans_of(_some(old, SUSPECTS_LIMIT))
         if silent:
             _log.warning("temporal says nothing of open orders: did it lose its data under this worker?", orders=silent)
         if foreign:
             _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)
         return Survey(
-            _some(troubled, FINDINGS_LIMIT),
+            (*_some(lost, FINDINGS_LIMIT), *_some(overdue, OVERDUE_LIMIT)),
             _some(orphans, FINDINGS_LIMIT),
             foreign_orders=foreign,
             is_complete=is_complete
             and not silent
-            and max(len(troubled), len(orphans)) <= FINDINGS_LIMIT
+            and max(len(lost), len(orphans)) <= FINDINGS_LIMIT
+            and len(overdue) <= OVERDUE_LIMIT
             and max(len(suspects), len(old)) <= SUSPECTS_LIMIT,
         )
 
@@ -181,7 +185,7 @@ class ReconciliationActivities:
         trouble = Trouble.LOST_ORDER
         if run is not None and not run.is_closed:
             if not _is_stuck(run, order):
-                return None
+                return await self._judge_overdue(order, run)
             await self._runs.terminate(run, "Its task failed for ever and its order is overdue.")
             trouble = Trouble.STUCK_WORKFLOW
             order = await self._queries.find_order(order_id)
@@ -221,21 +225,41 @@ class ReconciliationActivities:
                 note(finding.trouble, finding.order_id, finding.detail)
         return findings
 
-    async def _troubled_of(self, orders: Sequence[OpenOrder]) -> tuple[list[str], int]:
-        """Return those whose workflow is not running, or is stuck, and of how many Temporal says nothing."""
+    async def _troubled_of(self, orders: Sequence[OpenOrder]) -> tuple[list[str], list[str], int]:
+        """Return orders without a workflow that can go on, overdue ones, and of how many Temporal says nothing."""
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def is_troubled(order: OpenOrder) -> bool | None:
+        async def trouble_of(order: OpenOrder) -> Trouble | str | None:
             async with places:
                 try:
                     run = await self._runs.find(order.workflow_id)
                 except NO_WORD:
-                    return None
+                    return _SILENCE
             is_failing = run is not None and run.is_running and run.failed_tasks >= HOPELESS_TASKS
-            return run is None or run.is_closed or (order.is_overdue and is_failing)
+            if run is None or run.is_closed or (order.is_overdue and is_failing):
+                return Trouble.LOST_ORDER
+            return Trouble.OVERDUE_ORDER if _is_long_overdue(order) else None
 
-        verdicts = await asyncio.gather(*(is_troubled(order) for order in orders))
-        return [order.id for order, is_one in zip(orders, verdicts, strict=True) if is_one], verdicts.count(None)
+        troubles = list(zip(orders, await asyncio.gather(*map(trouble_of, orders)), strict=True))
+        lost = [order.id for order, trouble in troubles if trouble is Trouble.LOST_ORDER]
+        overdue = [order.id for order, trouble in troubles if trouble is Trouble.OVERDUE_ORDER]
+        return lost, overdue, sum(trouble is _SILENCE for _, trouble in troubles)
+
+    async def _judge_overdue(self, order: OrderRow, run: BookingRun) -> TroubledOrder | None:
+        """Say what keeps an order open that should have ended, though its workflow runs; it is left to that."""
+        if order.status.is_terminal or not _is_long_overdue(order) or order.overdue_for is None:
+            return None
+        failing = await self._runs.find_failing_step(run)
+        seconds = round(order.overdue_for.total_seconds())
+        how = "runs" if run.is_running else f"is {run.how.lower().replace('_', ' ')}"
+        why = (
+            f"{failing.step} fails: {failing.error}, attempt {failing.attempt}"
+            if failing
+            else "no failing step is known"
+        )
+        finding = f"The order is {order.status} and should have ended {seconds} s ago. Its workflow {how}; {why}."
+        step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
+        return TroubledOrder(Trouble.OVERDUE_ORDER, step, order.status, finding)
 
     async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
         """Return those of the runs for which there is no order that may still be finished.
@@ -290,6 +314,13 @@ class ReconciliationActivities:
 
 
 _UNPAID = frozenset({PaymentState.OPEN, PaymentState.CLOSED, PaymentState.CAPTURED})
+
+
+_SILENCE = "silence"
+
+
+def _is_long_overdue(order: OpenOrder | OrderRow) -> bool:
+    return order.overdue_for is not None and order.overdue_for > GRACE
 
 
 def _is_old(run: BookingRun) -> bool:

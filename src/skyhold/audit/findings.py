@@ -36,7 +36,7 @@ _RULES = {
     Invariant.I3: "A confirmed order was charged its total once; of any other the money is back or due.",
     Invariant.I4: "An order's total is the sum of the prices it keeps.",
     Invariant.I5: "A seat lock has a time to live and its order holds the seat; a hold has its lock.",
-    Invariant.I6: "An order that has not ended has a running workflow, and a running workflow such an order.",
+    Invariant.I6: "An open order has a running workflow that ends it in time; a running workflow has an open order.",
     Invariant.I7: "An order's log tells a legal way from CREATED to its status, without a gap.",
 }
 
@@ -47,7 +47,7 @@ _REMEDIES = {
     Invariant.I3: "Ledger and gateway differ in what no crash can cause: a person has to ask the gateway.",
     Invariant.I4: "What a customer agreed to pay is not for a program to change.",
     Invariant.I5: "The reconciler sets it right in its next run, unless somebody else writes into this Redis.",
-    Invariant.I6: "The reconciler ends it in its next run, if Temporal lets it.",
+    Invariant.I6: "The reconciler ends it in its next run; of an overdue one it names the failing step, for a person.",
     Invariant.I7: "A log cannot be rewritten: a person has to find out who broke it.",
 }
 

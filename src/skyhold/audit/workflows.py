@@ -108,7 +108,7 @@ class WorkflowReader:
 
 
 async def find_workflows(queries: AuditQueries, workflows: WorkflowReader, *, graces: Graces) -> list[Sighting]:
-    """Return every open order of our namespace without a running workflow, and every such workflow without an order.
+    """Return every open order of our namespace without a workflow that ends it in time, and every one without an order.
 
     Raises:
         ServerAway: Temporal does not answer.
@@ -126,6 +126,7 @@ async def _find_abandoned_orders(queries: AuditQueries, workflows: WorkflowReade
         runs = await workflows.describe([workflow_id_of(order.order_id) for order in page])
         for order, run in zip(page, runs, strict=True):
             if run is not None and run.is_running and run.chain == order.chain:
+                sightings += _overdue(order, run, graces)
                 continue
             # Of a workflow that Temporal does not know nobody can tell since when it does not.
             age = _age_of(run, now) if run is not None else timedelta(0)
@@ -154,6 +155,15 @@ async def _find_stray_workflows(queries: AuditQueries, workflows: WorkflowReader
         if len(sightings) >= FINDINGS_LIMIT:
             break
     return sightings
+
+
+def _overdue(order: OrderInLedger, run: WorkflowRun, graces: Graces) -> list[Sighting]:
+    """Return the order if its running workflow should have ended it; its grace counts from when it should have."""
+    # What ends at this moment is no sight worth a second look.
+    if order.overdue_for is None or order.overdue_for < graces.second_look:
+        return []
+    detail = f"the order is {order.status} past its deadline, though its workflow is {run.status}"
+    return [_sighting(order.order_id, order.step, detail, order.overdue_for, graces)]
 
 
 def _sighting(order_id: str, step: int | None, detail: str, age: timedelta, graces: Graces) -> Sighting:

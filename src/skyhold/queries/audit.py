@@ -16,6 +16,7 @@ import asyncpg
 
 from skyhold.domain.orders import TRANSITIONS, OrderStatus
 from skyhold.queries.database import Database
+from skyhold.queries.reconciliation import OVERDUE_FOR
 
 FINDINGS_LIMIT = 1000
 """Of each kind; a ledger with more than this needs a person before it needs a list."""
@@ -132,9 +133,10 @@ LEFT JOIN orders o ON o.id = lock.order_id
 LEFT JOIN seats s ON s.flight_id = lock.flight_id AND s.seat_id = lock.seat_id ORDER BY lock.place
 """
 
-_ORDERS = """
-SELECT id AS order_id, step, status, chain, namespace_id, clock_timestamp() - updated_at AS unchanged_for FROM orders
-"""
+_ORDERS = f"""
+SELECT id AS order_id, step, status, chain, namespace_id, clock_timestamp() - updated_at AS unchanged_for,
+       CASE WHEN status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') THEN {OVERDUE_FOR} END AS overdue_for FROM orders o
+"""  # noqa: S608 - of constants alone
 
 _OPEN_ORDERS = f"""{_ORDERS}
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
@@ -198,7 +200,10 @@ class LockedSeat:
 
 @dataclass(frozen=True)
 class OrderInLedger:
-    """An order as its workflow should know it: where it stands, whose it is, and for how long it has stood there."""
+    """An order as its workflow should know it: where it stands, whose it is, and for how long it has stood there.
+
+    `overdue_for` is for how long an open one should have ended by now, negative or None if it has time left.
+    """
 
     order_id: str
     step: int
@@ -206,6 +211,7 @@ class OrderInLedger:
     chain: str
     namespace_id: str
     unchanged_for: timedelta
+    overdue_for: timedelta | None
 
 
 class AuditQueries:

@@ -24,13 +24,20 @@ EVER = timedelta(days=36500)
 HOLDS_LIMIT = 100_000
 """Seats that are held at one time; beyond it the reconciler needs another way to compare them with their locks."""
 
-# Overdue: the hold is over, of an order that is being paid too, whose seats are held for longer than it can pay.
-_OPEN_ORDERS = """
-SELECT id, workflow_id,
-       clock_timestamp() > greatest(expires_at, (SELECT max(held_until) FROM seats WHERE order_id = o.id)) AS is_overdue
+OVERDUE_FOR = """
+clock_timestamp() - CASE WHEN o.status = 'SEATS_RESERVED' THEN o.expires_at
+    ELSE greatest(o.expires_at, (SELECT max(held_until) FROM seats WHERE order_id = o.id)) END
+"""
+"""For how long an open order should have ended by now, negative if it has time left, null if it never held seats.
+
+Seats of an order that is being paid are held for longer than its longest payment.
+"""
+
+_OPEN_ORDERS = f"""
+SELECT id, workflow_id, {OVERDUE_FOR} AS overdue_for
 FROM orders o
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
-"""
+"""  # noqa: S608 - of constants alone
 
 _HAS_ORDERS = "SELECT EXISTS (SELECT FROM orders WHERE namespace_id = $1) AS has_orders"
 
@@ -39,13 +46,11 @@ SELECT namespace_id, count(*) AS orders FROM orders
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1 GROUP BY 1 ORDER BY 1 LIMIT $2
 """
 
-_ORDER = """
+_ORDER = f"""
 SELECT o.id, o.workflow_id, o.chain, o.step, o.status, o.payment_key,
-       coalesce(p.state, 'open') AS payment,
-       coalesce(clock_timestamp() > greatest(
-           o.expires_at, (SELECT max(held_until) FROM seats WHERE order_id = o.id)), true) AS is_overdue
+       coalesce(p.state, 'open') AS payment, {OVERDUE_FOR} AS overdue_for
 FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE o.id = $1 AND o.namespace_id = $2
-"""
+"""  # noqa: S608 - of constants alone
 
 _REFUNDS_DUE = """
 SELECT o.id FROM payments p JOIN orders o ON o.id = p.order_id
@@ -78,11 +83,16 @@ _KNOWN_FLIGHTS = "SELECT id::text FROM flights WHERE id = ANY($1::text[]::uuid[]
 
 @dataclass(frozen=True)
 class OpenOrder:
-    """An open order of our namespace; an overdue one should have ended by itself."""
+    """An open order of our namespace, and for how long it should have ended by itself."""
 
     id: str
     workflow_id: str
-    is_overdue: bool
+    overdue_for: timedelta | None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it should have ended by now."""
+        return self.overdue_for is not None and self.overdue_for > timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,12 @@ class OrderRow:
     status: OrderStatus
     payment_key: uuid.UUID
     payment: PaymentState
-    is_overdue: bool
+    overdue_for: timedelta | None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it should have ended by now; one that never held seats has nothing to wait for."""
+        return self.overdue_for is None or self.overdue_for > timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,7 @@ class ReconciliationQueries:
     async def open_orders(self, *, after: str = "") -> list[OpenOrder]:
         """A page of open orders, by id, after this one."""
         rows = await self._database.rows(_OPEN_ORDERS, self._namespace_id, after, PAGE)
-        return [OpenOrder(row["id"], row["workflow_id"], bool(row["is_overdue"])) for row in rows]
+        return [OpenOrder(**dict(row)) for row in rows]
 
     async def has_orders(self) -> bool:
         """Say whether any order of ours ever was in this ledger: else it may be another than our workflows write to."""

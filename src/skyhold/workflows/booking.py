@@ -17,6 +17,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import FailureError
 
+from skyhold.activities.failing_steps import FAILING_STEPS
 from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
@@ -37,6 +38,7 @@ from skyhold.messages import (
     BOOKING_STATUS,
     BOOKING_WORKFLOW,
     CANCEL_BOOKING,
+    FAILING_STEP,
     PAYMENT_ATTEMPT,
     PROCEED_TO_PAYMENT,
     STATUS_ATTRIBUTE,
@@ -351,6 +353,11 @@ class BookingWorkflow:
         order = self.order
         attempt = max(self.attempt, order.payment_attempts) if order.status.is_paying else order.payment_attempts
         return status_view(order, attempt=attempt, last_error=self.inbox.last_error, now=now)
+
+    @workflow.query(name=FAILING_STEP)
+    def failing_step(self, *_payloads: Any) -> dict[str, Any] | None:
+        """Say which step of this booking fails in the worker that is asked, if one does."""
+        return FAILING_STEPS.of(workflow.info().workflow_id)
 
     def _take_signal(self, parse: Parse, payloads: Sequence[Any]) -> None:
         try:

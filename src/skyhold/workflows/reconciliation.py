@@ -115,6 +115,8 @@ class ReconciliationWorkflow:
 
     async def _mend(self, found: TroubledOrder) -> Finding:
         finding = Finding(found.trouble, found.step.order_id, found.finding)
+        if found.trouble is Trouble.OVERDUE_ORDER:
+            return replace(finding, result="It is left to its workflow, which may go on.")
         try:
             order = await self._settle(found)
         except FailureError as broken:
