@@ -6,7 +6,9 @@ its shape is added here: bodies can be too large, parameters malformed, and ever
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
@@ -157,19 +159,37 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     }
 
 
+class Contract:
+    """The document of an app as JSON text, built when it is first read; whoever parses it has a copy of their own."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @cached_property
+    def text(self) -> str:
+        """The document, without a space that it does not need."""
+        return json.dumps(_build(self._app), separators=(",", ":"), ensure_ascii=False)
+
+    def document(self) -> dict[str, Any]:
+        """Return a copy of the document, which shares nothing with another copy or with the examples of the code."""
+        document: dict[str, Any] = json.loads(self.text)
+        return document
+
+
 def install_contract(app: FastAPI) -> None:
-    """Let the app tell its contract, built when it is first asked for."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = build_contract(app)
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    """Let the app return its contract."""
+    app.state.contract = Contract(app)
+    app.openapi = app.state.contract.document  # type: ignore[method-assign]
 
 
-def build_contract(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the app's routes."""
+def contract_of(app: FastAPI) -> Contract:
+    """Return the contract of an app that has one."""
+    contract: Contract = app.state.contract
+    return contract
+
+
+def _build(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the app's routes; it has parts of this module and of `examples` in it."""
     document = get_openapi(
         title=app.title,
         version=app.version,

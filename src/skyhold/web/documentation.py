@@ -7,13 +7,13 @@ from elsewhere and nothing stands inline, so the page can be held to its own ori
 from __future__ import annotations
 
 import hashlib
-import json
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
+from skyhold.web.contract import contract_of
 from skyhold.web.revalidation import is_known
 
 PAGE_POLICY = (
@@ -62,7 +62,7 @@ def install_documentation(app: FastAPI) -> None:
 
 
 async def _tell_contract(request: Request) -> Response:
-    content = json.dumps(request.app.openapi(), separators=(",", ":"), ensure_ascii=False).encode()
+    content = contract_of(request.app).text.encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if is_known(tag, request.headers.getlist("If-None-Match")):

@@ -12,7 +12,7 @@ import pytest
 
 from skyhold.web.errors import Internal
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS
-from support.web import ScriptedServices, app_over
+from support.web import ScriptedServices, app_over, client_of
 
 CONTRACT: dict[str, Any] = app_over(ScriptedServices()).openapi()
 OPERATIONS = {
@@ -141,6 +141,31 @@ def test_the_examples_are_of_the_schemas_that_they_stand_for() -> None:
                     assert errors == [], (path, method, example)
                     checked += 1
     assert checked > 50
+
+
+def _blank(node: Any) -> None:
+    """Empty every list and object of a document in place, as a careless reader might."""
+    for child in node.values() if isinstance(node, dict) else node:
+        if isinstance(child, dict | list):
+            _blank(child)
+    node.clear()
+
+
+@pytest.mark.parametrize("is_other_app", [False, True])
+def test_a_document_that_is_changed_in_place_changes_no_other_document(is_other_app: bool) -> None:
+    app = app_over(ScriptedServices())
+    document = app.openapi()
+    before = json.dumps(document)
+    _blank(document)
+    after = (app_over(ScriptedServices()) if is_other_app else app).openapi()
+    assert json.dumps(after) == before
+
+
+async def test_a_document_that_is_changed_in_place_is_still_served_whole() -> None:
+    app = app_over(ScriptedServices())
+    _blank(app.openapi())
+    async with client_of(app) as client:
+        assert (await client.get("/openapi.json")).json() == CONTRACT
 
 
 def test_the_committed_document_is_that_of_the_code() -> None:
