@@ -17,7 +17,7 @@ _SEAT_ID = re.compile(r"([1-9][0-9]?)([A-HJK])")
 
 
 class SeatStatus(StrEnum):
-    """What can be said of a seat (product.md, section 1)."""
+    """The status of a seat: free, held by an order, sold, or not for sale."""
 
     AVAILABLE = "available"
     RESERVED = "reserved"

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
 from skyhold.web.contract import contract_of
-from skyhold.web.revalidation import is_known
+from skyhold.web.revalidation import is_known, whole_header
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -65,7 +65,7 @@ async def _tell_contract(request: Request) -> Response:
     content = contract_of(request.app).text.encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if is_known(tag, request.headers.getlist("If-None-Match")):
+    if is_known(tag, whole_header(request, "If-None-Match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 

@@ -1,4 +1,4 @@
-"""What the contract tells of replies beside their shape: examples, headers, and the facts that some refusals have."""
+"""What the contract tells of replies beside their shape: examples, and the facts that some refusals have."""
 
 from __future__ import annotations
 
@@ -138,13 +138,3 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.WorkflowUnavailable: {"outcome": "unknown", "orderId": _ORDER_ID},
 }
 """By error, what its problem says beside the members that all problems have."""
-
-HEADERS: dict[str, tuple[str, ...]] = {
-    "listFlights": ("ETag",),
-    "getFlight": ("ETag",),
-    "createOrder": ("ETag", "Location"),
-    "changeSeats": ("ETag",),
-    "getOrder": ("ETag",),
-    "getOrderStatus": ("ETag",),
-}
-"""By operation id, the headers of a reply that says yes."""

@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 
 from skyhold.domain.errors import InvalidRequest
 from skyhold.web.errors import PreconditionFailed
+from skyhold.web.revalidation import whole_header
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # Elements may be empty (RFC 9110, section 5.6.1.2).
@@ -41,7 +42,7 @@ async def if_match_of(
     """
     if if_match is None:
         return None
-    whole = ", ".join(request.headers.getlist("If-Match")).strip()
+    whole = (whole_header(request, "If-Match") or "").strip()
     if whole != "*" and not _TAGS.fullmatch(whole):
         detail = "must be an ETag of the order, in quotes, or *"
         raise InvalidRequest(f"If-Match {detail}.", errors=[{"pointer": "/If-Match", "in": "header", "detail": detail}])

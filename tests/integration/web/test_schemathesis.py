@@ -1,6 +1,6 @@
 """The contract against the running API: requests that it allows and requests that it forbids, made up by schemathesis.
 
-Every check that schemathesis has, and one of ours: no problem repeats what was sent. The caller is a guest with orders,
+Every check that schemathesis has, and two of ours: no problem repeats what was sent, no header is undocumented. The caller is a guest with orders,
 whose ids are among those that are tried, so commands reach bookings too.
 """
 
@@ -154,6 +154,33 @@ def no_problem_repeats_an_input(_: Any, response: Any, case: Any) -> None:
     sent = {text for text in _texts([case.body, case.query, case.headers]) if len(text) >= 4 and text not in OUR_WORDS}
     if repeated := sorted(text for text in sent if text in told):
         raise RepeatedInput(operation=case.operation.label, title="repeated input", message=repr(repeated))
+
+
+EVERYWHERE = frozenset(
+    {
+        *("content-length", "content-type", "date", "transfer-encoding", "connection"),
+        *("content-security-policy", "cross-origin-resource-policy", "referrer-policy", "x-content-type-options"),
+    }
+)
+"""Headers of HTTP itself, and those that the document promises for every reply."""
+
+
+class UndocumentedHeader(Failure):
+    """A reply has a header that its operation does not document."""
+
+    __slots__ = ()
+
+
+@schemathesis.check
+def no_header_is_undocumented(_: Any, response: Any, case: Any) -> None:
+    if case.method != case.operation.method.upper():
+        return  # a method that is no operation: the preface of the document says what such are answered
+    documented = case.operation.definition.raw["responses"].get(str(response.status_code), {}).get("headers", {})
+    unknown = {name.lower() for name in response.headers} - EVERYWHERE - {name.lower() for name in documented}
+    if unknown:
+        raise UndocumentedHeader(
+            operation=case.operation.label, title="undocumented header", message=f"{response.status_code}: {unknown}"
+        )
 
 
 def _texts(value: Any) -> Iterator[str]:
