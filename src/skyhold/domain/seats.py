@@ -95,7 +95,8 @@ def parse_seats(value: Any) -> tuple[str, ...]:
     """
     if not isinstance(value, list):
         raise InvalidRequest(
-            "seats must be a list of seat ids.", errors=[{"pointer": "/seats", "detail": "must be a list"}]
+            "seats must be a list of seat ids, as 12A.",
+            errors=[{"pointer": "/seats", "detail": "must be a list of seat ids, as 12A"}],
         )
     if not value:
         raise InvalidSeats("Choose at least one seat.", seats=[])

@@ -7,7 +7,7 @@ its shape is added here: bodies can be too large, parameters malformed, and ever
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from skyhold.web.contract_parts import (
 )
 from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
 from skyhold.web.examples import FACTS, REPLIES, REQUESTS
+from skyhold.web.expectations import expectation_of, schema_at
 from skyhold.web.problem_bodies import problem_schemas
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, problem_members
 
@@ -67,6 +68,24 @@ class Contract:
         """Return a copy of the document, which shares nothing with another copy or with the examples of the code."""
         document: dict[str, Any] = json.loads(self.text)
         return document
+
+    def expectation(self, path: str, method: str, location: Sequence[str | int]) -> str:
+        """Return what a place of a request has to be, as the document says, in words.
+
+        `path` is the template of the route, `location` as `schema_at` takes it.
+
+        Raises:
+            LookupError: the document declares nothing there.
+        """
+        operation = self._own["paths"][path][method.lower()]
+        schema = schema_at(operation, self._own, location)
+        if schema is None:
+            raise LookupError("the contract declares nothing at this place")
+        return expectation_of(schema, self._own)
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        return self.document()
 
 
 def install_contract(app: FastAPI) -> None:
@@ -165,7 +184,8 @@ def _simplify(parameter: dict[str, Any]) -> None:
     """Say of a parameter what can be sent: left out is not the same as null, and an id is not any text."""
     schema = parameter["schema"]
     schema.pop("title", None)
-    schema.pop("description", None)
+    if schema.get("description") == parameter.get("description"):
+        schema.pop("description", None)
     options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
     parameter["schema"] = (options[0] if options else {}) | schema
     known = PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None

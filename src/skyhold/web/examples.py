@@ -126,7 +126,9 @@ REPLIES: dict[str, Any] = {
 """By operation id, what a reply that says yes looks like."""
 
 FACTS: dict[type[Exception], dict[str, Any]] = {
-    errors.InvalidRequest: {"errors": [{"pointer": "/flightId", "detail": "is required"}]},
+    errors.InvalidRequest: {
+        "errors": [{"pointer": "/limit", "detail": "must be a whole number from 1 to 100", "in": "query"}]
+    },
     errors.InvalidPaymentCode: {"errors": [{"pointer": "/paymentCode", "detail": "must be 5 digits"}]},
     errors.InvalidSeats: {"seats": [{"seat": "99A", "detail": "is not on this aircraft"}]},
     errors.SeatsUnavailable: {

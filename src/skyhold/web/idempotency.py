@@ -14,9 +14,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Request
 
-from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.idempotency import NamedCommand
-from skyhold.web.errors import IdempotencyKeyReused
+from skyhold.web.errors import IdempotencyKeyReused, invalid_parameter
 from skyhold.web.seals import Seals
 
 
@@ -29,6 +28,7 @@ async def idempotency_key_of(
             min_length=16,
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
+            json_schema_extra={"description": "printable ASCII without spaces"},
             description="A name for this request, made by chance, 16 characters or more: then asking again is safe.",
             examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
         ),
@@ -40,10 +40,7 @@ async def idempotency_key_of(
         InvalidRequest: it has two.
     """
     if len(request.headers.getlist("Idempotency-Key")) > 1:
-        detail = "must be sent once"
-        raise InvalidRequest(
-            f"Idempotency-Key {detail}.", errors=[{"pointer": "/Idempotency-Key", "in": "header", "detail": detail}]
-        )
+        raise invalid_parameter("header", "Idempotency-Key", "must be sent once")
     return key
 
 

@@ -32,7 +32,7 @@ from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
 from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
-from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
+from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
 from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
@@ -136,6 +136,8 @@ async def list_orders(
 ) -> OrdersBody:
     """List the guest's own orders, newest first; a caller without a cookie has none."""
     if caller.guest is None:
+        if cursor is not None:
+            raise bad_cursor()
         return OrdersBody(orders=[])
     of_guest = ("orders", caller.guest.hash)
     after = None if cursor is None else read_cursor(cursor, of_guest, is_id=is_order_id)
