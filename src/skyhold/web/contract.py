@@ -29,6 +29,7 @@ from skyhold.web.contract_parts import (
 from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
 from skyhold.web.examples import FACTS, REPLIES, REQUESTS
 from skyhold.web.expectations import expectation_of, schema_at
+from skyhold.web.idempotency import REPLAYED
 from skyhold.web.problem_bodies import problem_schemas
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, problem_members
 
@@ -40,6 +41,9 @@ _KINDS = "x-kinds"
 _BY_NAME: dict[str, Kind] = {kind.__name__: kind for kind in PROBLEMS}
 
 _REQUEST_ID = "00000000-0000-7000-8000-000000000000"
+
+_REPLAYED = frozenset({"200", "201", "202", "400", "404", "409", "412"})
+"""The statuses of answers that are stored: commands carried out, and refusals by the booking."""
 
 _CONSTRAINTS = frozenset({"pattern", "format", "minLength", "maxLength", "enum"})
 """What a text can fail to be; without these a parameter takes any."""
@@ -168,6 +172,9 @@ def _headers_of(operation: dict[str, Any], status: str, kinds: Iterable[Kind]) -
     yield from HEADERS_OF.get(operation["operationId"], {}).get(status, ())
     if {RateLimited, DatabaseUnavailable}.intersection(kinds):
         yield "Retry-After"
+    has_key = any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    if has_key and status in _REPLAYED:
+        yield REPLAYED
 
 
 def _add_examples(operation: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ alone, sent as `Authorization: Bearer`. To anyone else an order is not there: 40
 person, `requestId` what to quote when you ask for help. No problem repeats what was sent.
 
 **Unknown** is an answer too: a 503 with `outcome: "unknown"` means that a command may have been carried out or not.
-Send it again with the same `Idempotency-Key` to get the first outcome.
+Send it again with the same `Idempotency-Key` to get the first outcome. `Idempotency-Replayed: true` marks an answer
+that was there before: this request changed nothing.
 
 **Every address** answers OPTIONS with 204 and `Allow`, and HEAD wherever it answers GET. Any other method is 405
 `METHOD_NOT_ALLOWED` with `Allow`; an address that is not listed here is 404 `NOT_FOUND`. Every reply has headers that
@@ -79,6 +80,13 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "pattern": '^(W/)?"[^"]*"$'},
     },
+    "IdempotencyReplayed": {
+        "description": "Sent if the command of this Idempotency-Key had been carried out or refused before: this is "
+        "that answer, and this request changed nothing. Without it the answer may be new, or be that of a request sent "
+        "at the same time.",
+        "required": False,
+        "schema": {"type": "string", "const": "true"},
+    },
     "Location": {
         "description": "Where the new order is.",
         "required": True,
@@ -111,6 +119,7 @@ COMPONENTS = {
     "Cache-Control": "CacheControl",
     "Content-Encoding": "ContentEncoding",
     "ETag": "ETag",
+    "Idempotency-Replayed": "IdempotencyReplayed",
     "Location": "Location",
     "Retry-After": "RetryAfter",
     "Set-Cookie": "SetCookie",

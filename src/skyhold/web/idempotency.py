@@ -12,11 +12,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
 from skyhold.domain.idempotency import NamedCommand
 from skyhold.web.errors import IdempotencyKeyReused, invalid_parameter
 from skyhold.web.seals import Seals
+from skyhold.workflows.booking_client import StoredAnswer
 
 
 async def idempotency_key_of(
@@ -45,6 +46,41 @@ async def idempotency_key_of(
 
 
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]
+
+
+REPLAYED = "Idempotency-Replayed"
+"""Marks an answer that was there before its request: the command had been carried out or refused, and was not now."""
+
+
+class ReplayMark:
+    """Marks the answer to one request as replayed.
+
+    A reply and a refusal are marked, each by what becomes of it; an unknown outcome is neither, and is not.
+    """
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request = request
+        self._response = response
+
+    def give(self, stored: StoredAnswer) -> dict[str, Any]:
+        """Return or raise the stored answer, marked.
+
+        Raises:
+            SkyholdError: it is a refusal.
+        """
+        if stored.refusal is None:
+            self._response.headers[REPLAYED] = "true"
+        else:
+            self._request.state.is_replay = True
+        return stored.give()
+
+
+UsedReplayMark = Annotated[ReplayMark, Depends()]
+
+
+def replay_headers(request: Request) -> dict[str, str]:
+    """Return the headers of a refusal in answer to the request: the mark, if it was put."""
+    return {REPLAYED: "true"} if getattr(request.state, "is_replay", False) else {}
 
 
 NOBODY = ""

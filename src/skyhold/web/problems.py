@@ -26,6 +26,7 @@ from skyhold.web.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
+from skyhold.web.idempotency import replay_headers
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -77,7 +78,7 @@ _UNREADABLE = "must be JSON in UTF-8, and not nested deeply"
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Let the app answer every error with a problem. Faults are the outermost middleware's: it knows the request id."""
-    app.add_exception_handler(SkyholdError, _handler(problem_of_refusal))
+    app.add_exception_handler(SkyholdError, _refuse)
     app.add_exception_handler(Unavailable, _handler(_of_unavailable))
     app.add_exception_handler(OutcomeUnknown, _handler(_of_unknown_outcome))
     app.add_exception_handler(HTTPException, _handler(_of_http))
@@ -93,6 +94,10 @@ def problem_of_refusal(request_id: str, error: SkyholdError, headers: Mapping[st
     kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
     more = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
     return _problem(request_id, kind, detail=error.detail, fields=error.fields, headers={**more, **(headers or {})})
+
+
+async def _refuse(request: Request, error: Any) -> JSONResponse:
+    return problem_of_refusal(request.state.request_id, error, replay_headers(request))
 
 
 def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, Exception], Any]:

@@ -154,6 +154,9 @@ def test_every_reply_is_documented_with_the_headers_that_it_has(name: str) -> No
         expected = {"X-Request-Id", "Cache-Control"} | ({"Retry-After"} if status == "429" else set())
         assert expected <= headers
         assert (status == "304") <= ({"ETag", "Vary"} <= headers)
+        can_be_replayed = name in {"createOrder", "changeSeats", "payOrder"} and status in {"200", "201", "202", "409"}
+        assert can_be_replayed <= ("Idempotency-Replayed" in headers)
+        assert ("Idempotency-Replayed" in headers) <= (name in {"createOrder", "changeSeats", "payOrder"})
 
 
 def test_every_error_is_documented_somewhere_save_those_that_no_operation_can_give() -> None:

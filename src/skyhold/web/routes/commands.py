@@ -23,10 +23,19 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
+from skyhold.web.commands import (
+    LedgerClock,
+    UsedTime,
+    answer_once,
+    look_at,
+    look_back,
+    refuse_early,
+    told_alternatives,
+    told_why,
+)
 from skyhold.web.contract import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
-from skyhold.web.idempotency import IdempotencyKey, SettledCommand
+from skyhold.web.idempotency import IdempotencyKey, SettledCommand, UsedReplayMark
 from skyhold.web.identity import UsedCaller
 from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
 from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest
@@ -49,6 +58,7 @@ async def change_seats(
     services: UsedServices,
     caller: UsedCaller,
     time: UsedTime,
+    mark: UsedReplayMark,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
@@ -77,12 +87,17 @@ async def change_seats(
             _refuse_out_of_place(look)
             refuse_early(order_id, wish.seats, look.seats, max_seats=look.max_seats)
             await stack.enter_async_context(services.claims.turn(look.flight_id or "", added, look_again))
-        order = await services.bookings.update_seats(
-            order_id,
-            wish.seats,
-            version=version,
-            give_up_at=time.give_up_at(clock),
-            update_id=command.update_id,
+        order = await answer_once(
+            services,
+            command,
+            mark,
+            lambda: services.bookings.update_seats(
+                order_id,
+                wish.seats,
+                version=version,
+                give_up_at=time.give_up_at(clock),
+                update_id=command.update_id,
+            ),
         )
     response.headers["ETag"] = tag_of(order["version"])
     return ChangedOrderBody.model_validate(order | {"serverTime": clock.now()})
@@ -101,6 +116,7 @@ async def pay_order(
     services: UsedServices,
     caller: UsedCaller,
     time: UsedTime,
+    mark: UsedReplayMark,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
@@ -117,12 +133,17 @@ async def pay_order(
     async with told_why(services, time, order_id, caller.claim(order_id)):
         if not command.is_retry:
             _refuse_out_of_place(look)
-        await services.bookings.pay(
-            order_id,
-            code,
-            version=version,
-            give_up_at=time.give_up_at(clock),
-            update_id=command.update_id,
+        await answer_once(
+            services,
+            command,
+            mark,
+            lambda: services.bookings.pay(
+                order_id,
+                code,
+                version=version,
+                give_up_at=time.give_up_at(clock),
+                update_id=command.update_id,
+            ),
         )
     return AcceptedPaymentBody(order_id=order_id)
 
