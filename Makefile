@@ -50,7 +50,7 @@ shots: $(DEV_READY) ## Take a picture of every page in every state, into SHOTS (
 	@PYTHONPATH=tests $(BIN)/python -m support.shots $(SHOTS)
 
 check: $(DEV_READY) $(JS_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers, contract
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 $(TOGETHER) $(CHECKS)
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 $(TOGETHER) $(CHECKS)
 
 check-format:
 	@$(BIN)/ruff format --check --quiet .

@@ -23,7 +23,8 @@ that was there before: this request changed nothing.
 **Every address** answers OPTIONS with 204 and `Allow`, and HEAD wherever it answers GET. Any other method is 405
 `METHOD_NOT_ALLOWED` with `Allow`; an address that is not listed here is 404 `NOT_FOUND`. Every reply has headers that
 keep browsers careful: `Content-Security-Policy`, `Cross-Origin-Resource-Policy`, `Referrer-Policy`,
-`X-Content-Type-Options`, and over TLS `Strict-Transport-Security`.
+`X-Content-Type-Options`, and over TLS `Strict-Transport-Security`. Pages of origins that the operator named get the
+headers of CORS as well.
 """
 
 SERVERS = [{"url": "/", "description": "The server that this document came from."}]
@@ -110,7 +111,12 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Vary": {
         "description": "What else the form of the reply depends on.",
         "required": True,
-        "schema": {"type": "string", "const": "Accept-Encoding"},
+        "schema": {"type": "string", "examples": ["Accept-Encoding"]},
+    },
+    "XAccelBuffering": {
+        "description": "Asks proxies to pass each event on at once.",
+        "required": True,
+        "schema": {"type": "string", "const": "no"},
     },
 }
 """By its name under `components`, a header of replies."""
@@ -124,6 +130,7 @@ COMPONENTS = {
     "Retry-After": "RetryAfter",
     "Set-Cookie": "SetCookie",
     "Vary": "Vary",
+    "X-Accel-Buffering": "XAccelBuffering",
     "X-Request-Id": "RequestId",
 }
 """By the name of a header, that of its component."""
@@ -135,6 +142,8 @@ HEADERS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "getFlight": _KEPT_BY_CLIENTS,
     "createOrder": {"201": ("ETag", "Location", "Set-Cookie"), "503": ("Set-Cookie",)},
     "changeSeats": {"200": ("ETag",)},
+    "watchFlight": {"200": ("X-Accel-Buffering",)},
+    "followOrder": {"200": ("X-Accel-Buffering",)},
     "getOrder": {"200": ("ETag",)},
     "getOrderStatus": {"200": ("ETag",)},
 }

@@ -43,12 +43,14 @@ _PAGE = f"""\
 """  # noqa: E501 - as it is sent
 
 _START = """\
-// Shows the contract; the validator of others is not asked for its opinion.
+// Shows the contract; the validator of others is not asked for its opinion. There is one server, that of this page, so
+// there is no list of servers to choose from (Swagger UI's has no name for people who cannot see it).
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#contract",
   deepLinking: true,
   validatorUrl: null,
+  plugins: [{ components: { ServersContainer: () => null } }],
 });
 """
 

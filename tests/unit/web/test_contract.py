@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,25 @@ def test_every_error_is_documented_somewhere_save_those_that_no_operation_can_gi
     # No operation is at an address where nothing is, and the last three are found as an order's `failureCode`.
     nowhere = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "PAYMENT_DECLINED", "PAYMENT_FAILED", "SEATS_LOST"}
     assert {kind.code for kind in PROBLEMS} - set(documented) == nowhere
+
+
+def _schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Return every schema of the document that has examples or a default of its own."""
+    if isinstance(node, dict):
+        if "type" in node and isinstance(node.get("examples", []), list) and {"examples", "default"} & set(node):
+            yield node
+        yield from (found for child in node.values() for found in _schemas(child))
+    elif isinstance(node, list):
+        yield from (found for child in node for found in _schemas(child))
+
+
+def test_the_examples_and_defaults_of_a_schema_are_of_it() -> None:
+    schemas = list(_schemas(CONTRACT))
+    assert len(schemas) > 20
+    for schema in schemas:
+        validator = jsonschema_rs.validator_for(schema | {"components": CONTRACT["components"]}, validate_formats=True)
+        for value in [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]:
+            assert list(validator.iter_errors(value)) == [], (schema, value)
 
 
 def test_the_examples_are_of_the_schemas_that_they_stand_for() -> None:
