@@ -49,7 +49,7 @@ def test_an_installation_runs_no_code_of_a_package_and_asks_for_nothing_else() -
 
 def test_what_is_installed_is_no_part_of_the_repository() -> None:
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no checkout")
+        pytest.skip("not a git checkout")
     ignored = subprocess.run(
         ["git", "check-ignore", "--quiet", "tools/js/node_modules/anything"],  # noqa: S607 - the one of the checkout
         cwd=ROOT,

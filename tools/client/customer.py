@@ -60,7 +60,7 @@ def choose(client: Client) -> tuple[UUID, list[str]]:
 
 
 def look_twice(client: Client) -> list[int]:
-    """Return the statuses of a list of flights, and of the same by somebody who has it."""
+    """Return the statuses of a list of flights, and of the same when it is known already."""
     first = list_flights.sync_detailed(client=client, limit=2)
     second = list_flights.sync_detailed(client=client, limit=2, if_none_match=f'"other", {first.headers["ETag"]}')
     return [first.status_code, second.status_code]

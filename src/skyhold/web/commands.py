@@ -138,7 +138,7 @@ async def answer_once(
 
     Raises:
         SkyholdError: the command is refused, or was.
-        WorkflowUnavailable: nobody answered in time.
+        WorkflowUnavailable: no answer in time.
     """
     stored = None
     if command.is_retry:

@@ -104,7 +104,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1, "examples": [RETRY_AFTER_SECONDS]},
     },
     "SetCookie": {
-        "description": "Sent to clients without a cookie of ours: the guest that this order makes of them.",
+        "description": "Sent to clients without a guest cookie: the order makes them a guest.",
         "required": False,
         "schema": {"type": "string"},
     },

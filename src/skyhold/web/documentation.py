@@ -44,7 +44,7 @@ _PAGE = f"""\
 
 _START = """\
 // Shows the contract; the validator of others is not asked for its opinion. There is one server, that of this page, so
-// there is no list of servers to choose from (Swagger UI's has no name for people who cannot see it).
+// there is no list of servers to choose from (Swagger UI's has no accessible name).
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#contract",

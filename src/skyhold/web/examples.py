@@ -1,4 +1,4 @@
-"""What the contract tells of replies beside their shape: examples, and the facts that some refusals have."""
+"""Examples for the contract: bodies of requests and replies, and the facts that some refusals have."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ async def _handle(request: Request, error: Any) -> JSONResponse:
 def _fault(request: Request, fault: Mapping[str, Any]) -> dict[str, str]:
     """Return what is wrong and where: in the body, or `in` the query, the path, a header or a cookie."""
     place = str(fault["loc"][0])
-    told = {"pointer": _pointer(fault), "detail": _detail(request, fault)}
-    return told if place == "body" else {**told, "in": place}
+    described = {"pointer": _pointer(fault), "detail": _detail(request, fault)}
+    return described if place == "body" else {**described, "in": place}
 
 
 def _detail(request: Request, fault: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ def parse_day(text: str) -> date:
     """Return the day of a full date as RFC 3339 writes it, `2026-11-24`.
 
     Raises:
-        ValueError: it is written in another way, as `date.fromisoformat` would take it, or is no day.
+        ValueError: it is written in another way, as `date.fromisoformat` would take it, or there is no such day.
     """
     day = date.fromisoformat(text)
     if day.isoformat() != text:

@@ -17,11 +17,11 @@ class FaultBody(Body):
         default=None, alias="in", description="`query`, `path`, `header` or `cookie`, if no body."
     )
     seat: str | None = None
-    detail: str = Field(description="What would be right.")
+    detail: str = Field(description="What is wrong, or what would be right.")
 
 
 class ConflictBody(Body):
-    """A seat that somebody else has."""
+    """A seat that cannot be had, and why."""
 
     seat: str
     status: str

@@ -178,7 +178,7 @@ class BookingClient:
         without judging it, or left behind when it ended: such a command is judged when it is sent again.
 
         Raises:
-            WorkflowUnavailable: nobody answered in time.
+            WorkflowUnavailable: no answer in time.
         """
         update_id = update_id or _hold_id(order_id)
         async with self._answered():

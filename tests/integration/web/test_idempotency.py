@@ -58,7 +58,7 @@ async def _locked(pool: Pool, seat: str) -> AsyncIterator[None]:
         yield
 
 
-async def _somebody_waits(pool: Pool) -> None:
+async def _transaction_waits(pool: Pool) -> None:
     async with asyncio.timeout(20):
         while not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -232,7 +232,7 @@ async def test_of_two_at_once_neither_claims_that_the_other_was_first(service: S
     address, body = f"/api/orders/{held['orderId']}/seats", {"seats": ["10D"]}
     async with asyncio.TaskGroup() as group, _locked(pool, "10D"):
         first = group.create_task(service.api.put(address, json=body, headers=key))
-        await _somebody_waits(pool)
+        await _transaction_waits(pool)
         send = BookingClient.update_seats
         with mock.patch.object(BookingClient, "update_seats", autospec=True, side_effect=send) as sent:
             second = group.create_task(service.api.put(address, json=body, headers=key))
@@ -325,7 +325,7 @@ async def test_a_retry_after_the_api_died_before_its_reply_finds_the_same_order(
         # The seat's row is locked, so that the hold waits while the API that asked for it goes.
         async with _locked(pool, "12A"), open_api(settings) as app, client_of(app) as client:
             asking = asyncio.create_task(_create(Service(client), key, "12A"))
-            await _somebody_waits(pool)
+            await _transaction_waits(pool)
             asking.cancel()
         async with open_api(settings) as app, client_of(app) as client:
             retried = await _create(Service(client), key, "12A")

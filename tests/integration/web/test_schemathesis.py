@@ -1,7 +1,7 @@
 """The contract against the running API: requests that it allows and requests that it forbids, made up by schemathesis.
 
-Every check that schemathesis has, and two of ours: no problem repeats what was sent, no header is undocumented. The caller is a guest with orders,
-whose ids are among those that are tried, so commands reach bookings too.
+Every check that schemathesis has, and two of ours: no problem repeats what was sent, no header is undocumented. The
+caller is a guest with orders, whose ids are among those that are tried, so commands reach bookings too.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class UndocumentedHeader(Failure):
 @schemathesis.check
 def no_header_is_undocumented(_: Any, response: Any, case: Any) -> None:
     if case.method != case.operation.method.upper():
-        return  # a method that is no operation: the preface of the document says what such are answered
+        return  # not an operation: the preface of the document says how other methods are answered
     if unknown := undocumented_headers(case.operation.definition.raw, response.status_code, response.headers):
         raise UndocumentedHeader(
             operation=case.operation.label, title="undocumented header", message=f"{response.status_code}: {unknown}"

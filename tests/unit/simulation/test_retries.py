@@ -81,7 +81,7 @@ async def test_a_replay_that_is_not_marked_is_noticed(guest: Guest, small: Small
         await hold(guest, mishap, "2A")
 
 
-async def test_a_mark_on_an_answer_that_nobody_had_before_is_noticed(guest: Guest, small: SmallApi) -> None:
+async def test_a_mark_on_a_first_answer_is_noticed(guest: Guest, small: SmallApi) -> None:
     small.marks = lambda _: True
     with pytest.raises(Surprise, match="marked as replayed the first time that it was sent"):
         await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": ["1A"]})

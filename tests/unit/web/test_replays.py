@@ -114,7 +114,7 @@ async def test_an_unknown_outcome_is_not_marked(
 async def test_a_first_request_and_one_without_a_key_look_for_no_answer(
     api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
-    services.answer_error = RuntimeError("nobody may ask")
+    services.answer_error = RuntimeError("not to be called")
     for command in COMMANDS:
         assert (await _send(api, command, secrets.token_hex(16))).is_success
         method, path, body = command
