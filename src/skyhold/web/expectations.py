@@ -61,6 +61,8 @@ def _resolved(schema: Schema, document: Schema) -> Schema:
             schema = document["components"]["schemas"][reference.rpartition("/")[2]]
         elif options := [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]:
             schema = {**options[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
+        elif isinstance(kinds := schema.get("type"), list):
+            schema = {**schema, "type": next(kind for kind in kinds if kind != "null")}
         else:
             return schema
 

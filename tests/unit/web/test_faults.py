@@ -167,6 +167,7 @@ async def test_a_body_that_cannot_be_read_is_answered_with_what_can(
         ({"type": "integer", "maximum": 9}, "a whole number up to 9"),
         ({"type": "integer", "minimum": 0, "maximum": 9}, "a whole number from 0 to 9"),
         ({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}, "a whole number from 1 on"),
+        ({"type": ["integer", "null"], "minimum": 0, "maximum": 9}, "a whole number from 0 to 9"),
         ({"type": "boolean"}, "true or false"),
         ({"type": "string", "minLength": 2}, "text of 2 or more characters"),
         ({"type": "string", "enum": ["a", "b"]}, "one of a, b"),
