@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
+JS := tools/js
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+JS_READY := $(JS)/node_modules/.installed
 UP ?=
 CHAOS ?=
 SHOTS ?= shots
@@ -14,12 +17,16 @@ TEST_PROCESSES ?= 3
 SIDE_BY_SIDE := --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-long bench chaos shots check openapi fmt lock clean
+# The parts of `make check` run beside each other. A make that can keeps the output of each together.
+CHECKS := check-format check-lint check-types check-layers check-contract-redocly check-contract-spectral
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
+.PHONY: help install run test test-browser test-long bench chaos shots check $(CHECKS) openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
-install: $(DEV_READY) ## Make the virtual environment with everything for work on Skyhold
+install: $(DEV_READY) $(JS_READY) ## Make the virtual environment with everything for work on Skyhold
 
 run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
@@ -42,11 +49,28 @@ chaos: $(DEV_READY) ## Book while a monkey kills and stops everything, then audi
 shots: $(DEV_READY) ## Take a picture of every page in every state, into SHOTS (a directory)
 	@PYTHONPATH=tests $(BIN)/python -m support.shots $(SHOTS)
 
-check: $(DEV_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers
+check: $(DEV_READY) $(JS_READY) ## Run what finds faults without running Skyhold: format, lint, types, layers, contract
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 $(TOGETHER) $(CHECKS)
+
+check-format:
 	@$(BIN)/ruff format --check --quiet .
+
+check-lint:
 	@$(BIN)/ruff check --quiet .
+
+check-types:
 	@$(BIN)/mypy
+
+check-layers:
 	@$(BIN)/lint-imports
+
+check-contract-redocly:
+	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(BIN)/node $(JS)/node_modules/@redocly/cli/bin/cli.js \
+		lint --config $(JS)/redocly.yaml docs/openapi.json
+
+check-contract-spectral:
+	@$(BIN)/node $(JS)/node_modules/@stoplight/spectral-cli/dist/index.js \
+		lint --ruleset $(JS)/spectral.yaml --fail-severity hint docs/openapi.json
 
 openapi: $(DEV_READY) ## Renew docs/openapi.json from the code
 	@$(BIN)/python -m skyhold.web > docs/openapi.json
@@ -64,9 +88,12 @@ lock: $(DEV_READY) ## Renew the locks from pyproject.toml (needs uv in the envir
 		--output-file requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade --constraints requirements.lock pyproject.toml --output-file requirements-service.lock
+	@cd tools/client && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --upgrade requirements.in --output-file requirements.lock
+	@cd $(JS) && $(NPM) update --package-lock-only --loglevel=error
 
 clean: ## Remove the virtual environment, caches and the data of `make run`
-	rm -rf $(VENV) .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf $(VENV) $(VENV)-client $(JS)/node_modules .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Skyhold needs Python 3.11 or newer; name one with PYTHON=")'
@@ -83,3 +110,9 @@ $(DEV_READY): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@ $(RUN_READY)
+
+# No code of a package runs, nothing else is asked: see .npmrc there.
+$(JS_READY): $(JS)/package.json $(JS)/package-lock.json $(JS)/.npmrc | $(DEV_READY)
+	@echo "Installing what checks the contract (once)..." >&2
+	@cd $(JS) && $(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@

@@ -64,6 +64,8 @@ class SmallApi:
     answers: dict[str, tuple[bytes, httpx.Response]] = field(default_factory=dict)
     forgets_keys: bool = False
     is_gullible: bool = False
+    marks: Callable[[bool], bool] = field(default=lambda is_replay: is_replay)
+    """Whether an answer is marked as replayed, which may be a lie."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -94,11 +96,19 @@ class SmallApi:
         key = request.headers.get("Idempotency-Key", "")
         if key in self.answers and not self.forgets_keys:
             asked, answer = self.answers[key]
-            return answer if asked == request.content else problem(422, "IDEMPOTENCY_KEY_REUSED")
+            if asked != request.content:
+                return problem(422, "IDEMPOTENCY_KEY_REUSED")
+            return self._marked(answer, is_replay=True)
         answer = self._answer(request)
-        if key and answer.is_success:
-            self.answers[key] = request.content, answer
-        return answer
+        if not key or not answer.is_success:
+            return answer
+        self.answers[key] = request.content, answer
+        return self._marked(answer, is_replay=False)
+
+    def _marked(self, answer: httpx.Response, *, is_replay: bool) -> httpx.Response:
+        """Return the answer, marked if it is a replay, or as a test has it."""
+        mark = {"Idempotency-Replayed": "true"} if self.marks(is_replay) else {}
+        return httpx.Response(answer.status_code, content=answer.content, headers={**answer.headers, **mark})
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/flights":

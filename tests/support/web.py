@@ -23,6 +23,7 @@ from skyhold.web.identity import Identities
 from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
+from skyhold.workflows.booking_client import StoredAnswer
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,6 +59,8 @@ class ScriptedServices:
     sent: list[dict[str, Any]] = field(default_factory=list)
     remembered: dict[tuple[str, bytes], NamedCommand] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, StoredAnswer] = field(default_factory=dict)
+    answer_error: Exception | None = None
 
     async def hold(self, order_id: str, flight_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
         return await self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
@@ -67,6 +70,12 @@ class ScriptedServices:
 
     async def pay(self, order_id: str, payment_code: str, **more: Any) -> dict[str, Any]:
         return await self._command(order_id=order_id, payment_code=payment_code, **more)
+
+    async def find_answer(self, order_id: str, update_id: str | None = None) -> StoredAnswer | None:
+        await self._take_time("answer")
+        if self.answer_error:
+            raise self.answer_error
+        return self.answers.get(update_id or order_id)
 
     async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
         return await self._command(order_id=order_id, **more)

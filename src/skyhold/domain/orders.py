@@ -24,7 +24,7 @@ _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class OrderStatus(StrEnum):
-    """The states of an order (product.md, section 2)."""
+    """The states of an order."""
 
     CREATED = "CREATED"
     SEATS_RESERVED = "SEATS_RESERVED"
@@ -46,7 +46,7 @@ class OrderStatus(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why an order FAILED (product.md, section 2)."""
+    """Why an order FAILED."""
 
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
     FLIGHT_NOT_FOUND = "FLIGHT_NOT_FOUND"

@@ -17,7 +17,7 @@ _SEAT_ID = re.compile(r"([1-9][0-9]?)([A-HJK])")
 
 
 class SeatStatus(StrEnum):
-    """What can be said of a seat (product.md, section 1)."""
+    """The status of a seat: free, held by an order, sold, or not for sale."""
 
     AVAILABLE = "available"
     RESERVED = "reserved"
@@ -99,7 +99,8 @@ def parse_seats(value: Any) -> tuple[str, ...]:
     """
     if not isinstance(value, list):
         raise InvalidRequest(
-            "seats must be a list of seat ids.", errors=[{"pointer": "/seats", "detail": "must be a list"}]
+            "seats must be a list of seat ids, as 12A.",
+            errors=[{"pointer": "/seats", "detail": "must be a list of seat ids, as 12A"}],
         )
     if not value:
         raise InvalidSeats("Choose at least one seat.", seats=[])

@@ -33,6 +33,7 @@ from skyhold.simulation.replies import (
     is_away,
     is_broken,
     read_reply,
+    require_new,
 )
 
 RETRY_SECONDS = 0.5
@@ -116,10 +117,14 @@ class Guest:
         while True:
             try:
                 # What was given up was not done: that is asked for anew, under another name.
-                return await self.insist(act, question_of(method, path, body, if_match=if_match))
+                reply = await self.insist(act, question_of(method, path, body, if_match=if_match))
             except Refused as refused:
+                require_new(act, refused)
                 if refused.code != GIVEN_UP:
                     raise
+            else:
+                require_new(act, reply)
+                return reply
             given_up_since = given_up_since or monotonic()
             if monotonic() >= given_up_since + self._pauses.patience_seconds:
                 raise Surprise(f"A {act} was given up, again and again.")
@@ -153,10 +158,11 @@ class Guest:
             Surprise: the API itself is at fault.
             Leaving: all were told to go home while the API wanted to be left alone.
         """
-        asked_at, troubled_since, pause = perf_counter(), 0.0, RETRY_SECONDS
+        asked_at, troubled_since, pause, tries = perf_counter(), 0.0, RETRY_SECONDS, 0
         self.is_kept_waiting = False
         while True:
             trouble: Unreachable | Surprise
+            tries += 1
             try:
                 response, timing = await self._api.send(self._request(question))
             except httpx.TransportError as lost:
@@ -168,7 +174,7 @@ class Guest:
                     continue
                 if not is_broken(response):
                     self.is_kept_waiting = False
-                    return response, Waited(timing.seconds, perf_counter() - asked_at)
+                    return response, Waited(timing.seconds, perf_counter() - asked_at, tries)
                 trouble, name = _trouble_of(what, response), _name_of(response)
                 self._note_unknown(response, unknown)
             troubled_since = troubled_since or monotonic()

@@ -20,6 +20,8 @@ _AWAY = 503
 AWAY = frozenset({"DATABASE_UNAVAILABLE", "WORKFLOW_UNAVAILABLE"})
 """What the API may say, as a 503, while a server behind it is away; all else from 500 on is a fault of its own."""
 
+_REPLAYED = "Idempotency-Replayed"
+
 _CODE = re.compile(r"[A-Z_]{1,40}")
 
 
@@ -63,11 +65,13 @@ class Waited:
     """How long somebody waited for an answer.
 
     `seconds` counts from when the request that was answered was sent; `whole_seconds` from when they wanted to ask,
-    with all that was waited for a free connection of the crowd's, and all that had to be asked again.
+    with all that was waited for a free connection of the crowd's, and all that had to be asked again. `tries` counts
+    the requests that were sent.
     """
 
     seconds: float
     whole_seconds: float
+    tries: int = 1
 
 
 NO_TIME = Waited(0.0, 0.0)
@@ -75,21 +79,28 @@ NO_TIME = Waited(0.0, 0.0)
 
 @dataclass(frozen=True)
 class Reply:
-    """A yes: its body, the order's tag if it has one, how long it took, and the key of what was asked."""
+    """A yes: its body, the order's tag if it has one, how long it took, and the key of what was asked.
+
+    `is_replay` is the API's own word that this answer was there before.
+    """
 
     body: Mapping[str, Any]
     tag: str | None
     waited: Waited = NO_TIME
     key: str = ""
+    is_replay: bool = False
 
 
 class Refused(Exception):
-    """The API said no, as it may."""
+    """The API said no, as it may; `is_replay` as of a yes."""
 
-    def __init__(self, code: str, problem: Mapping[str, Any], waited: Waited = NO_TIME) -> None:
+    def __init__(
+        self, code: str, problem: Mapping[str, Any], waited: Waited = NO_TIME, *, is_replay: bool = False
+    ) -> None:
         self.code = code
         self.problem = problem
         self.waited = waited
+        self.is_replay = is_replay
         super().__init__(code)
 
 
@@ -112,14 +123,34 @@ def read_reply(act: Act, response: httpx.Response, waited: Waited = NO_TIME, key
         Refused: it is a no.
         Surprise: it is neither, as far as the documentation goes.
     """
-    body = body_of(response)
+    body, is_replay = body_of(response), _REPLAYED in response.headers
     if response.status_code == DONE[act] and body is not None:
-        return Reply(body, response.headers.get("ETag"), waited, key)
+        return Reply(body, response.headers.get("ETag"), waited, key, is_replay=is_replay)
     code = code_of(response)
     expected = {409, 412} if code == "ORDER_CHANGED" else {409}
     if code in REFUSALS[act] and response.status_code in expected:
-        raise Refused(code, body or {}, waited)
+        raise Refused(code, body or {}, waited, is_replay=is_replay)
     raise Surprise(f"A {act} was answered {described(response)}, which no honest customer should hear.")
+
+
+def require_new(act: Act, answer: Reply | Refused) -> None:
+    """Look at the answer to a command whose key was new: it cannot have been there before.
+
+    Raises:
+        Surprise: it is marked as replayed, though no earlier request of this key was sent.
+    """
+    if answer.is_replay and answer.waited.tries == 1:
+        raise Surprise(f"The answer to a {act} was marked as replayed the first time that it was sent.")
+
+
+def require_replayed(act: Act, answer: Reply | Refused) -> None:
+    """Look at the answer to a command that had been answered under the same key.
+
+    Raises:
+        Surprise: it is not marked as replayed.
+    """
+    if not answer.is_replay:
+        raise Surprise(f"A {act} was answered under its key, and then again without being marked as replayed.")
 
 
 @contextlib.contextmanager

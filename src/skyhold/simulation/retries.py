@@ -1,7 +1,8 @@
 """The same command sent more than once under one name, on purpose: replies that are lost, and double clicks.
 
 What must come of it is what the API promises: one name, one outcome. Two yeses name the same order and the same seats,
-and a yes stays one. Only a no may become a yes, since what was refused before anything began is judged afresh.
+and a yes stays one. Only a no may become a yes, since what was refused before anything began is judged afresh. Whatever
+follows a yes is marked as replayed, and of two answers at once one at least is not, for one of them was the first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from skyhold.simulation.guests import GIVEN_UP, Guest, Question, question_of
-from skyhold.simulation.replies import Act, Refused, Reply, Surprise, understood
+from skyhold.simulation.replies import Act, Refused, Reply, Surprise, require_replayed, understood
 
 _FACTS: Mapping[Act, tuple[str, ...]] = {
     Act.HOLD: ("orderId", "seats"),
@@ -65,8 +66,7 @@ async def ask_by_mishap(
 async def _lose_reply(guest: Guest, act: Act, question: Question, lost_after: float) -> Reply:
     """Send the command, hang up, and send it again; a yes must then be said once more."""
     await guest.hang_up(question, lost_after)
-    first = await guest.insist(act, question)
-    return _agreed(act, first, await _answer(guest, act, question))
+    return await _ask_once_more(guest, act, question, await guest.insist(act, question))
 
 
 async def _click_twice(guest: Guest, act: Act, question: Question) -> Reply:
@@ -79,9 +79,21 @@ async def _click_twice(guest: Guest, act: Act, question: Question) -> Reply:
             if act is Act.HOLD:
                 guest.uncertain_order_ids |= {str(yes.body.get("orderId")) for yes in yeses}
             raise trouble
+    given: list[Reply | Refused] = [*yeses, *noes]
+    if all(answer.is_replay and answer.waited.tries == 1 for answer in given):
+        raise Surprise(f"Both answers to a {act} that was sent twice at once were marked as replayed.")
     if not yeses:
         raise noes[0]
-    return _agreed(act, yeses[0], await _answer(guest, act, question) if noes else yeses[1])
+    return await _ask_once_more(guest, act, question, yeses[0]) if noes else _agreed(act, *yeses)
+
+
+async def _ask_once_more(guest: Guest, act: Act, question: Question, yes: Reply) -> Reply:
+    """Send a command that was granted again: it must be granted again, and be marked if it goes by a key."""
+    again = await _answer(guest, act, question)
+    agreed = _agreed(act, yes, again)
+    if question.key:
+        require_replayed(act, again)
+    return agreed
 
 
 async def _answer(guest: Guest, act: Act, question: Question) -> Reply | Refused:

@@ -9,6 +9,7 @@ from skyhold.web import assets
 from skyhold.web.contract import install_contract
 from skyhold.web.documentation import install_documentation
 from skyhold.web.edge import Edge, install_edge
+from skyhold.web.faults import install_fault_handler
 from skyhold.web.pages import install_pages
 from skyhold.web.problems import install_problem_handlers
 from skyhold.web.routes import commands, events, flights, health, orders
@@ -29,6 +30,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     for router in (flights.router, orders.router, commands.router, events.router, health.router, assets.router):
         app.include_router(router)
     install_contract(app)
+    install_fault_handler(app)
     install_documentation(app)
     install_pages(app)
     install_edge(app, edge or Edge())

@@ -22,7 +22,7 @@ from fastapi import APIRouter, Request, Response
 
 from skyhold.web.compression import BEST, VARY, Content
 from skyhold.web.errors import NotFound
-from skyhold.web.revalidation import is_known
+from skyhold.web.revalidation import is_known, whole_header
 
 FOLDER = Path(__file__).parent / "static"
 
@@ -156,7 +156,7 @@ def _told(request: Request, asset: Asset | None, cache_control: str) -> Response
     if asset is None:
         raise NotFound
     headers = {"ETag": asset.tag, "Cache-Control": cache_control}
-    if is_known(asset.tag, request.headers.getlist("If-None-Match")):
+    if is_known(asset.tag, whole_header(request, "If-None-Match")):
         return Response(status_code=304, headers={**headers, "Vary": VARY})
     body, form = asset.content.for_client(request.headers.get("Accept-Encoding"))
     return Response(body, media_type=asset.media_type, headers={**headers, **form})

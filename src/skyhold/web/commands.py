@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -24,7 +24,7 @@ from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.seats import Seat, plan_claim, require_expected_total
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
-from skyhold.web.idempotency import SettledCommand
+from skyhold.web.idempotency import ReplayMark, SettledCommand
 from skyhold.web.identity import Caller
 from skyhold.web.services import Services, UsedServices
 
@@ -123,6 +123,27 @@ async def look_back(services: Services, time: CommandTime, order_id: str, claima
             return await services.orders.look(order_id, claimant)
     except (DatabaseUnavailable, TimeoutError) as silence:
         raise OutcomeUnknown(order_id) from silence
+
+
+async def answer_once(
+    services: Services,
+    command: SettledCommand,
+    mark: ReplayMark,
+    send: Callable[[], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return the stored answer to a command that was sent before under its key, marked, or else send it.
+
+    That a key is known says only that its command may have been sent. So the booking is asked for an answer first: one
+    that is there was there before this request. What is under way is sent again under the same ids, and is not marked.
+
+    Raises:
+        SkyholdError: the command is refused, or was.
+        WorkflowUnavailable: no answer in time.
+    """
+    stored = None
+    if command.is_retry:
+        stored = await services.bookings.find_answer(command.order_id, command.update_id)
+    return await send() if stored is None else mark.give(stored)
 
 
 @dataclass(frozen=True)

@@ -6,43 +6,34 @@ its shape is added here: bodies can be too large, parameters malformed, and ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import ConfigDict, Field
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
+from skyhold.web.contract_parts import (
+    COMPONENTS,
+    DESCRIPTION,
+    HEADERS,
+    HEADERS_OF,
+    LICENSE,
+    PATH_PARAMETERS,
+    SECURITY_SCHEMES,
+    SERVERS,
+    TAGS,
+)
 from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
-from skyhold.web.examples import FACTS, HEADERS, REPLIES, REQUESTS
-from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_SECONDS, problem_members
-from skyhold.web.schemas import Body
+from skyhold.web.examples import FACTS, REPLIES, REQUESTS
+from skyhold.web.expectations import expectation_of, schema_at
+from skyhold.web.idempotency import REPLAYED
+from skyhold.web.problem_bodies import problem_schemas
+from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, problem_members
 
 Kind = type[SkyholdError | Unavailable | Internal]
-
-DESCRIPTION = """\
-Hold seats, pay for them with a code, or let them go. A hold lasts 15 minutes; every change of its seats gives it the
-full time again.
-
-**Whose order it is.** The first order gives a client a signed cookie, and every order has an `orderToken` that opens it
-alone, sent as `Authorization: Bearer`. To anyone else an order is not there: 404.
-
-**Errors** are `application/problem+json` (RFC 9457). `error` is the code to decide by, `detail` a sentence for a
-person, `requestId` what to ask us about. No problem repeats what was sent.
-
-**Unknown** is an answer too: a 503 with `outcome: "unknown"` means that a command may have been obeyed or not. Send it
-again with the same `Idempotency-Key` and hear the first outcome.
-"""
-
-TAGS = [
-    {
-        "name": "flights",
-        "description": "What can be booked: flights, their seat maps, and changes of seats as they happen.",
-    },
-    {"name": "orders", "description": "One customer's attempt to buy seats: held, changed, paid, cancelled, followed."},
-    {"name": "health", "description": "Whether the process lives and whether what it needs answers. Never limited."},
-]
 
 _KINDS = "x-kinds"
 """Where `problems` leaves the names of the errors, until the document is built."""
@@ -51,104 +42,11 @@ _BY_NAME: dict[str, Kind] = {kind.__name__: kind for kind in PROBLEMS}
 
 _REQUEST_ID = "00000000-0000-7000-8000-000000000000"
 
-_HEADERS = {
-    "ETag": {
-        "description": "Of this state of things: for If-None-Match of flights, for If-Match of orders.",
-        "required": True,
-        "schema": {"type": "string", "pattern": '^(W/)?"[^"]*"$'},
-    },
-    "Location": {
-        "description": "Where the new order is.",
-        "required": True,
-        "schema": {"type": "string", "format": "uri-reference"},
-    },
-    "RequestId": {
-        "description": "The id of this request in our logs.",
-        "required": True,
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "RetryAfter": {
-        "description": "Whole seconds after which to ask again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1, "examples": [RETRY_AFTER_SECONDS]},
-    },
-}
+_REPLAYED = frozenset({"200", "201", "202", "400", "404", "409", "412"})
+"""The statuses of answers that are stored: commands carried out, and refusals by the booking."""
 
-_PATH_PARAMETERS = {
-    "flightId": {
-        "description": "A flight's id.",
-        "schema": {"type": "string", "format": "uuid", "examples": ["550e8400-e29b-41d4-a716-446655440001"]},
-    },
-    "orderId": {
-        "description": "An order's id.",
-        "schema": {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9_-]{1,64}$",
-            "examples": ["0198b0c4-7a3e-7d52-9c8a-3f1e5b7a9d20"],
-        },
-    },
-}
-
-_SECURITY_SCHEMES = {
-    "guest": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "skyhold-guest",
-        "description": "Set by the first order; `__Host-skyhold-guest` over TLS.",
-    },
-    "orderToken": {"type": "http", "scheme": "bearer", "description": "`orderToken` of the reply that made the order."},
-}
-
-
-class FaultBody(Body):
-    """What is wrong with one place of the request."""
-
-    pointer: str | None = Field(default=None, description="A JSON pointer into the body, or `/name` of a parameter.")
-    place: str | None = Field(
-        default=None, alias="in", description="`query`, `path`, `header` or `cookie`, if no body."
-    )
-    seat: str | None = None
-    detail: str
-
-
-class ConflictBody(Body):
-    """A seat that somebody else has."""
-
-    seat: str
-    status: str
-
-
-class AlternativeBody(Body):
-    """Seats that were free a moment ago, and what they cost together."""
-
-    seats: list[str]
-    total_price_cents: int
-
-
-class ProblemBody(Body):
-    """RFC 9457, with the code, the request's id, and whatever else the code needs."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str = Field(description="A sentence for a person.")
-    instance: str
-    error: str = Field(description="The code, to decide by.")
-    message: str = Field(description="The same as `detail`.")
-    request_id: str
-    errors: list[FaultBody] = Field(default=[], description="Of INVALID_REQUEST and INVALID_PAYMENT_CODE.")
-    seats: list[FaultBody] = Field(default=[], description="Of INVALID_SEATS.")
-    conflicts: list[ConflictBody] = Field(default=[], description="Of SEATS_UNAVAILABLE: every seat that is taken.")
-    alternatives: list[AlternativeBody] = Field(
-        default=[], description="Of SEATS_UNAVAILABLE: what to ask for instead."
-    )
-    total_price_cents: int | None = Field(default=None, description="Of PRICE_CHANGED: what the seats cost now.")
-    currency: str = Field(default="", description="Of PRICE_CHANGED: its currency.")
-    outcome: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE, if a command was sent: `unknown`.")
-    order_id: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the order whose fate is not known.")
-    order_token: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: opens the order, if it was a new one.")
+_CONSTRAINTS = frozenset({"pattern", "format", "minLength", "maxLength", "enum"})
+"""What a text can fail to be; without these a parameter takes any."""
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
@@ -159,19 +57,55 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     }
 
 
+class Contract:
+    """The document of an app as JSON text, built when it is first read; whoever parses it has a copy of their own."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @cached_property
+    def text(self) -> str:
+        """The document, without a space that it does not need."""
+        return json.dumps(_build(self._app), separators=(",", ":"), ensure_ascii=False)
+
+    def document(self) -> dict[str, Any]:
+        """Return a copy of the document, which shares nothing with another copy or with the examples of the code."""
+        document: dict[str, Any] = json.loads(self.text)
+        return document
+
+    def expectation(self, path: str, method: str, location: Sequence[str | int]) -> str:
+        """Return what a place of a request has to be, as the document says, in words.
+
+        `path` is the template of the route, `location` as `schema_at` takes it.
+
+        Raises:
+            LookupError: the document declares nothing there.
+        """
+        operation = self._own["paths"][path][method.lower()]
+        schema = schema_at(operation, self._own, location)
+        if schema is None:
+            raise LookupError("the contract declares nothing at this place")
+        return expectation_of(schema, self._own)
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        return self.document()
+
+
 def install_contract(app: FastAPI) -> None:
-    """Let the app tell its contract, built when it is first asked for."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = build_contract(app)
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    """Let the app return its contract."""
+    app.state.contract = Contract(app)
+    app.openapi = app.state.contract.document  # type: ignore[method-assign]
 
 
-def build_contract(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the app's routes."""
+def contract_of(app: FastAPI) -> Contract:
+    """Return the contract of an app that has one."""
+    contract: Contract = app.state.contract
+    return contract
+
+
+def _build(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the app's routes; it has parts of this module and of `examples` in it."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -179,26 +113,28 @@ def build_contract(app: FastAPI) -> dict[str, Any]:
         description=DESCRIPTION,
         routes=app.routes,
         tags=TAGS,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=SERVERS,
+        license_info=LICENSE,
     )
+    used: set[Kind] = set()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            used |= _complete(path, operation)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)
-    problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= problem.pop("$defs") | {"Problem": problem}
-    examples = {name: {"summary": PROBLEMS[kind][1], "value": _example(kind)} for name, kind in _BY_NAME.items()}
-    components |= {"headers": _HEADERS, "securitySchemes": _SECURITY_SCHEMES, "examples": examples}
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _complete(path, operation)
+    schemas |= problem_schemas()
+    examples = {
+        name: {"summary": PROBLEMS[kind][1], "value": _example(kind)} for name, kind in _BY_NAME.items() if kind in used
+    }
+    components |= {"headers": HEADERS, "securitySchemes": SECURITY_SCHEMES, "examples": examples}
     return document
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Add to an operation what FastAPI cannot know of it."""
-    if path.startswith("/api/orders"):
-        operation["security"] = [{"guest": []}, {"orderToken": []} if "{orderId}" in path else {}]
+def _complete(path: str, operation: dict[str, Any]) -> set[Kind]:
+    """Add to an operation what FastAPI cannot know of it, and return the errors that it can give."""
+    operation["security"] = _security_of(path)
     for parameter in operation.get("parameters", ()):
         _simplify(parameter)
     responses = operation["responses"]
@@ -207,23 +143,44 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for kind in _general(path, operation):
         kinds = responses.setdefault(str(PROBLEMS[kind][0]), {}).setdefault(_KINDS, [])
         kinds += [] if kind.__name__ in kinds else [kind.__name__]
-    for response in responses.values():
-        if names := response.pop(_KINDS, None):
-            _add_problems(response, [_BY_NAME[name] for name in names])
-        response.setdefault("headers", {})["X-Request-Id"] = {"$ref": "#/components/headers/RequestId"}
+    used: set[Kind] = set()
+    for status, response in responses.items():
+        kinds = [_BY_NAME[name] for name in response.pop(_KINDS, ())]
+        if kinds:
+            _add_problems(response, kinds)
+            used.update(kinds)
+        names = dict.fromkeys(_headers_of(operation, status, kinds))
+        response["headers"] = {name: {"$ref": f"#/components/headers/{COMPONENTS[name]}"} for name in names}
         if stream := response.get("content", {}).get("text/event-stream"):
             stream.pop("itemSchema", None)  # a word of OpenAPI 3.2
             stream.setdefault("schema", {"type": "string"})
     _add_examples(operation)
     operation["responses"] = dict(sorted(responses.items()))
+    return used
+
+
+def _security_of(path: str) -> list[dict[str, list[str]]]:
+    """Return by what a caller is known at an address; where nothing is listed, everyone is let in."""
+    if not path.startswith("/api/orders"):
+        return []
+    return [{"guest": []}, {"orderToken": []} if "{orderId}" in path else {}]
+
+
+def _headers_of(operation: dict[str, Any], status: str, kinds: Iterable[Kind]) -> Iterable[str]:
+    """Return the names of the headers of one response."""
+    yield from ("X-Request-Id", "Cache-Control")
+    yield from HEADERS_OF.get(operation["operationId"], {}).get(status, ())
+    if {RateLimited, DatabaseUnavailable}.intersection(kinds):
+        yield "Retry-After"
+    has_key = any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    if has_key and status in _REPLAYED:
+        yield REPLAYED
 
 
 def _add_examples(operation: dict[str, Any]) -> None:
-    """Show what is sent and what comes back when all goes well, with the headers that come along."""
+    """Show what is sent and what comes back when all goes well."""
     name, responses = operation["operationId"], operation["responses"]
     success = responses[next(status for status in responses if status.startswith("2"))]
-    for header in HEADERS.get(name, ()):
-        success["headers"][header] = {"$ref": f"#/components/headers/{header}"}
     if example := REPLIES.get(name):
         success["content"]["application/json"]["example"] = example
     if example := REQUESTS.get(name):
@@ -234,10 +191,11 @@ def _simplify(parameter: dict[str, Any]) -> None:
     """Say of a parameter what can be sent: left out is not the same as null, and an id is not any text."""
     schema = parameter["schema"]
     schema.pop("title", None)
-    schema.pop("description", None)
+    if schema.get("description") == parameter.get("description"):
+        schema.pop("description", None)
     options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
     parameter["schema"] = (options[0] if options else {}) | schema
-    known = _PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None
+    known = PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None
     parameter |= known or {}
 
 
@@ -248,8 +206,14 @@ def _general(path: str, operation: dict[str, Any]) -> Iterable[Kind]:
         yield from (RateLimited, DatabaseUnavailable)
     if "requestBody" in operation:
         yield from (InvalidRequest, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
-    if any(parameter["in"] != "path" for parameter in operation.get("parameters", ())):
+    if any(_can_be_malformed(parameter) for parameter in operation.get("parameters", ())):
         yield InvalidRequest
+
+
+def _can_be_malformed(parameter: dict[str, Any]) -> bool:
+    """Say whether a value can be wrong; an id that could never exist is not found, like any other."""
+    schema = parameter["schema"]
+    return parameter["in"] != "path" and (schema["type"] != "string" or not _CONSTRAINTS.isdisjoint(schema))
 
 
 def _add_problems(response: dict[str, Any], kinds: list[Kind]) -> None:
@@ -262,8 +226,6 @@ def _add_problems(response: dict[str, Any], kinds: list[Kind]) -> None:
         },
         "examples": {kind.code: {"$ref": f"#/components/examples/{kind.__name__}"} for kind in kinds},
     }
-    if {RateLimited, DatabaseUnavailable}.intersection(kinds):
-        response.setdefault("headers", {})["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
 
 
 def _example(kind: Kind) -> dict[str, Any]:

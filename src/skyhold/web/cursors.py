@@ -13,15 +13,22 @@ from fastapi import Query
 
 from skyhold.domain.errors import InvalidRequest
 from skyhold.queries.pages import Position
+from skyhold.web.errors import invalid_parameter
 
 CURSOR_LENGTH_LIMIT = 128
 PAGE_LIMIT = 100
 PAGE_UNLESS_SAID = 50
 
 PageLimit = Annotated[int, Query(alias="limit", ge=1, le=PAGE_LIMIT, description="At most so many at once.")]
+CURSOR_FORM = "the nextCursor of a reply to the same question"
+
 Cursor = Annotated[
     str | None,
-    Query(max_length=CURSOR_LENGTH_LIMIT, description="`nextCursor` of the reply before, with the same filters."),
+    Query(
+        max_length=CURSOR_LENGTH_LIMIT,
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "description": CURSOR_FORM},  # judged by `read_cursor`
+        description="`nextCursor` of the reply before, with the same filters.",
+    ),
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,18 +54,18 @@ def read_cursor(cursor: str, wanted: object, *, is_id: Callable[[str], bool]) ->
         microseconds, seal = _FORM.unpack_from(raw)
         position = Position(_EPOCH + timedelta(microseconds=microseconds), raw[_FORM.size :].decode())
     except (ValueError, OverflowError, struct.error):
-        raise _refusal() from None
+        raise bad_cursor() from None
     is_ours = seal == _seal(microseconds, position.id, wanted) and is_id(position.id)
     if not is_ours or write_cursor(position, wanted) != cursor:
-        raise _refusal()
+        raise bad_cursor()
     return position
+
+
+def bad_cursor() -> InvalidRequest:
+    """Return the refusal of a cursor that belongs to no list, or to another one."""
+    return invalid_parameter("query", "cursor", f"must be {CURSOR_FORM}")
 
 
 def _seal(microseconds: int, last: str, wanted: object) -> bytes:
     # Guards against mistakes, not against forgery: whoever makes a cursor up sees no more than the list shows anyway.
     return hashlib.blake2b(repr((microseconds, last, wanted)).encode(), digest_size=8).digest()
-
-
-def _refusal() -> InvalidRequest:
-    detail = "must be the nextCursor of a reply to the same question"
-    return InvalidRequest(f"cursor {detail}.", errors=[{"pointer": "/cursor", "in": "query", "detail": detail}])

@@ -7,14 +7,14 @@ from elsewhere and nothing stands inline, so the page can be held to its own ori
 from __future__ import annotations
 
 import hashlib
-import json
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
-from skyhold.web.revalidation import is_known
+from skyhold.web.contract import contract_of
+from skyhold.web.revalidation import is_known, whole_header
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -43,12 +43,14 @@ _PAGE = f"""\
 """  # noqa: E501 - as it is sent
 
 _START = """\
-// Shows the contract; the validator of others is not asked for its opinion.
+// Shows the contract; the validator of others is not asked for its opinion. There is one server, that of this page, so
+// there is no list of servers to choose from (Swagger UI's has no accessible name).
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#contract",
   deepLinking: true,
   validatorUrl: null,
+  plugins: [{ components: { ServersContainer: () => null } }],
 });
 """
 
@@ -62,10 +64,10 @@ def install_documentation(app: FastAPI) -> None:
 
 
 async def _tell_contract(request: Request) -> Response:
-    content = json.dumps(request.app.openapi(), separators=(",", ":"), ensure_ascii=False).encode()
+    content = contract_of(request.app).text.encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if is_known(tag, request.headers.getlist("If-None-Match")):
+    if is_known(tag, whole_header(request, "If-None-Match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 

@@ -25,7 +25,7 @@ ALLOWED_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key"),
     *("If-Match", "If-None-Match", "Last-Event-ID"),
 )
-EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-Id")
+EXPOSED_HEADERS = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-Id")
 PREFLIGHT_SECONDS = 600
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skyhold.domain.errors import OrderChanged, SkyholdError
+from skyhold.domain.errors import InvalidRequest, OrderChanged, SkyholdError
 
 
 class NotFound(SkyholdError):
@@ -100,3 +100,8 @@ class OutcomeUnknown(Exception):
         self.order_token = order_token
         self.headers = dict(headers or {})
         super().__init__("the outcome of a command is not known")
+
+
+def invalid_parameter(place: str, name: str, detail: str) -> InvalidRequest:
+    """Return the refusal of a parameter in the `query` or a `header`; `detail` says what is right: "must be ..."."""
+    return InvalidRequest(f"{name} {detail}.", errors=[{"pointer": f"/{name}", "in": place, "detail": detail}])

@@ -1,4 +1,4 @@
-"""What the contract tells of replies beside their shape: examples, headers, and the facts that some refusals have."""
+"""Examples for the contract: bodies of requests and replies, and the facts that some refusals have."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ REPLIES: dict[str, Any] = {
 """By operation id, what a reply that says yes looks like."""
 
 FACTS: dict[type[Exception], dict[str, Any]] = {
-    errors.InvalidRequest: {"errors": [{"pointer": "/flightId", "detail": "is required"}]},
+    errors.InvalidRequest: {
+        "errors": [{"pointer": "/limit", "detail": "must be a whole number from 1 to 100", "in": "query"}]
+    },
     errors.InvalidPaymentCode: {"errors": [{"pointer": "/paymentCode", "detail": "must be 5 digits"}]},
     errors.InvalidSeats: {"seats": [{"seat": "99A", "detail": "is not on this aircraft"}]},
     errors.SeatsUnavailable: {
@@ -139,13 +141,3 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.WorkflowUnavailable: {"outcome": "unknown", "orderId": _ORDER_ID},
 }
 """By error, what its problem says beside the members that all problems have."""
-
-HEADERS: dict[str, tuple[str, ...]] = {
-    "listFlights": ("ETag",),
-    "getFlight": ("ETag",),
-    "createOrder": ("ETag", "Location"),
-    "changeSeats": ("ETag",),
-    "getOrder": ("ETag",),
-    "getOrderStatus": ("ETag",),
-}
-"""By operation id, the headers of a reply that says yes."""

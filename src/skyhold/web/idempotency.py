@@ -12,12 +12,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
-from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.idempotency import NamedCommand
-from skyhold.web.errors import IdempotencyKeyReused
+from skyhold.web.errors import IdempotencyKeyReused, invalid_parameter
 from skyhold.web.seals import Seals
+from skyhold.workflows.booking_client import StoredAnswer
 
 
 async def idempotency_key_of(
@@ -29,6 +29,7 @@ async def idempotency_key_of(
             min_length=16,
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
+            json_schema_extra={"description": "printable ASCII without spaces"},
             description="A name for this request, made by chance, 16 characters or more: then asking again is safe.",
             examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
         ),
@@ -40,14 +41,46 @@ async def idempotency_key_of(
         InvalidRequest: it has two.
     """
     if len(request.headers.getlist("Idempotency-Key")) > 1:
-        detail = "must be sent once"
-        raise InvalidRequest(
-            f"Idempotency-Key {detail}.", errors=[{"pointer": "/Idempotency-Key", "in": "header", "detail": detail}]
-        )
+        raise invalid_parameter("header", "Idempotency-Key", "must be sent once")
     return key
 
 
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]
+
+
+REPLAYED = "Idempotency-Replayed"
+"""Marks an answer that was there before its request: the command had been carried out or refused, and was not now."""
+
+
+class ReplayMark:
+    """Marks the answer to one request as replayed.
+
+    A reply and a refusal are marked, each by what becomes of it; an unknown outcome is neither, and is not.
+    """
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request = request
+        self._response = response
+
+    def give(self, stored: StoredAnswer) -> dict[str, Any]:
+        """Return or raise the stored answer, marked.
+
+        Raises:
+            SkyholdError: it is a refusal.
+        """
+        if stored.refusal is None:
+            self._response.headers[REPLAYED] = "true"
+        else:
+            self._request.state.is_replay = True
+        return stored.give()
+
+
+UsedReplayMark = Annotated[ReplayMark, Depends()]
+
+
+def replay_headers(request: Request) -> dict[str, str]:
+    """Return the headers of a refusal in answer to the request: the mark, if it was put."""
+    return {REPLAYED: "true"} if getattr(request.state, "is_replay", False) else {}
 
 
 NOBODY = ""

@@ -6,7 +6,6 @@ Every page makes a guest of a browser that is none yet, so that whatever its mod
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from skyhold.queries.seat_map import CabinView, SeatView
 from skyhold.web.assets import Assets
 from skyhold.web.cities import Cities
 from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, PAGE_UNLESS_SAID, read_cursor, write_cursor
+from skyhold.web.flight_filters import AIRPORT_PATTERN, parse_day
 from skyhold.web.identity import Caller, UsedCaller, remember_guest
 from skyhold.web.legs import BLANK, Leg
 from skyhold.web.order_words import sentence_of
@@ -38,7 +38,7 @@ from skyhold.web.words import day_of, spelled_length
 
 router = APIRouter(include_in_schema=False)
 
-_CODE = re.compile("[A-Za-z]{3}")
+_CODE = re.compile(AIRPORT_PATTERN)
 
 
 def install_pages(app: FastAPI) -> None:
@@ -141,12 +141,10 @@ def _day_of(text: str | None) -> date | None:
     day = (text or "").strip()
     if not day:
         return None
-    with contextlib.suppress(ValueError):
-        # Python knows more ways to write a date than people and browsers do.
-        found = date.fromisoformat(day)
-        if found.isoformat() == day:
-            return found
-    raise InvalidRequest("A date is written like 2026-11-24: year, month, day.")
+    try:
+        return parse_day(day)
+    except ValueError:
+        raise InvalidRequest("A date is written like 2026-11-24: year, month, day.") from None
 
 
 def _code_of(text: str | None) -> str | None:
@@ -162,7 +160,7 @@ def _position_of(cursor: str | None, wanted: FlightFilter) -> Position | None:
     try:
         return read_cursor(cursor[: CURSOR_LENGTH_LIMIT + 1], wanted, is_id=is_flight_id)
     except InvalidRequest:
-        raise InvalidRequest("This part of the list cannot be found any more.") from None
+        raise InvalidRequest("This part of the list no longer exists. Start again with all flights.") from None
 
 
 def _address_of(wanted: FlightFilter, *, cursor: str) -> str:

@@ -10,8 +10,10 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from skyhold.domain.errors import InvalidRequest
-from skyhold.web.errors import PreconditionFailed
+from skyhold.web.errors import PreconditionFailed, invalid_parameter
+from skyhold.web.revalidation import whole_header
+
+_FORM = "an ETag of the order, in quotes, or *"
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # Elements may be empty (RFC 9110, section 5.6.1.2).
@@ -26,9 +28,8 @@ async def if_match_of(
         Header(
             alias="If-Match",
             max_length=1024,
-            json_schema_extra={
-                "pattern": r'^(\*|"[0-9]{1,9}")$'
-            },  # what an order's tag looks like; others are taken too
+            # What an order's tag looks like; others are taken too.
+            json_schema_extra={"pattern": r'^(\*|"[0-9]{1,9}")$', "description": _FORM},
             description="The ETag of the order as it was seen: if its seats have changed since, nothing is done.",
             examples=['"1"'],
         ),
@@ -41,10 +42,9 @@ async def if_match_of(
     """
     if if_match is None:
         return None
-    whole = ", ".join(request.headers.getlist("If-Match")).strip()
+    whole = (whole_header(request, "If-Match") or "").strip()
     if whole != "*" and not _TAGS.fullmatch(whole):
-        detail = "must be an ETag of the order, in quotes, or *"
-        raise InvalidRequest(f"If-Match {detail}.", errors=[{"pointer": "/If-Match", "in": "header", "detail": detail}])
+        raise invalid_parameter("header", "If-Match", f"must be {_FORM}")
     return whole
 
 

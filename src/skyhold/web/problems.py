@@ -1,7 +1,6 @@
 """Every error as RFC 9457 `application/problem+json`: one table from error to status and title, one shape for all.
 
-No problem carries an input value. What is wrong with a request is told by JSON pointers and by words of our own:
-FastAPI's and pydantic's repeat what they were given, secrets among it.
+No problem carries an input value. What a place of a request has to be is said in `faults`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -28,6 +26,7 @@ from skyhold.web.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
+from skyhold.web.idempotency import replay_headers
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -75,30 +74,14 @@ _OF_HTTP: dict[int, type[SkyholdError]] = {
 }
 """What the framework refuses before any route of ours has a say; the rest of it is a body that cannot be read."""
 
-_FAULTS = {
-    "missing": "is required",
-    "json_invalid": "must be valid JSON",
-    "model_attributes_type": "must be a JSON object",
-    "model_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "string_type": "must be a text",
-    "string_too_long": "is too long",
-    "string_too_short": "is too short",
-    "string_pattern_mismatch": "is not of the form that is asked for",
-    "int_parsing": "must be a whole number",
-    "greater_than_equal": "is too small",
-    "less_than_equal": "is too large",
-}
-
-_UNREADABLE = "The body cannot be read."
+_UNREADABLE = "must be JSON in UTF-8, and not nested deeply"
 
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Let the app answer every error with a problem. Faults are the outermost middleware's: it knows the request id."""
-    app.add_exception_handler(SkyholdError, _handler(problem_of_refusal))
+    app.add_exception_handler(SkyholdError, _refuse)
     app.add_exception_handler(Unavailable, _handler(_of_unavailable))
     app.add_exception_handler(OutcomeUnknown, _handler(_of_unknown_outcome))
-    app.add_exception_handler(RequestValidationError, _handler(_of_validation))
     app.add_exception_handler(HTTPException, _handler(_of_http))
 
 
@@ -112,6 +95,10 @@ def problem_of_refusal(request_id: str, error: SkyholdError, headers: Mapping[st
     kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
     more = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
     return _problem(request_id, kind, detail=error.detail, fields=error.fields, headers={**more, **(headers or {})})
+
+
+async def _refuse(request: Request, error: Any) -> JSONResponse:
+    return problem_of_refusal(request.state.request_id, error, replay_headers(request))
 
 
 def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, Exception], Any]:
@@ -132,32 +119,11 @@ def _of_unknown_outcome(request_id: str, error: OutcomeUnknown) -> JSONResponse:
     return _problem(request_id, kind, detail=kind.sentence, fields=fields, headers=error.headers | _retry_later())
 
 
-def _of_validation(request_id: str, error: RequestValidationError) -> JSONResponse:
-    faults = [_fault(fault) for fault in error.errors()]
-    first = faults[0]
-    detail = f"{first['pointer'].removeprefix('/') or 'The body'} {first['detail']}."
-    return _problem(request_id, errors.InvalidRequest, detail=detail, fields={"errors": faults})
-
-
 def _of_http(request_id: str, error: HTTPException) -> JSONResponse:
     if kind := _OF_HTTP.get(error.status_code):
         return problem_of_refusal(request_id, kind(), error.headers)
-    faults = [{"pointer": "", "detail": "cannot be read"}]
-    return problem_of_refusal(request_id, errors.InvalidRequest(_UNREADABLE, errors=faults), error.headers)
-
-
-def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong and where: in the body, or `in` the query, the path, a header or a cookie."""
-    place = str(fault["loc"][0])
-    told = {"pointer": _pointer(fault), "detail": _FAULTS.get(fault["type"], "is not valid")}
-    return told if place == "body" else {**told, "in": place}
-
-
-def _pointer(fault: Mapping[str, Any]) -> str:
-    """Return where the fault is; of JSON that cannot be read the place is a number of characters, and left out."""
-    if fault["type"] == "json_invalid":
-        return ""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"][1:])
+    refusal = errors.InvalidRequest(f"The body {_UNREADABLE}.", errors=[{"pointer": "", "detail": _UNREADABLE}])
+    return problem_of_refusal(request_id, refusal, error.headers)
 
 
 def _problem(

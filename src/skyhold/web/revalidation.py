@@ -9,16 +9,35 @@ import re
 from collections import OrderedDict
 from typing import Annotated
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 import skyhold
 from skyhold.web.compression import VARY, Content
 
-IfNoneMatch = Annotated[
-    list[str] | None,
-    Header(alias="If-None-Match", description="ETags of replies that are known already: if one is still true, 304."),
-]
+
+def whole_header(request: Request, name: str) -> str | None:
+    """Return a header that is a list, which may come in several lines, as one (RFC 9110, section 5.3)."""
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None
+
+
+async def if_none_match_of(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="ETags of replies that are known already: if one is still true, 304.",
+            examples=['W/"0.1.0-5f0c2a"'],
+        ),
+    ] = None,
+) -> str | None:
+    """Return the header, all its lines as one."""
+    return whole_header(request, "If-None-Match")
+
+
+IfNoneMatch = Annotated[str | None, Depends(if_none_match_of)]
 
 AcceptEncoding = Annotated[str | None, Header(alias="Accept-Encoding", include_in_schema=False)]
 
@@ -33,9 +52,9 @@ def tag_of(digest: str) -> str:
     return f'W/"{skyhold.__version__}-{digest}"'
 
 
-def is_known(tag: str, if_none_match: list[str] | None) -> bool:
+def is_known(tag: str, if_none_match: str | None) -> bool:
     """Say whether the client has this reply already, by weak comparison; a header that makes no sense says no."""
-    known = ",".join(if_none_match or ())
+    known = if_none_match or ""
     return known.strip() == "*" or tag.removeprefix("W/").strip('"') in _OPAQUE.findall(known)
 
 

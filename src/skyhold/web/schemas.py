@@ -36,7 +36,12 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T12:00:00.000Z"]}),
 ]
 
-_SEAT_ID = {"type": "string", "pattern": "^[1-9][0-9]?[A-HJK]$", "examples": ["12A"]}
+_SEAT_ID = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]?[A-HJK]$",
+    "description": "a row from 1 to 99 and a letter (A-H, J, K)",
+    "examples": ["12A"],
+}
 
 WantedSeats = Annotated[
     tuple[str, ...],
@@ -71,7 +76,15 @@ KnownFailureCode = Annotated[str, WithJsonSchema({"type": "string", "enum": list
 TypedCode = Annotated[
     PaymentCode,
     BeforeValidator(parse_payment_code),
-    WithJsonSchema({"type": "string", "format": "password", "pattern": "^[0-9]{5}$", "writeOnly": True}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "pattern": "^[0-9]{5}$",
+            "description": "5 digits",
+            "writeOnly": True,
+        }
+    ),
 ]
 
 

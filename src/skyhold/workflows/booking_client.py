@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.update.v1 import UpdateRef
+from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -40,6 +44,24 @@ CONNECT_MARGIN = timedelta(seconds=0.2)
 """What is waited beyond that for a connection that is only now being made, which the SDK does without a bound."""
 
 _CONNECT_FAILED = "Failed client connect"
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """The answer that Temporal keeps of a command that was decided: the order as it then was, or the refusal."""
+
+    order: dict[str, Any] = field(default_factory=dict)
+    refusal: SkyholdError | None = None
+
+    def give(self) -> dict[str, Any]:
+        """Return the order, or raise the refusal.
+
+        Raises:
+            SkyholdError: the command was refused.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        return self.order
 
 
 class BookingClient:
@@ -90,7 +112,7 @@ class BookingClient:
                     AWAIT_HOLD,
                     {},
                     start_workflow_operation=start,
-                    id=f"hold-{order_id}",
+                    id=_hold_id(order_id),
                     result_type=dict,
                     rpc_timeout=self._timeout,
                 )
@@ -154,6 +176,48 @@ class BookingClient:
         body = _optional(version=version, giveUpAt=rfc3339(give_up_at))
         return await self._update(order_id, CANCEL_BOOKING, body, update_id)
 
+    async def find_answer(self, order_id: str, update_id: str | None = None) -> StoredAnswer | None:
+        """Return the answer that this command got before, by default the hold; None if there is none yet.
+
+        A command has no answer while it is under way, or if it never arrived. Nor does one that the workflow rejected
+        without judging it, or left behind when it ended: such a command is judged when it is sent again.
+
+        Raises:
+            WorkflowUnavailable: no answer in time.
+        """
+        update_id = update_id or _hold_id(order_id)
+        async with self._answered():
+            run_id = await self._completed_in(workflow_id_of(order_id), update_id)
+            if run_id is None:
+                return None
+            # Within one run an answer never changes.
+            handle = self._client.get_workflow_handle(workflow_id_of(order_id), run_id=run_id)
+            try:
+                order: dict[str, Any] = await handle.get_update_handle(update_id, result_type=dict).result(
+                    rpc_timeout=self._timeout
+                )
+            except WorkflowUpdateFailedError as failed:
+                refusal = _translated(failed) if _is_refusal(failed) else None
+                return StoredAnswer(refusal=refusal) if isinstance(refusal, SkyholdError) else None
+        return StoredAnswer(order)
+
+    async def _completed_in(self, workflow_id: str, update_id: str) -> str | None:
+        """Return the run in which the update was completed, or None; it is not waited for."""
+        request = PollWorkflowExecutionUpdateRequest(
+            namespace=self._client.namespace,
+            update_ref=UpdateRef(workflow_execution=WorkflowExecution(workflow_id=workflow_id), update_id=update_id),
+            identity=self._client.identity,
+        )
+        try:
+            found = await self._client.workflow_service.poll_workflow_execution_update(
+                request, retry=True, timeout=self._timeout
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return found.update_ref.workflow_execution.run_id if found.HasField("outcome") else None
+
     async def _update(self, order_id: str, name: str, body: dict[str, Any], update_id: str | None) -> dict[str, Any]:
         handle = self._client.get_workflow_handle(workflow_id_of(order_id))
         async with self._answered():
@@ -216,6 +280,11 @@ def _is_silence(error: Exception) -> bool:
             return False
 
 
+def _is_refusal(failed: WorkflowUpdateFailedError) -> bool:
+    """Say whether the workflow itself refused the update, by a rule."""
+    return isinstance(failed.cause, ApplicationError) and failed.cause.type in ERRORS
+
+
 def _refusal_of(cause: ApplicationError) -> Exception:
     error: type[SkyholdError] | None = ERRORS.get(cause.type or "")
     if error is None:
@@ -223,6 +292,11 @@ def _refusal_of(cause: ApplicationError) -> Exception:
         return OrderClosed() if cause.type == "AcceptedUpdateCompletedWorkflow" else cause
     fields = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
     return error(cause.message, **fields)
+
+
+def _hold_id(order_id: str) -> str:
+    """Return the id of the update by which the hold of an order is awaited, the same at every time of asking."""
+    return f"hold-{order_id}"
 
 
 def _optional(**fields: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
+from support.documents import undocumented_headers
 from support.services import FL101, Service
 from support.streams import Api, Event, served
 from support.web import client_of
@@ -64,6 +65,26 @@ async def test_a_customer_sees_every_attempt_of_a_payment_and_its_end(api: Api, 
     assert attempts == [1, 2, 3]
     assert (seen[-1], events[-1].data["failureCode"]) == (("FAILED", 3), "PAYMENT_FAILED")
     assert (await api.follow(order["orderId"], last_event_id=events[-1].id)).status == 204
+
+
+async def test_the_heads_of_streams_are_as_the_contract_says(api: Api, service: Service) -> None:
+    order = await service.hold("11A")
+    assert api.app is not None
+    paths = api.app.openapi()["paths"]
+    watched, followed = (paths[f"/api/{what}/events"]["get"] for what in ("flights/{flightId}", "orders/{orderId}"))
+    last = await api.follow(order["orderId"])
+    await service.cancel(order["orderId"])
+    ended = await api.follow(order["orderId"], last_event_id=(await last.rest())[-1].id)
+    for operation, status, stream in (
+        (watched, 200, await api.watch(FL101)),
+        (watched, 404, await api.watch("nowhere")),
+        (followed, 200, last),
+        (followed, 204, ended),
+    ):
+        assert stream.status == status
+        assert undocumented_headers(operation, status, stream.headers) == set()
+        documented = {name.lower() for name in operation["responses"][str(status)]["headers"]}
+        assert documented <= set(stream.headers), "those of streams are all required"
 
 
 async def test_a_guest_follows_an_order_by_its_cookie(api: Api, service: Service) -> None:

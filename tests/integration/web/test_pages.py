@@ -199,6 +199,8 @@ async def test_a_filter_that_cannot_be_meant_is_told_on_a_page(visitor: httpx.As
     ):
         page = await _page(visitor, f"/?{query}", 400)
         assert "We cannot look for that." in page.said, query
+        right = {"date": "A date is written like 2026-11-24", "cursor": "Start again with all flights."}
+        assert right.get(query.partition("=")[0], "A place is three letters, like NYC.") in page.said, query
         assert query.partition("=")[2] not in page.text
         assert "/" in page.addresses
 

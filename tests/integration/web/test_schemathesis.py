@@ -1,7 +1,7 @@
 """The contract against the running API: requests that it allows and requests that it forbids, made up by schemathesis.
 
-Every check that schemathesis has, and one of ours: no problem repeats what was sent. The caller is a guest with orders,
-whose ids are among those that are tried, so commands reach bookings too.
+Every check that schemathesis has, and two of ours: no problem repeats what was sent, no header is undocumented. The
+caller is a guest with orders, whose ids are among those that are tried, so commands reach bookings too.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from skyhold.queries import database
 from skyhold.settings import Settings
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
+from support.documents import undocumented_headers
 from support.services import FL101, SECRET_KEY
 from support.serving import serving
 from support.web import ScriptedServices, app_over
@@ -102,12 +103,14 @@ class Guest:
         if "flightId" in case.path_parameters and dice.random() < 0.8:
             case.path_parameters["flightId"] = FL101
         if case.query:
-            case.query.pop("cursor", None)  # one that was made up is well-formed and of no list
+            # A cursor that was made up is well-formed and of no list.
+            case.query = {name: value for name, value in case.query.items() if name != "cursor"}
         if "If-Match" in (case.headers or {}):
             case.headers["If-Match"] = dice.choice(['"1"', '"2"', "*"])  # its examples are of any text
         if isinstance(case.body, dict):
-            case.body |= {"flightId": FL101} if "flightId" in case.body else {}
-            case.body |= {"seats": dice.sample(SEATS, dice.randint(1, 3))} if "seats" in case.body else {}
+            # A new object each time: the body may be an example of the document, which other cases are made of.
+            real: dict[str, Any] = {"flightId": FL101, "seats": dice.sample(SEATS, dice.randint(1, 3))}
+            case.body = {name: real.get(name, value) for name, value in case.body.items()}
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,22 @@ def no_problem_repeats_an_input(_: Any, response: Any, case: Any) -> None:
     sent = {text for text in _texts([case.body, case.query, case.headers]) if len(text) >= 4 and text not in OUR_WORDS}
     if repeated := sorted(text for text in sent if text in told):
         raise RepeatedInput(operation=case.operation.label, title="repeated input", message=repr(repeated))
+
+
+class UndocumentedHeader(Failure):
+    """A reply has a header that its operation does not document."""
+
+    __slots__ = ()
+
+
+@schemathesis.check
+def no_header_is_undocumented(_: Any, response: Any, case: Any) -> None:
+    if case.method != case.operation.method.upper():
+        return  # not an operation: the preface of the document says how other methods are answered
+    if unknown := undocumented_headers(case.operation.definition.raw, response.status_code, response.headers):
+        raise UndocumentedHeader(
+            operation=case.operation.label, title="undocumented header", message=f"{response.status_code}: {unknown}"
+        )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -127,7 +127,7 @@ def test_what_is_no_row_and_letter_is_no_seat(name: str) -> None:
 def test_seats_that_are_no_list_are_a_malformed_request(value: object) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         parse_seats(value)
-    assert refusal.value.fields["errors"] == [{"pointer": "/seats", "detail": "must be a list"}]
+    assert refusal.value.fields["errors"] == [{"pointer": "/seats", "detail": "must be a list of seat ids, as 12A"}]
 
 
 def test_every_fault_of_a_list_of_seats_is_pointed_at() -> None:

@@ -70,6 +70,40 @@ async def test_a_yes_that_is_taken_back_is_noticed(guest: Guest, small: SmallApi
         await ask_by_mishap(guest, Mishap.LOST_REPLY, Act.CHANGE, method="PUT", path=path, body=body)
 
 
+@pytest.mark.parametrize("mishap", list(Mishap))
+async def test_a_replay_that_is_not_marked_is_noticed(guest: Guest, small: SmallApi, mishap: Mishap) -> None:
+    small.marks = lambda _: False
+    if mishap is Mishap.DOUBLE_CLICK:
+        # Two at once may both be unmarked; a third one, after a yes and a no, is later than the yes.
+        await hold(guest, mishap)
+        small.fault = on("POST", "/api/orders", TAKEN)
+    with pytest.raises(Surprise, match="answered under its key, and then again without being marked as replayed"):
+        await hold(guest, mishap, "2A")
+
+
+async def test_a_mark_on_a_first_answer_is_noticed(guest: Guest, small: SmallApi) -> None:
+    small.marks = lambda _: True
+    with pytest.raises(Surprise, match="marked as replayed the first time that it was sent"):
+        await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": ["1A"]})
+    with pytest.raises(Surprise, match="Both answers to a hold that was sent twice at once were marked as replayed"):
+        await hold(guest, Mishap.DOUBLE_CLICK, "2A")
+
+
+async def test_a_first_answer_may_be_marked_if_an_earlier_try_of_it_was_lost(guest: Guest, small: SmallApi) -> None:
+    small.marks = lambda _: True
+    small.fault = on("POST", "/api/orders", httpx.ReadError("lost"))
+    reply = await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": ["1A"]})
+    assert (reply.is_replay, reply.waited.tries) == (True, 2)
+
+
+async def test_a_cancel_has_no_key_and_no_mark(guest: Guest, small: SmallApi) -> None:
+    order = (await hold(guest, Mishap.LOST_REPLY)).body["orderId"]
+    small.fault = on("DELETE", ".*", httpx.Response(204), httpx.Response(204), httpx.Response(204))
+    for mishap in (Mishap.DOUBLE_CLICK, Mishap.LOST_REPLY):
+        await ask_by_mishap(guest, mishap, Act.CANCEL, method="DELETE", path=f"/api/orders/{order}")
+        small.fault = on("DELETE", ".*", *[httpx.Response(204)] * 3)
+
+
 async def test_a_no_is_told_as_one(guest: Guest, small: SmallApi) -> None:
     small.seats["1A"] = "booked"
     for mishap in Mishap:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from skyhold.web.errors import Internal
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS
-from support.web import ScriptedServices, app_over
+from support.web import ScriptedServices, app_over, client_of
 
 CONTRACT: dict[str, Any] = app_over(ScriptedServices()).openapi()
 OPERATIONS = {
@@ -93,7 +95,7 @@ def test_whose_order_it_is_is_told_by_cookie_or_bearer() -> None:
     schemes = CONTRACT["components"]["securitySchemes"]
     assert (schemes["guest"]["in"], schemes["orderToken"]["scheme"]) == ("cookie", "bearer")
     for path, operation in OPERATIONS.values():
-        assert ("security" in operation) == path.startswith("/api/orders")
+        assert path.startswith("/api/orders") == bool(operation["security"]), "what is open to all says so: []"
     assert OPERATIONS["getOrder"][1]["security"] == [{"guest": []}, {"orderToken": []}]
     assert {} in OPERATIONS["createOrder"][1]["security"]
 
@@ -115,15 +117,75 @@ def test_headers_that_a_route_takes_are_documented_and_can_be_left_out(name: str
     assert {p["name"] for p in parameters if p["in"] == "header" and not p["required"]} == headers
     assert all(p["description"] for p in parameters)
     assert "null" not in json.dumps(parameters)
+    # A header is text: generators of clients drop operations whose headers are lists.
+    assert {p["schema"]["type"] for p in parameters if p["in"] == "header"} == {"string"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_bad_request_is_documented_exactly_where_something_can_be_malformed(name: str) -> None:
+    _, operation = OPERATIONS[name]
+    checked = {"format", "maximum", "maxLength", "minimum", "minLength", "pattern"}
+    can_fail = [p for p in operation.get("parameters", ()) if p["in"] != "path" and checked & set(p["schema"])]
+    assert ("400" in operation["responses"]) == bool(can_fail or "requestBody" in operation)
+
+
+def test_the_server_is_the_one_that_gave_the_document() -> None:
+    assert [server["url"] for server in CONTRACT["servers"]] == ["/"]
+
+
+def test_every_component_is_used() -> None:
+    text = json.dumps(CONTRACT)
+    for kind, components in CONTRACT["components"].items():
+        for name in components:
+            if kind == "securitySchemes":
+                assert any(name in way for _, operation in OPERATIONS.values() for way in operation["security"])
+            else:
+                assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name} is used nowhere"
+
+
+def test_no_word_of_it_points_at_a_document_that_its_reader_does_not_have() -> None:
+    found = re.findall(r"[\w./-]+\.(?:md|py|rst)\b|\bsection \d+|\bADR\b|\bdocs/", json.dumps(CONTRACT))
+    assert found == []
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_reply_is_documented_with_the_headers_that_it_has(name: str) -> None:
+    for status, response in OPERATIONS[name][1]["responses"].items():
+        headers = {header for header in response["headers"] if _resolved(response["headers"][header])["description"]}
+        expected = {"X-Request-Id", "Cache-Control"} | ({"Retry-After"} if status == "429" else set())
+        assert expected <= headers
+        assert (status == "304") <= ({"ETag", "Vary"} <= headers)
+        can_be_replayed = name in {"createOrder", "changeSeats", "payOrder"} and status in {"200", "201", "202", "409"}
+        assert can_be_replayed <= ("Idempotency-Replayed" in headers)
+        assert ("Idempotency-Replayed" in headers) <= (name in {"createOrder", "changeSeats", "payOrder"})
 
 
 def test_every_error_is_documented_somewhere_save_those_that_no_operation_can_give() -> None:
     documented = Counter(
         code for _, operation in OPERATIONS.values() for codes in _problems_of(operation).values() for code in codes
     )
-    # There is no operation at an address where nothing is, and the last three are told as an order's failure.
+    # No operation is at an address where nothing is, and the last three are found as an order's `failureCode`.
     nowhere = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "PAYMENT_DECLINED", "PAYMENT_FAILED", "SEATS_LOST"}
     assert {kind.code for kind in PROBLEMS} - set(documented) == nowhere
+
+
+def _schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Return every schema of the document that has examples or a default of its own."""
+    if isinstance(node, dict):
+        if "type" in node and isinstance(node.get("examples", []), list) and {"examples", "default"} & set(node):
+            yield node
+        yield from (found for child in node.values() for found in _schemas(child))
+    elif isinstance(node, list):
+        yield from (found for child in node for found in _schemas(child))
+
+
+def test_the_examples_and_defaults_of_a_schema_are_of_it() -> None:
+    schemas = list(_schemas(CONTRACT))
+    assert len(schemas) > 20
+    for schema in schemas:
+        validator = jsonschema_rs.validator_for(schema | {"components": CONTRACT["components"]}, validate_formats=True)
+        for value in [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]:
+            assert list(validator.iter_errors(value)) == [], (schema, value)
 
 
 def test_the_examples_are_of_the_schemas_that_they_stand_for() -> None:
@@ -141,6 +203,31 @@ def test_the_examples_are_of_the_schemas_that_they_stand_for() -> None:
                     assert errors == [], (path, method, example)
                     checked += 1
     assert checked > 50
+
+
+def _blank(node: Any) -> None:
+    """Empty every list and object of a document in place, as a careless reader might."""
+    for child in node.values() if isinstance(node, dict) else node:
+        if isinstance(child, dict | list):
+            _blank(child)
+    node.clear()
+
+
+@pytest.mark.parametrize("is_other_app", [False, True])
+def test_a_document_that_is_changed_in_place_changes_no_other_document(is_other_app: bool) -> None:
+    app = app_over(ScriptedServices())
+    document = app.openapi()
+    before = json.dumps(document)
+    _blank(document)
+    after = (app_over(ScriptedServices()) if is_other_app else app).openapi()
+    assert json.dumps(after) == before
+
+
+async def test_a_document_that_is_changed_in_place_is_still_served_whole() -> None:
+    app = app_over(ScriptedServices())
+    _blank(app.openapi())
+    async with client_of(app) as client:
+        assert (await client.get("/openapi.json")).json() == CONTRACT
 
 
 def test_the_committed_document_is_that_of_the_code() -> None:

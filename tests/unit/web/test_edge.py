@@ -91,7 +91,7 @@ async def test_a_page_of_ours_may_read_every_reply_and_what_it_needs_of_its_head
     assert reply.headers["access-control-allow-credentials"] == "true"
     assert "Origin" in reply.headers["vary"]
     exposed = set(reply.headers["access-control-expose-headers"].split(", "))
-    assert exposed == {"ETag", "Location", "Retry-After", "X-Request-Id"}
+    assert exposed == {"ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-Id"}
 
 
 async def test_a_preflight_of_a_page_of_ours_is_answered_with_what_it_may_send() -> None:

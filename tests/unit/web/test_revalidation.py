@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import Request
 
 from skyhold.web.compression import Content
-from skyhold.web.revalidation import KeptReplies, is_known, tag_of
+from skyhold.web.revalidation import KeptReplies, is_known, tag_of, whole_header
 
 TAG = tag_of("0123abcd")
 STRONG = TAG.removeprefix("W/")
@@ -14,24 +15,31 @@ STRONG = TAG.removeprefix("W/")
 @pytest.mark.parametrize(
     "header",
     [
-        [TAG],
-        [STRONG],
-        ["*"],
-        [" * "],
-        [f'"other", {TAG}'],
-        [f'W/"a,b" ,{STRONG},"c"'],
-        ['"other"', TAG],
+        TAG,
+        STRONG,
+        "*",
+        " * ",
+        f'"other", {TAG}',
+        f'W/"a,b" ,{STRONG},"c"',
     ],
 )
-def test_a_tag_is_known_by_weak_comparison_in_any_list(header: list[str]) -> None:
+def test_a_tag_is_known_by_weak_comparison_in_any_list(header: str) -> None:
     assert is_known(TAG, header)
 
 
 @pytest.mark.parametrize(
-    "header",
-    [None, [], [""], ['"other"'], ["W/other"], ['"', TAG.strip('"')], [STRONG.strip('"')], ["*, *"], [f'"{STRONG}"x']],
+    ("lines", "whole"), [([], None), (["a"], "a"), (['"other"', TAG], f'"other", {TAG}'), (["", "*"], ", *")]
 )
-def test_what_is_another_tag_or_none_asks_for_the_whole_reply(header: list[str] | None) -> None:
+def test_a_header_that_comes_in_several_lines_is_one_list(lines: list[str], whole: str | None) -> None:
+    request = Request({"type": "http", "headers": [(b"if-none-match", line.encode()) for line in lines]})
+    assert whole_header(request, "If-None-Match") == whole
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", '"other"', "W/other", f'", {TAG.strip(chr(34))}', STRONG.strip('"'), "*, *", f'"{STRONG}"x'],
+)
+def test_what_is_another_tag_or_none_asks_for_the_whole_reply(header: str | None) -> None:
     assert not is_known(TAG, header)
 
 

@@ -28,6 +28,7 @@ from skyhold.web.commands import (
     LedgerClock,
     SeatRequest,
     UsedTime,
+    answer_once,
     look_at,
     look_back,
     told_alternatives,
@@ -35,7 +36,7 @@ from skyhold.web.commands import (
 )
 from skyhold.web.contract import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
-from skyhold.web.idempotency import IdempotencyKey, SettledCommand
+from skyhold.web.idempotency import IdempotencyKey, SettledCommand, UsedReplayMark
 from skyhold.web.identity import UsedCaller
 from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
 from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest, identity_of
@@ -58,6 +59,7 @@ async def change_seats(
     services: UsedServices,
     caller: UsedCaller,
     time: UsedTime,
+    mark: UsedReplayMark,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
@@ -92,13 +94,18 @@ async def change_seats(
             _refuse_out_of_place(look)
             request.precheck(look.seats, currency=look.currency)
             await stack.enter_async_context(services.claims.turn(look.flight_id or "", added, look_again))
-        order = await services.bookings.update_seats(
-            order_id,
-            wish.seats,
-            version=version,
-            expected_total_cents=wish.expected_total_cents,
-            give_up_at=time.give_up_at(clock),
-            update_id=command.update_id,
+        order = await answer_once(
+            services,
+            command,
+            mark,
+            lambda: services.bookings.update_seats(
+                order_id,
+                wish.seats,
+                version=version,
+                expected_total_cents=wish.expected_total_cents,
+                give_up_at=time.give_up_at(clock),
+                update_id=command.update_id,
+            ),
         )
     response.headers["ETag"] = tag_of(order["version"])
     return ChangedOrderBody.model_validate(order | {"serverTime": clock.now()})
@@ -117,6 +124,7 @@ async def pay_order(
     services: UsedServices,
     caller: UsedCaller,
     time: UsedTime,
+    mark: UsedReplayMark,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
@@ -133,12 +141,17 @@ async def pay_order(
     async with told_why(services, time, order_id, caller.claim(order_id)):
         if not command.is_retry:
             _refuse_out_of_place(look)
-        await services.bookings.pay(
-            order_id,
-            code,
-            version=version,
-            give_up_at=time.give_up_at(clock),
-            update_id=command.update_id,
+        await answer_once(
+            services,
+            command,
+            mark,
+            lambda: services.bookings.pay(
+                order_id,
+                code,
+                version=version,
+                give_up_at=time.give_up_at(clock),
+                update_id=command.update_id,
+            ),
         )
     return AcceptedPaymentBody(order_id=order_id)
 

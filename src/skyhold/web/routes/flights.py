@@ -14,6 +14,7 @@ from skyhold.queries.flights import FlightFilter
 from skyhold.web.compression import Content
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
+from skyhold.web.flight_filters import AIRPORT_PATTERN, parse_day
 from skyhold.web.revalidation import AcceptEncoding, IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
 from skyhold.web.services import Services, UsedServices
@@ -21,14 +22,21 @@ from skyhold.web.services import Services, UsedServices
 router = APIRouter(prefix="/api/flights", tags=["flights"])
 
 
-def _parse_day(text: Any) -> date:
-    # Stricter than pydantic, which takes a number for seconds since 1970.
-    return text if isinstance(text, date) else date.fromisoformat(text)
+_Day = Annotated[
+    date,
+    BeforeValidator(parse_day),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-24"]}),
+]
 
-
-_Day = Annotated[date, BeforeValidator(_parse_day), WithJsonSchema({"type": "string", "format": "date"})]
-
-Airport = Annotated[str | None, Query(pattern="^[A-Za-z]{3}$", description="Three letters.", examples=["NYC"])]
+Airport = Annotated[
+    str | None,
+    Query(
+        pattern=f"^{AIRPORT_PATTERN}$",
+        json_schema_extra={"description": "three letters"},
+        description="Three letters, in capitals or not.",
+        examples=["NYC"],
+    ),
+]
 Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, at the place of departure.")]
 
 

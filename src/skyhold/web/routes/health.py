@@ -12,8 +12,9 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/livez", operation_id="getLiveness")
-async def get_liveness() -> LivenessBody:
+async def get_liveness(response: Response) -> LivenessBody:
     """Say that the process runs."""
+    response.headers["Cache-Control"] = "no-store"
     return LivenessBody()
 
 

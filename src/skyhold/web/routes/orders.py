@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import uuid_utils
@@ -30,11 +31,11 @@ from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
 from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, SeatRequest, UsedTime, told_alternatives, told_why
+from skyhold.web.commands import LedgerClock, SeatRequest, UsedTime, answer_once, told_alternatives, told_why
 from skyhold.web.contract import problems
-from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
+from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
-from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand
+from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand, UsedReplayMark
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
 from skyhold.web.preconditions import tag_of
 from skyhold.web.schemas import (
@@ -66,6 +67,7 @@ async def create_order(
     services: UsedServices,
     caller: UsedCaller,
     time: UsedTime,
+    mark: UsedReplayMark,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
@@ -88,13 +90,18 @@ async def create_order(
             told_why(services, time, order_id, Claimant(guest.hash), hold=command),
             _turn(services, command, flight_id, wish, look),
         ):
-            order = await services.bookings.hold(
-                order_id,
-                flight_id,
-                wish.seats,
-                guest_hash=guest.hash,
-                expected_total_cents=wish.expected_total_cents,
-                give_up_at=time.give_up_at(clock),
+            order = await answer_once(
+                services,
+                replace(command, update_id=None),
+                mark,
+                lambda: services.bookings.hold(
+                    order_id,
+                    flight_id,
+                    wish.seats,
+                    guest_hash=guest.hash,
+                    expected_total_cents=wish.expected_total_cents,
+                    give_up_at=time.give_up_at(clock),
+                ),
             )
     except OutcomeUnknown as unknown:
         # The seats may be held: who asked must be able to look.
@@ -150,6 +157,8 @@ async def list_orders(
 ) -> OrdersBody:
     """List the guest's own orders, newest first; a caller without a cookie has none."""
     if caller.guest is None:
+        if cursor is not None:
+            raise bad_cursor()
         return OrdersBody(orders=[])
     of_guest = ("orders", caller.guest.hash)
     after = None if cursor is None else read_cursor(cursor, of_guest, is_id=is_order_id)

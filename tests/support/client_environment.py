@@ -1,0 +1,50 @@
+"""An environment without anything of Skyhold: a generator of clients, and what its clients need to run.
+
+It stays beside the checkout from one run to the next, and is made again when its lock or the Python changes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tools" / "client"
+LOCK = FOLDER / "requirements.lock"
+HOME = ROOT / ".venv-client"
+
+SECONDS_TO_INSTALL = 300
+
+
+def client_environment() -> Path:
+    """Return the folder of the environment's programs; of two processes that want it, one makes it."""
+    made_of = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    environment = HOME / made_of
+    HOME.mkdir(exist_ok=True)
+    with (HOME / "lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (environment / "is-complete").exists():
+            for other in HOME.iterdir():
+                if other.is_dir():
+                    shutil.rmtree(other)
+            _run(sys.executable, "-m", "venv", str(environment))
+            pip = (
+                str(environment / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            )
+            _run(*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK))
+            (environment / "is-complete").touch()
+    return environment / "bin"
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_INSTALL, check=False)
+    assert done.returncode == 0, done.stderr
