@@ -15,7 +15,7 @@ from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
-from skyhold.bootstrap.addresses import bare_address
+from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
@@ -141,6 +141,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
             client=client,
             namespace_id=namespace_id,
             task_queue=settings.temporal_task_queue,
-            database=bare_address(settings.database_url or ""),
-            redis=bare_address(settings.redis_url or ""),
+            database=show_address("DATABASE_URL", settings.database_url),
+            redis=show_address("REDIS_URL", settings.redis_url),
         )

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from skyhold.bootstrap.addresses import MissingSettingError, bare_address
+from skyhold.addresses.shown import show_address
+from skyhold.bootstrap.addresses import MissingSettingError
 from skyhold.bootstrap.ledger import SchemaOutdatedError
 from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
@@ -42,7 +43,7 @@ def explained(settings: Settings) -> Iterator[None]:
     except SchemaOutdatedError as error:
         raise Failure(str(error)) from error
     except DatabaseUnavailable as error:
-        where = bare_address(settings.database_url or "")
+        where = show_address("DATABASE_URL", settings.database_url)
         raise Failure(
             f"PostgreSQL at {where} cannot be used (DATABASE_URL){_cause(error)}.", ExitCode.UNREACHABLE
         ) from error

@@ -17,6 +17,7 @@ from typing import IO
 import psutil
 
 from skyhold.embedded.data_directory import DataDirectory
+from skyhold.embedded.environment import environment_of_servers
 from skyhold.embedded.errors import EmbeddedError, ServerDidNotStart
 from skyhold.embedded.identities import ProcessIdentity, identify
 from skyhold.embedded.ports import free_port, is_port_free
@@ -27,8 +28,6 @@ from skyhold.embedded.users import ServerUser
 _POLL_SECONDS = 0.02
 _LAUNCHES = 3
 _LOG_TAIL_CHARACTERS = 1500
-# What would turn a server away from the configuration it is given here.
-_FOREIGN_VARIABLES = ("PG", "LD_LIBRARY_PATH", "TEMPORAL_", "GODEBUG")
 
 Pause = Callable[[float], None]
 
@@ -67,7 +66,7 @@ class Child(ABC):
 
     def environment(self) -> dict[str, str]:
         """Return the variables that the child sees."""
-        return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN_VARIABLES)}
+        return environment_of_servers(os.environ)
 
     def working_directory(self) -> Path:
         """Return where to run; a server holds on to no directory of the user's."""

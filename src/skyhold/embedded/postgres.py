@@ -46,8 +46,9 @@ class PostgresServer(Child):
 
     @property
     def url(self) -> str:
-        """The address, with the password."""
-        return f"postgresql://{_ROLE}:{self.directory.secrets.database_password}@{LOOPBACK}:{self.port}/{_DATABASE}"
+        """The address, with the password; without TLS, which on loopback would protect nothing."""
+        credentials = f"{_ROLE}:{self.directory.secrets.database_password}"
+        return f"postgresql://{credentials}@{LOOPBACK}:{self.port}/{_DATABASE}?sslmode=disable"
 
     def user(self) -> ServerUser | None:
         """Return whom to run as: never root, which PostgreSQL refuses."""
