@@ -19,7 +19,7 @@ from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, describe_namespace, until_replaced
+from skyhold.bootstrap.temporal import connect_to_namespace, until_replaced
 from skyhold.domain.orders import Policy
 from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
@@ -113,8 +113,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         pool = await stack.enter_async_context(open_database(settings, application="skyhold worker"))
         redis = await stack.enter_async_context(open_redis_of(settings))
         await ServerQueries(Database(pool)).server_version()
-        client = await connect_temporal()
-        namespace_id, has_status_attribute = await describe_namespace(client)
+        client, namespace_id, has_status_attribute = await connect_to_namespace()
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
         stack.push_async_callback(gateway.stop)
         publisher = Publisher(redis)

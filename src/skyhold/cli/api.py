@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 import typer
 
 from skyhold.cli.addresses import DataDir
@@ -17,6 +18,11 @@ from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
     from skyhold.settings import Settings
+    from skyhold.web.readiness import Checks
+
+_SERVERS = frozenset({"postgresql", "redis", "temporal"})
+
+_log = structlog.get_logger(__name__)
 
 
 @guarded
@@ -49,12 +55,21 @@ async def _serve(settings: Settings) -> ExitCode:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             told = asyncio.create_task(stop.wait())
             stdout().print(f"API listening on {_url_of(listener)}", markup=False)
+            looking = asyncio.create_task(_warn_of_servers(app.state.services.checks))
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
+            looking.cancel()
             server.should_exit = True
             await app.state.services.live.close()  # or its streams would keep the server for as long as it waits
             await serving
     return stop.exit_code
+
+
+async def _warn_of_servers(checks: Checks) -> None:
+    """Log once what a server says that is not well, since the API starts without it."""
+    for name, said in (await checks.ask()).items():
+        if name in _SERVERS and said != "ok":
+            _log.warning("started without a server", check=name, reason=said)
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ def worker(*, data_dir: DataDir = None) -> None:
 
 
 async def _work(settings: Settings) -> ExitCode:
-    from skyhold.bootstrap.temporal import forward_temporal_logs, temporal_configuration  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
+    from skyhold.bootstrap.temporal_configuration import temporal_configuration  # noqa: PLC0415
     from skyhold.bootstrap.workers import open_worker  # noqa: PLC0415
 
     temporal_configuration()  # what is wrong with it is said before any server is asked

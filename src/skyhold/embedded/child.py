@@ -201,10 +201,17 @@ class Child(ABC):
 
     def explain(self, what: str) -> str:
         """Return a sentence about the child, with the end of what its last process printed."""
+        return f"{self.name} {what}. The end of {self.log}:\n{self._said()[-_LOG_TAIL_CHARACTERS:]}"
+
+    def last_line(self) -> str:
+        """Return the last line that the child's last process printed, which names the cause where a command failed."""
+        return (self._said().splitlines() or [f"{self.name} ended with {self.exit_code}"])[-1]
+
+    def _said(self) -> str:
+        """Return what the last process printed."""
         text = self.log.read_bytes()
         since_launch = text[self._log_offset :] if self._log_offset <= len(text) else text
-        said = since_launch.decode(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
-        return f"{self.name} {what}. The end of {self.log}:\n{said}"
+        return since_launch.decode(errors="replace").strip()
 
 
 def find_orphan(record: Path) -> psutil.Process | None:

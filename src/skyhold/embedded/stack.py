@@ -79,9 +79,9 @@ class Stack:
         found = {name: self._environment.get(name) for name in ("DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS")}
         return {name: show_address(name, address) for name, address in found.items() if address}
 
-    def application(self, name: str, command: str) -> Application:
+    def application(self, name: str, *command: str) -> Application:
         """Make a process of Skyhold itself that runs the command against the servers of this stack."""
-        program = [*self._options.program, command]
+        program = [*self._options.program, *command]
         return Application(self._directory, name=name, command=program, variables=self.variables)
 
     def require_ports(self) -> None:

@@ -93,6 +93,7 @@ class Supervisor:
         remove_endpoints(self._directory.announced_in)
         self._stop_orphans()
         self._stack.require_ports()
+        self._require_borrowed()
         self._start_servers()
         self._run_to_end("migrate", "Bringing the schema to head")
         # They take their time to load, and nobody is told of them before all is ready.
@@ -120,9 +121,17 @@ class Supervisor:
             stops = [stop for child in group for stop in child.stopping()]
             stop_together(stops, is_hurried=self._interruptions.is_hurried)
 
-    def _start_servers(self) -> None:
-        for variable, address in self._stack.borrowed.items():
+    def _require_borrowed(self) -> None:
+        """Ask the servers that are used by address, before anything is started that would miss them."""
+        borrowed = self._stack.borrowed
+        for variable, address in borrowed.items():
             self._report(f"Using the server at {address} ({variable} is set)")
+        if borrowed:
+            task = self._stack.application("reach", "reach", *borrowed)
+            if code := self._end_of(task):
+                raise StackNotReady(task.last_line().removeprefix("Error: "), exit_code=max(code, 1))
+
+    def _start_servers(self) -> None:
         if self._stack.servers:
             self._say(f"Starting {', '.join(server.name for server in self._stack.servers)}")
         for server in self._stack.servers:
@@ -136,12 +145,16 @@ class Supervisor:
         """Run a command of Skyhold's that ends by itself; it may be run again whenever it was cut off."""
         self._say(purpose)
         task = self._stack.application(command, command)
+        if code := self._end_of(task):
+            raise StackNotReady(task.explain(f"ended with {code}"), exit_code=max(code, 1))
+
+    def _end_of(self, task: Child) -> int:
+        """Run a child to its end and return its exit code."""
         task.prepare()
         self._launch(task)
         while task.is_running():
             self._interruptions.pause(_POLL_SECONDS / 2)
-        if task.exit_code:
-            raise StackNotReady(task.explain(f"ended with {task.exit_code}"), exit_code=max(task.exit_code, 1))
+        return task.exit_code or 0
 
     def _launch_applications(self) -> None:
         self._say(f"Starting the API and {len(self._stack.workers)} worker(s)")
