@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import structlog
 import typer
 
+from skyhold.addresses.listening import CannotListenError, open_listener
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import stdout
+from skyhold.cli.standard_streams import unheard
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
@@ -45,16 +45,17 @@ def api(*, data_dir: DataDir = None) -> None:
 async def _serve(settings: Settings) -> ExitCode:
     from skyhold.bootstrap.api import open_api  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
-    from skyhold.web.server import BACKLOG, server_of  # noqa: PLC0415
+    from skyhold.web.server import server_of  # noqa: PLC0415
 
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
     async with open_api(settings) as app:
-        with _listening(settings.server_host, settings.server_port, backlog=BACKLOG) as listener:
+        with _listen(settings) as listener:
             server = server_of(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             told = asyncio.create_task(stop.wait())
-            stdout().print(f"API listening on {_url_of(listener)}", markup=False)
+            with unheard():
+                stdout().print(f"API listening on {_url_of(listener)}", markup=False)
             looking = asyncio.create_task(_warn_of_servers(app.state.services.checks))
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
@@ -72,15 +73,13 @@ async def _warn_of_servers(checks: Checks) -> None:
             _log.warning("started without a server", check=name, reason=said)
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int, *, backlog: int) -> Iterator[socket.socket]:
+def _listen(settings: Settings) -> socket.socket:
+    from skyhold.web.server import BACKLOG  # noqa: PLC0415
+
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=backlog)
-    except OSError as error:
-        raise Failure(f"Cannot listen on {host} port {port} (SERVER_HOST, SERVER_PORT): {error.strerror}.") from error
-    with listener:
-        yield listener
+        return open_listener(settings.server_host, settings.server_port, backlog=BACKLOG)
+    except CannotListenError as error:
+        raise Failure(f"{error}.", ExitCode.REFUSED if error.is_taken else ExitCode.USAGE) from error
 
 
 def _url_of(listener: socket.socket) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import print_facts, stderr, stdout
+from skyhold.cli.standard_streams import unheard
 
 if TYPE_CHECKING:
     from skyhold.embedded.endpoints import Endpoints
@@ -94,18 +95,18 @@ class _Progress:
 
 def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
     """Print what a person or a script wants to know, on stdout."""
-    stdout().print("Skyhold is ready", style="bold green")
-    print_facts(
-        {
-            "API": endpoints.api,
-            "API docs": f"{endpoints.api}/docs",
-            "Temporal UI": endpoints.temporal_ui,
-            "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
-            "Data": str(data_dir),
-            "Logs": str(data_dir / "logs"),
-            "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
-        }
-    )
+    facts = {
+        "API": endpoints.api,
+        "API docs": f"{endpoints.api}/docs",
+        "Temporal UI": endpoints.temporal_ui,
+        "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
+        "Data": str(data_dir),
+        "Logs": str(data_dir / "logs"),
+        "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
+    }
+    with unheard():
+        stdout().print("Skyhold is ready", style="bold green")
+        print_facts(facts)
 
 
 def _known(exit_code: int) -> ExitCode:

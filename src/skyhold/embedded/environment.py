@@ -30,13 +30,17 @@ _MACHINERY = ("LD_LIBRARY_PATH", "GODEBUG", "OTEL_", "OPENSSL_CONF")
 """Would have a server load other libraries than its own, or report to other places."""
 
 
+_OF_ANYONE = {"USER": "skyhold", "HOME": "/"}
+"""Where a user id has no passwd entry and the shell does not say either, Temporal would not start without these."""
+
+
 def environment_of_servers(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a server of ours sees of a shell: nothing that would turn it from how it is configured here."""
     foreign = (*_POSTGRESQL, *_TEMPORAL, *_MACHINERY)
-    return {
+    return _OF_ANYONE | {
         name: value
         for name, value in environment.items()
-        if not name.startswith(foreign) and name.upper() not in _NETWORK
+        if value and not name.startswith(foreign) and name.upper() not in _NETWORK
     }
 
 

@@ -50,6 +50,7 @@ class Stack:
         self._directory = directory
         self._options = options
         self._environment = environment
+        self._host = environment.get("SERVER_HOST") or _DEFAULT_HOST
         self._namespace = environment.get("TEMPORAL_NAMESPACE") or DEFAULT_NAMESPACE
         self.temporal = None if environment.get("TEMPORAL_ADDRESS") else self._make_temporal()
         self.redis = None if environment.get("REDIS_URL") else ValkeyServer(directory)
@@ -58,7 +59,7 @@ class Stack:
             directory,
             command=[*options.program, "api"],
             variables=self.variables,
-            host=environment.get("SERVER_HOST") or _DEFAULT_HOST,
+            host=self._host,
             port=options.port,
         )
         self.workers = [self.application(f"worker-{number}", "worker") for number in range(1, options.workers + 1)]
@@ -89,8 +90,9 @@ class Stack:
 
         Raises:
             PortTaken: one of them is taken.
+            StackNotReady: nothing can listen on the host or port of the API.
         """
-        require_free_port(self._options.port, flag="--port")
+        require_free_port(self._options.port, flag="--port", host=self._host)
         if self.temporal:
             require_free_port(self._options.temporal_port, flag="--temporal-port")
             require_free_port(self._options.temporal_ui_port, flag="--temporal-ui-port")

@@ -4,6 +4,7 @@ Owns the order and the watch. What there is to start is the stack's; how one chi
 Runs in the main thread alone: children die with the thread that started them.
 """
 
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -82,6 +83,7 @@ class Supervisor:
         self._started: list[Child] = []
         self._ready_at: datetime | None = None
         self._logs_due_at = 0.0
+        self._is_announcement_due = False
 
     def run(self, on_ready: Callable[[Endpoints, Path], None]) -> None:
         """Start everything, say so, and keep it alive.
@@ -184,12 +186,21 @@ class Supervisor:
     def _watch(self) -> None:
         """Start again what died, tell the new pids, and keep the logs from growing without end."""
         launched = [kept.child for kept in self._kept if kept.tend()]
-        if launched:
-            self._announce()
+        if launched or self._is_announcement_due:
+            try:
+                self._announce()
+            except OSError as error:
+                # A full disk is no reason to stop what runs; readers are told of the new pids when there is room.
+                if not self._is_announcement_due:
+                    self._report(f"endpoints.json cannot be written: {error.strerror}")
+                self._is_announcement_due = True
+            else:
+                self._is_announcement_due = False
         if time.monotonic() >= self._logs_due_at:
             self._logs_due_at = time.monotonic() + _LOGS_EVERY_SECONDS
             for kept in self._kept:
-                bound_log(kept.child.log)
+                with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+                    bound_log(kept.child.log)
 
     def _announce(self) -> None:
         if self._ready_at:
@@ -211,10 +222,11 @@ class Supervisor:
     def _report(self, line: str) -> None:
         """Say a line, and keep it in the supervisor's own log for those who come later."""
         self._say(line)
-        log = self._directory.log("supervisor")
-        bound_log(log)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+        with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+            log = self._directory.log("supervisor")
+            bound_log(log)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 
     def _explain_silence(self) -> str:
         said = self._stack.api.readiness()
