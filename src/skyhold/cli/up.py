@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyhold.cli.failures import ExitCode, Failure, guarded
+from skyhold.cli.failures import ExitCode, Failure, explain_os_error, guarded
 from skyhold.cli.output import print_facts, stderr, stdout
 from skyhold.cli.standard_streams import unheard
 
@@ -59,6 +59,11 @@ def up(
     except BadSettingError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from error
 
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise Failure("The directory that this runs in is gone: change to one that is there (cd).") from error
+
     options = StackOptions(
         data_dir=data_dir if data_dir or ephemeral else _DEFAULT_DATA_DIR,
         port=port,
@@ -71,8 +76,10 @@ def up(
         received = supervise(options, environment=dict(os.environ), say=_Progress(), on_ready=_print_addresses)
     except StackNotReady as error:
         raise Failure(str(error), _known(error.exit_code)) from error
-    except (EmbeddedError, OSError) as error:
+    except EmbeddedError as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(explain_os_error(error)) from error
     if received == signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -130,7 +130,8 @@ class Child(ABC):
                 stdin=stdin,
                 directory=self.working_directory(),
             )
-        self._remember()
+        with suppress(OSError):  # on a full disk: it runs, and dies with us all the same
+            self._remember()
 
     def wait_until_ready(self, *, pause: Pause = time.sleep) -> None:
         """Wait for the launched process, launching it again if it ended before it was ready.

@@ -21,6 +21,7 @@ from skyhold.embedded.endpoints import Endpoints, remove_endpoints, write_endpoi
 from skyhold.embedded.errors import StackNotReady
 from skyhold.embedded.interruptions import Interruptions, StopRequested
 from skyhold.embedded.logs import bound_log
+from skyhold.embedded.open_files import require_open_files
 from skyhold.embedded.processes import StopStep, stop_together
 from skyhold.embedded.restarts import KeptAlive
 from skyhold.embedded.stack import Stack, StackOptions
@@ -48,6 +49,7 @@ def supervise(
     Raises:
         EmbeddedError: it could not be started; whatever was, is stopped again.
     """
+    require_open_files()
     with Interruptions() as interruptions:
         directory = _open_directory(options)
         try:
