@@ -53,8 +53,9 @@ def parse_url(text: str, schemes: Collection[str], *, known: Collection[str]) ->
     Raises:
         BadAddressError: it is no such URL.
     """
-    text = text.strip()
-    if text.partition("://")[0] not in schemes:
+    scheme, separator, rest = text.strip().partition("://")
+    text = f"{scheme.lower()}{separator}{rest}"
+    if not separator or scheme.lower() not in schemes:
         begins = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise BadAddressError(f"must be a URL that begins with {begins}")
     if any(character <= " " or character >= _HIGHEST_CHARACTER for character in text):

@@ -70,7 +70,8 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     (r"tcp connect error|timed out", "no connection comes about; start it, or correct TEMPORAL_ADDRESS"),
     (r"TimeoutExpired|Timeout expired", SILENT),
     (
-        r"close_notify|connection closed|[Bb]roken ?[Pp]ipe|ConnectionReset|handshake eof|UnexpectedEof",
+        # A server that hangs up is noticed at one of many places, each with words of its own.
+        r"after connection.*hyper::Error|[Bb]roken ?[Pp]ipe|ConnectionReset|ConnectionAborted|UnexpectedEof",
         "it closes the connection. {cut_off}",
     ),
 )

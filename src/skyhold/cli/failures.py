@@ -100,6 +100,7 @@ def _told(cause: OSError | UnicodeError | ImportError) -> typer.Exit:
         return typer.Exit(ExitCode.USAGE)
     elif isinstance(cause, ImportError):
         say_error(f"The installation is damaged: {cause.name or 'a module'} cannot be loaded. Install Skyhold again.")
+        _trace_for_debugging()
     else:
         return _fault(cause)
     return typer.Exit(ExitCode.REFUSED)
@@ -107,6 +108,10 @@ def _told(cause: OSError | UnicodeError | ImportError) -> typer.Exit:
 
 def _fault(fault: Exception) -> typer.Exit:
     say_error(f"{type(fault).__name__}: this should not have happened. LOG_LEVEL=debug shows where it did.")
+    _trace_for_debugging()
+    return typer.Exit(ExitCode.REFUSED)
+
+
+def _trace_for_debugging() -> None:
     if os.environ.get("LOG_LEVEL", "").lower() == "debug":
         traceback.print_exc()
-    return typer.Exit(ExitCode.REFUSED)

@@ -232,6 +232,34 @@ async def test_no_address_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         await connect_to_namespace()
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        'Canceled, "connection closed"',
+        'Canceled, "connection was not ready"',
+        "Io, Kind(ConnectionReset)",
+        "Io, Kind(NotConnected)",
+        'Io, Custom { kind: BrokenPipe, error: "stream closed because of a broken pipe" }',
+        'Io, Custom { kind: UnexpectedEof, error: "peer closed connection without sending TLS close_notify" }',
+        "ChannelClosed",
+    ],
+)
+@pytest.mark.parametrize(
+    ("credentials", "what"),
+    [
+        (Credentials(is_encrypted=False, has_certificate=False), "set TEMPORAL_TLS=true"),
+        (Credentials(is_encrypted=True, has_certificate=False), f"set {CERT} and {KEY}"),
+        (Credentials(is_encrypted=True, has_certificate=True), f"correct {CERT} and {KEY}"),
+    ],
+)
+def test_wherever_a_server_that_hangs_up_is_noticed_it_is_said_what_it_may_want(
+    end: str, credentials: Credentials, what: str
+) -> None:
+    error = f"tonic::transport::Error(Transport, hyper::Error({end}))"
+    text = f"Failed client connect: `get_system_info` call error after connection: Status {{ code: Unknown, {error} }}"
+    assert what in why_unreachable(RuntimeError(text), credentials)
+
+
 @pytest.mark.parametrize("text", ["", "something new that no table knows", "x" * 10_000])
 def test_a_text_that_is_new_still_gives_one_clear_sentence(text: str) -> None:
     why = why_unreachable(RuntimeError(text), Credentials(is_encrypted=False, has_certificate=False))
