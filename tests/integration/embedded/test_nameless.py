@@ -24,7 +24,8 @@ def no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nameless, "_WRAPPERS", ())
 
 
-def test_a_user_with_a_name_needs_no_other(tmp_path: Path) -> None:
+def test_a_user_with_a_name_needs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert alias_of_this_process(tmp_path) == Alias()
 
 

@@ -20,6 +20,7 @@ from integration.embedded.up_process import surroundings
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.open_files import NEEDED, require_open_files
 from skyhold.embedded.restarts import KeptAlive
+from skyhold.embedded.supervisor import Supervisor
 from skyhold.embedded.valkey import ValkeyServer
 
 
@@ -116,3 +117,29 @@ def _clock_that_leaps() -> Callable[[], float]:
 
 def _processes_in(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.Process().children() if Path(process.cwd()).is_relative_to(folder)]
+
+
+def test_new_pids_that_cannot_be_written_are_written_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    class StartedAgain:
+        child = None
+        launches = iter([True, False, False, False])
+
+        def tend(self) -> bool:
+            return next(self.launches)
+
+    attempts: list[bool] = []
+
+    def announce(_: Supervisor) -> None:
+        attempts.append(len(attempts) >= 2)
+        if not attempts[-1]:
+            _no_room()
+
+    said: list[str] = []
+    monkeypatch.setattr(Supervisor, "_announce", announce)
+    monkeypatch.setattr(Supervisor, "_report", lambda _, line: said.append(line))
+    supervisor = object.__new__(Supervisor)
+    vars(supervisor).update(_kept=[StartedAgain()], _is_announcement_due=False, _logs_due_at=float("inf"))
+    for _ in range(4):
+        supervisor._watch()
+    assert attempts == [False, False, True]
+    assert said == ["endpoints.json cannot be written: No space left on device"]
