@@ -33,6 +33,7 @@ class Audit:
         *,
         locks: SeatLockReader | None = None,
         workflows: WorkflowReader | None = None,
+        why_no_workflows: str = "Temporal cannot be reached",
         graces: Graces | None = None,
         on_wait: Wait | None = None,
     ) -> None:
@@ -41,6 +42,7 @@ class Audit:
         self._gateway = gateway
         self._locks = locks
         self._workflows = workflows
+        self._why_no_workflows = why_no_workflows
         self._namespace_id = workflows.namespace_id if workflows else None
         self._graces = graces or Graces()
         self._on_wait = on_wait
@@ -97,7 +99,7 @@ class Audit:
 
     async def _find_workflows(self) -> list[Sighting]:
         if self._workflows is None:
-            raise ServerAway("Temporal cannot be reached")
+            raise ServerAway(self._why_no_workflows)
         return await find_workflows(self._queries, self._workflows, graces=self._graces)
 
     async def _count_foreign_orders(self) -> int | None:

@@ -1,17 +1,12 @@
-"""The addresses of servers, as settings give them: there, of a kind that can be meant, and told without passwords."""
+"""The addresses of servers, as settings give them: there, and such as can be meant."""
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
-
+from skyhold.addresses.postgresql import DatabaseAddress
+from skyhold.addresses.redis import RedisAddress
+from skyhold.addresses.temporal import parse_address
+from skyhold.addresses.urls import BadAddressError
 from skyhold.settings import BadSettingError
-
-DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
-REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
-
-_HOST_AND_PORT = re.compile(r"(?:[^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_LAST_PORT = 65_535
 
 _WANTED = {"SECRET_KEY": "32 or more characters made by chance, the same to every API process"}
 
@@ -34,18 +29,34 @@ def require(value: str | None, name: str) -> str:
     return value
 
 
-def require_url(value: str | None, name: str, schemes: frozenset[str]) -> str:
-    """Return the address of a server, of one of these schemes.
+def require_database_url(value: str | None) -> str:
+    """Return the address of PostgreSQL; the files that it names can be used.
 
     Raises:
         MissingSettingError: it is not set.
-        BadSettingError: it is no such URL. The value itself is not repeated: it may hold a password.
+        BadSettingError: it cannot be meant. The value itself is not repeated: it may hold a password.
     """
-    url = require(value, name)
-    if url.partition("://")[0] not in schemes:
-        begins = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
-        raise BadSettingError(f"{name}: must be a URL that begins with {begins}")
+    url = require(value, "DATABASE_URL")
+    try:
+        DatabaseAddress.parse(url).require_files()
+    except BadAddressError as error:
+        raise BadSettingError(f"DATABASE_URL: {error}") from None
     return url
+
+
+def require_redis_url(value: str | None) -> str:
+    """Return the address of Redis as the client reads it; the files that it names can be used.
+
+    Raises:
+        MissingSettingError: it is not set.
+        BadSettingError: it cannot be meant. The value itself is not repeated: it may hold a password.
+    """
+    try:
+        address = RedisAddress.parse(require(value, "REDIS_URL"))
+        address.require_files()
+    except BadAddressError as error:
+        raise BadSettingError(f"REDIS_URL: {error}") from None
+    return address.url
 
 
 def require_host_and_port(value: str | None, name: str) -> str:
@@ -56,13 +67,8 @@ def require_host_and_port(value: str | None, name: str) -> str:
         BadSettingError: it is no such address.
     """
     address = require(value, name)
-    match = _HOST_AND_PORT.fullmatch(address)
-    if match is None or not 0 < int(match["port"]) <= _LAST_PORT:
-        raise BadSettingError(f"{name}: must be host:port, such as localhost:7233")
+    try:
+        parse_address(address)
+    except BadAddressError as error:
+        raise BadSettingError(f"{name}: {error}") from None
     return address
-
-
-def bare_address(url: str) -> str:
-    """Return where a URL points to, without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from skyhold.bootstrap.addresses import require
 from skyhold.bootstrap.clocks import clock_probe, common_time
@@ -21,7 +22,7 @@ from skyhold.bootstrap.ledger import open_database, schema_probe
 from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.live import open_live
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
@@ -101,8 +102,12 @@ def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: st
     async def ask_redis() -> None:
         await cast("Any", redis.ping())
 
-    async def ask_temporal() -> None:
-        await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
+    async def ask_temporal() -> str | None:
+        try:
+            await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
+        except (RPCError, RuntimeError) as error:
+            return temporal_trouble(error, client)
+        return None
 
     async def ask_for_worker() -> str | None:
         asked = DescribeTaskQueueRequest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import Any
 
 from skyhold.audit.audit import Audit, Wait
 from skyhold.audit.findings import AuditReport, Graces
@@ -10,15 +10,12 @@ from skyhold.audit.locks import SeatLockReader
 from skyhold.audit.workflows import WorkflowReader
 from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
+from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.settings import Settings
-
-CONNECT_SECONDS = 5.0
-"""How long Temporal may take to say that it is there; one that was stopped takes a connection and says nothing."""
 
 
 async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditReport:
@@ -38,18 +35,18 @@ async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditRepo
             AuditQueries(Database(pool)),
             SimulatedGateway(pool, behaviour),
             locks=SeatLockReader(redis),
-            workflows=await _open_workflows(settings),
+            **await _open_workflows(settings),
             graces=Graces(repair=settings.reconcile_interval),
             on_wait=on_wait,
         )
         return await audit.run()
 
 
-async def _open_workflows(settings: Settings) -> WorkflowReader | None:
+async def _open_workflows(settings: Settings) -> dict[str, Any]:
+    """Return a reader of workflows, or why there is none, under the names of the audit's parameters."""
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            client = await connect_temporal()
-            namespace_id, _ = await describe_namespace(client)
-    except (WorkflowUnavailable, TimeoutError):
-        return None
-    return WorkflowReader(client, namespace_id=namespace_id, task_queue=settings.temporal_task_queue)
+        client, namespace_id, _ = await connect_to_namespace()
+    except WorkflowUnavailable as error:
+        return {"why_no_workflows": str(error.__cause__).rstrip(".")}
+    reader = WorkflowReader(client, namespace_id=namespace_id, task_queue=settings.temporal_task_queue)
+    return {"workflows": reader}

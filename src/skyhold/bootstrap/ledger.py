@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from skyhold.bootstrap.addresses import DATABASE_SCHEMES, require, require_url
+from skyhold.bootstrap.addresses import require, require_database_url
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
@@ -26,7 +26,7 @@ async def open_database(settings: Settings, *, application: str) -> AsyncIterato
         MissingSettingError: DATABASE_URL is not set.
         BadSettingError: it is no address of PostgreSQL.
     """
-    url = require_url(settings.database_url, "DATABASE_URL", DATABASE_SCHEMES)
+    url = require_database_url(settings.database_url)
     pool = await open_pool(url, application=application)
     try:
         yield pool

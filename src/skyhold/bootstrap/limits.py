@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.settings import Settings
 from skyhold.web.identity import Identities
 from skyhold.web.limits import WAIT_SECONDS, RateLimits
@@ -35,7 +35,7 @@ async def open_limits(settings: Settings, seals: Seals, identities: Identities) 
         yield None
         return
     pool = BlockingConnectionPool.from_url(
-        require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES),
+        require_redis_url(settings.redis_url),
         max_connections=CONNECTIONS,
         timeout=WAIT_SECONDS,
         socket_timeout=WAIT_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.events.feed import Reader, open_reader_redis
 from skyhold.queries.database import Database
 from skyhold.queries.live import LiveQueries
@@ -24,7 +24,7 @@ async def open_live(settings: Settings, database: Database) -> AsyncIterator[Liv
         MissingSettingError: REDIS_URL is not set.
         BadSettingError: it is no address of Redis.
     """
-    redis = open_reader_redis(require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES))
+    redis = open_reader_redis(require_redis_url(settings.redis_url))
     queries, orders = LiveQueries(database), OrderQueries(database)
 
     async def read_order(order_id: str) -> OrderView | None:

@@ -28,7 +28,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from skyhold.bootstrap.ledger import open_database
-from skyhold.bootstrap.temporal import connect_temporal, describe_namespace
+from skyhold.bootstrap.temporal import connect_to_namespace, temporal_trouble
+from skyhold.bootstrap.temporal_failures import TemporalFailure
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
 from skyhold.queries.database import Database
@@ -43,8 +44,6 @@ CATCH_UP = timedelta(seconds=10)
 """Runs that were missed for longer than this, since Temporal was away, are not made up for: one is as good as ten."""
 
 RPC_TIMEOUT = timedelta(seconds=5)
-
-CONNECT_SECONDS = 5.0
 
 SCHEDULE_CHECK = timedelta(minutes=5)
 """How often a worker looks whether the schedule is there: somebody may delete it, and nobody would miss it."""
@@ -112,7 +111,7 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
     """
     async with open_database(settings, application="skyhold reconcile") as pool:
         await ServerQueries(Database(pool)).server_version()
-    client, _ = await _connected()
+    client, _, _ = await connect_to_namespace()
     task_queue = settings.temporal_task_queue
     try:
         handle = await client.start_workflow(
@@ -132,7 +131,8 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
     except WorkflowFailureError as error:
         raise NoReconciliation(f"it failed: {error.cause or error}") from error
     except RPCError as error:
-        raise WorkflowUnavailable from error
+        where = client.service_client.config.target_host
+        raise WorkflowUnavailable from TemporalFailure(where, temporal_trouble(error, client))
 
 
 async def adopt(settings: Settings, *, lost: str) -> int:
@@ -144,7 +144,7 @@ async def adopt(settings: Settings, *, lost: str) -> int:
         BadSettingError: that namespace is our own, or another that this Temporal still has.
         DatabaseUnavailable: PostgreSQL does not answer.
     """
-    client, ours = await _connected()
+    client, ours, _ = await connect_to_namespace()
     if lost == ours:
         raise BadSettingError("--adopt: that is the namespace of this Temporal itself")
     if name := await _name_of(client, lost):
@@ -152,16 +152,6 @@ async def adopt(settings: Settings, *, lost: str) -> int:
     async with open_database(settings, application="skyhold reconcile") as pool:
         await ServerQueries(Database(pool)).server_version()
         return await Ledger(pool).adopt(ours, lost=lost)
-
-
-async def _connected() -> tuple[Client, str]:
-    """Return a client and its namespace's id; a server that was stopped takes a connection and says nothing."""
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            client = await connect_temporal()
-            return client, (await describe_namespace(client))[0]
-    except TimeoutError as error:
-        raise WorkflowUnavailable from error
 
 
 async def _name_of(client: Client, namespace_id: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
 
-from skyhold.bootstrap.addresses import REDIS_SCHEMES, require_url
+from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import open_redis
 
@@ -20,7 +20,7 @@ async def open_redis_of(settings: Settings) -> AsyncIterator[Redis]:
         MissingSettingError: REDIS_URL is not set.
         BadSettingError: it is no address of Redis.
     """
-    redis = open_redis(require_url(settings.redis_url, "REDIS_URL", REDIS_SCHEMES))
+    redis = open_redis(require_redis_url(settings.redis_url))
     try:
         yield redis
     finally:

@@ -6,22 +6,26 @@ import asyncio
 import contextlib
 import logging
 from datetime import timedelta
+from shlex import quote
 
 import asyncpg
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
-from skyhold.bootstrap.addresses import require_host_and_port
+from skyhold.bootstrap.temporal_configuration import temporal_configuration
+from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.settings import BadSettingError
 from skyhold.workflows.payloads import DATA_CONVERTER
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
+
+ANSWER_SECONDS = 5.0
+"""How long a Temporal may take to say that it is there; one that was stopped takes a connection and says nothing."""
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
@@ -63,45 +67,66 @@ def forward_temporal_logs(level: str) -> None:
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logs)), error_if_already_set=False)
 
 
-def temporal_configuration() -> ClientConnectConfig:
-    """Return what Temporal's own environment configuration says, with an address that can be one.
-
-    Raises:
-        MissingSettingError: nothing gives an address.
-        BadSettingError: it is not host:port, which Temporal's core would find out at the first call.
-    """
-    configuration = ClientConfig.load_client_connect_config()
-    require_host_and_port(configuration.get("target_host"), "TEMPORAL_ADDRESS")
-    return configuration
-
-
 async def connect_temporal(*, is_lazy: bool = False) -> Client:
     """Return a client by Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
 
     Raises:
         MissingSettingError, BadSettingError: as for `temporal_configuration`.
-        WorkflowUnavailable: nobody answers there.
+        WorkflowUnavailable: nothing answers there; its cause is a `TemporalFailure` that says why.
     """
     configuration = temporal_configuration()
+    credentials = Credentials.of(tls=configuration.get("tls"), api_key=configuration.get("api_key"))
     try:
-        return await Client.connect(
-            **configuration,
-            lazy=is_lazy,
-            connect_timeout=CONNECT_TIMEOUT,
-            data_converter=DATA_CONVERTER,
-        )
-    except (RPCError, RuntimeError) as error:
-        raise WorkflowUnavailable from error
+        # The client's own limit is for the connection alone, not for the answer of a server that takes it.
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await Client.connect(
+                **configuration,
+                lazy=is_lazy,
+                connect_timeout=CONNECT_TIMEOUT,
+                data_converter=DATA_CONVERTER,
+            )
+    except (RPCError, RuntimeError, ValueError, TimeoutError) as error:
+        why = why_unreachable(error, credentials)
+        raise WorkflowUnavailable from TemporalFailure(configuration["target_host"], why)
+
+
+def temporal_trouble(error: RPCError | RuntimeError | TimeoutError, client: Client) -> str:
+    """Return why a client that is connected, or connects when it is used, got no answer."""
+    config = client.service_client.config
+    try:
+        return why_unreachable(error, Credentials.of(tls=config.tls, api_key=config.api_key))
+    except BadSettingError as bad:
+        return str(bad)
+
+
+async def connect_to_namespace() -> tuple[Client, str, bool]:
+    """Return a client, and of its namespace what `describe_namespace` returns.
+
+    Raises:
+        MissingSettingError, BadSettingError, WorkflowUnavailable: as for `connect_temporal`.
+        BadSettingError: Temporal has no such namespace.
+    """
+    client = await connect_temporal()
+    return client, *await describe_namespace(client)
 
 
 async def describe_namespace(client: Client) -> tuple[str, bool]:
-    """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there."""
+    """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there.
+
+    Raises:
+        BadSettingError: Temporal has no such namespace.
+        WorkflowUnavailable: nothing answers there; its cause is a `TemporalFailure` that says why.
+    """
+    where = client.service_client.config.target_host
     try:
         namespace_id = await _namespace_id(client)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise BadSettingError(f"TEMPORAL_NAMESPACE: Temporal has no namespace {client.namespace!r}") from error
-        raise WorkflowUnavailable from error
+            raise BadSettingError(
+                f"TEMPORAL_NAMESPACE: the Temporal at {where} has no namespace {client.namespace!r}; make it: "
+                f"temporal operator namespace create --namespace {quote(client.namespace)} --address {where}"
+            ) from error
+        raise WorkflowUnavailable from TemporalFailure(where, temporal_trouble(error, client))
     try:
         attributes = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)

@@ -15,11 +15,11 @@ from skyhold.activities.orders import OrderActivities
 from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
-from skyhold.bootstrap.addresses import bare_address
+from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, describe_namespace, until_replaced
+from skyhold.bootstrap.temporal import connect_to_namespace, until_replaced
 from skyhold.domain.orders import Policy
 from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
@@ -113,8 +113,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         pool = await stack.enter_async_context(open_database(settings, application="skyhold worker"))
         redis = await stack.enter_async_context(open_redis_of(settings))
         await ServerQueries(Database(pool)).server_version()
-        client = await connect_temporal()
-        namespace_id, has_status_attribute = await describe_namespace(client)
+        client, namespace_id, has_status_attribute = await connect_to_namespace()
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
         stack.push_async_callback(gateway.stop)
         publisher = Publisher(redis)
@@ -141,6 +140,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
             client=client,
             namespace_id=namespace_id,
             task_queue=settings.temporal_task_queue,
-            database=bare_address(settings.database_url or ""),
-            redis=bare_address(settings.redis_url or ""),
+            database=show_address("DATABASE_URL", settings.database_url),
+            redis=show_address("REDIS_URL", settings.redis_url),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,12 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skyhold.addresses.http import parse_api
+from skyhold.addresses.urls import BadAddressError
 from skyhold.cli.failures import ExitCode, Failure
 
 if TYPE_CHECKING:
     from skyhold.embedded.endpoints import Endpoints
 
 DEFAULT_DATA_DIR = Path(".skyhold")
+
+_SERVERS = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS")
+
+_ADDRESSES = frozenset({*_SERVERS, "SKYHOLD_API"})
+
+_OWNERS = {"TEMPORAL_NAMESPACE": "TEMPORAL_ADDRESS", "TEMPORAL_TASK_QUEUE": "TEMPORAL_ADDRESS"}
+"""What belongs to an address, and comes from where that does."""
 
 DataDir = Annotated[
     Path | None,
@@ -33,13 +43,13 @@ def find_api(address: str | None, data_dir: Path | None) -> str:
     """Return the address of the API.
 
     Raises:
-        Failure: nothing says where it is, or nothing is up where the options say.
+        Failure: nothing says where it is, what does is no address, or nothing is up where the options say.
     """
     if address:
-        return address
+        return _require_api(address, "--api")
     endpoints = _endpoints_of(data_dir)
     if not endpoints and (named := os.environ.get("SKYHOLD_API")):
-        return named
+        return _require_api(named, "SKYHOLD_API")
     if endpoints := endpoints or _endpoints_by_default():
         return endpoints.api
     raise Failure(
@@ -52,24 +62,77 @@ def adopt_servers(data_dir: Path | None) -> None:
     """Let the environment of this process name the servers to use, before settings are read from it.
 
     Those of a data directory that was asked for go before the environment; those of the default one fill its gaps.
+    What the environment has for other servers goes, so that it does not reach ours.
 
     Raises:
         Failure: nothing is up in the directory that was asked for.
     """
-    if asked := _endpoints_of(data_dir):
-        os.environ.update(_variables_of(asked))
-    elif default := _endpoints_by_default():
-        for name, value in _variables_of(default).items():
-            if not os.environ.get(name):
-                os.environ[name] = value
+    asked = _endpoints_of(data_dir)
+    if endpoints := asked or _endpoints_by_default():
+        _adopt(endpoints, kept=frozenset() if asked else _given())
+
+
+def _given() -> frozenset[str]:
+    """Return which addresses the environment gives itself."""
+    return frozenset(name for name in _ADDRESSES if os.environ.get(name))
+
+
+def _adopt(endpoints: Endpoints, *, kept: frozenset[str]) -> None:
+    """Take servers over, but those of the variables that are kept."""
+    # Of the extra `embedded`, without which there are no endpoints.
+    from skyhold.embedded.environment import environment_of_clients  # noqa: PLC0415
+
+    pids = endpoints.pids
+    ours = {
+        name
+        for name, pid in zip(_SERVERS, (pids.postgres, pids.redis, pids.temporal), strict=True)
+        if pid is not None and name not in kept
+    }
+    adopted = {name: value for name, value in _variables_of(endpoints).items() if _OWNERS.get(name, name) not in kept}
+    environment = environment_of_clients(
+        os.environ, is_temporal_ours="TEMPORAL_ADDRESS" in ours, are_all_ours=len(ours) == len(_SERVERS)
+    )
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment | adopted)
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether the host is this machine, where no proxy of the environment has any business."""
+    """Say whether the host is this machine by a name or an address that no other one has."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def uses_proxies(address: str) -> bool:
+    """Say whether the proxies of the environment have any business on the way to an API: not on this machine."""
+    try:
+        hosts = parse_api(address).hosts
+    except BadAddressError:
+        return True
+    return not all(is_this_machine(host) or _is_own(host) for host, _ in hosts)
+
+
+def _is_own(host: str) -> bool:
+    """Say whether an IP address is one of this machine's, which only those can be listened on."""
+    try:
+        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004 - IPv6
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _require_api(text: str, source: str) -> str:
+    try:
+        url = parse_api(text)
+    except BadAddressError as error:
+        raise Failure(f"{source}: {error}.", ExitCode.USAGE) from None
+    if len(url.hosts) != 1:
+        raise Failure(f"{source}: must name one host, such as http://localhost:8080.", ExitCode.USAGE)
+    return text.strip()
 
 
 def _variables_of(endpoints: Endpoints) -> Mapping[str, str]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 import typer
 
+from skyhold.addresses.listening import CannotListenError, open_listener
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import stdout
+from skyhold.cli.standard_streams import unheard
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
     from skyhold.settings import Settings
+    from skyhold.web.readiness import Checks
+
+_SERVERS = frozenset({"postgresql", "redis", "temporal"})
+
+_log = structlog.get_logger(__name__)
 
 
 @guarded
@@ -39,33 +45,41 @@ def api(*, data_dir: DataDir = None) -> None:
 async def _serve(settings: Settings) -> ExitCode:
     from skyhold.bootstrap.api import open_api  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
-    from skyhold.web.server import BACKLOG, server_of  # noqa: PLC0415
+    from skyhold.web.server import server_of  # noqa: PLC0415
 
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
     async with open_api(settings) as app:
-        with _listening(settings.server_host, settings.server_port, backlog=BACKLOG) as listener:
+        with _listen(settings) as listener:
             server = server_of(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             told = asyncio.create_task(stop.wait())
-            stdout().print(f"API listening on {_url_of(listener)}", markup=False)
+            with unheard():
+                stdout().print(f"API listening on {_url_of(listener)}", markup=False)
+            looking = asyncio.create_task(_warn_of_servers(app.state.services.checks))
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
+            looking.cancel()
             server.should_exit = True
             await app.state.services.live.close()  # or its streams would keep the server for as long as it waits
             await serving
     return stop.exit_code
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int, *, backlog: int) -> Iterator[socket.socket]:
+async def _warn_of_servers(checks: Checks) -> None:
+    """Log once what a server says that is not well, since the API starts without it."""
+    for name, said in (await checks.ask()).items():
+        if name in _SERVERS and said != "ok":
+            _log.warning("started without a server", check=name, reason=said)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    from skyhold.web.server import BACKLOG  # noqa: PLC0415
+
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=backlog)
-    except OSError as error:
-        raise Failure(f"Cannot listen on {host} port {port} (SERVER_HOST, SERVER_PORT): {error.strerror}.") from error
-    with listener:
-        yield listener
+        return open_listener(settings.server_host, settings.server_port, backlog=BACKLOG)
+    except CannotListenError as error:
+        raise Failure(f"{error}.", ExitCode.REFUSED if error.is_taken else ExitCode.USAGE) from error
 
 
 def _url_of(listener: socket.socket) -> str:

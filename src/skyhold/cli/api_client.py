@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 from httpx_sse import SSEError, connect_sse
 
-from skyhold.cli.addresses import is_this_machine
+from skyhold.addresses.http import tls_of
+from skyhold.addresses.shown import show_address
+from skyhold.cli.addresses import uses_proxies
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.problems import Refused
 from skyhold.domain.errors import OrderNotFound
@@ -33,6 +34,12 @@ RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 45.0
 """The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
 
+_BAD_SURROUNDINGS = (
+    "The API cannot be asked with the proxies or the certificates of this shell: correct or unset "
+    "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE."
+)
+"""The client reads them when it is made, for an API on another machine."""
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -44,7 +51,7 @@ class ApiUnreachable(Failure):
     def __init__(self, address: str, *, is_unknown: bool) -> None:
         self.is_unknown = is_unknown
         lost = " Whether the command arrived is not known." if is_unknown else ""
-        super().__init__(f"Nobody answers at {address}.{lost}", ExitCode.UNREACHABLE)
+        super().__init__(f"Nobody answers at {show_address('SKYHOLD_API', address)}.{lost}", ExitCode.UNREACHABLE)
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,15 @@ class ApiClient:
             self._client = httpx.Client(
                 base_url=address,
                 timeout=TIMEOUT_SECONDS,
-                trust_env=not is_this_machine(urlsplit(address).hostname or ""),
+                trust_env=uses_proxies(address),
+                verify=tls_of(address),
                 transport=transport,
                 headers={"Authorization": f"Bearer {token}"} if token else None,
             )
-        except (httpx.InvalidURL, ValueError) as error:
+        except httpx.InvalidURL as error:
             raise Failure("The address of the API is no URL.", ExitCode.USAGE) from error
+        except (OSError, ValueError, ImportError) as error:
+            raise Failure(_BAD_SURROUNDINGS, ExitCode.USAGE) from error
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from skyhold.cli import bookings, doctor, ledger
 from skyhold.cli.api import api
 from skyhold.cli.audit import audit
 from skyhold.cli.output import stdout
+from skyhold.cli.reach import reach
 from skyhold.cli.reconcile import reconcile
 from skyhold.cli.simulate import simulate
 from skyhold.cli.up import up
@@ -52,5 +53,6 @@ app.command(rich_help_panel=_ON_THIS_MACHINE)(reconcile)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(simulate)
 for customers_act in (bookings.book, bookings.pay, bookings.status, bookings.cancel, watch):
     app.command(rich_help_panel=_CUSTOMER)(customers_act)
+app.command(hidden=True)(reach)
 for part in (worker, api, ledger.migrate, ledger.seed):
     app.command(rich_help_panel=_SERVICE)(part)

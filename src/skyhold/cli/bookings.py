@@ -26,6 +26,9 @@ from skyhold.domain.orders import OrderStatus, refusal_when_closed
 TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 POLL_SECONDS = 0.2
 
+_LINE_BYTES = 4096
+"""More than any code has; an endless line is not read to its end."""
+
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id; after -- if it begins with -.")]
 
 
@@ -159,7 +162,10 @@ def _keep_token(address: str, order: dict[str, Any]) -> None:
 
 
 def _read_code() -> str:
-    code = sys.stdin.readline().strip()
+    try:
+        code = sys.stdin.buffer.readline(_LINE_BYTES).decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise Failure("The payment code on standard input is no UTF-8: give 5 digits.", ExitCode.USAGE) from error
     if not code:
         raise Failure("Give the payment code as the first line of standard input.", ExitCode.USAGE)
     return code

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import skyhold
+from skyhold.addresses.shown import show_address
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
 from skyhold.cli.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure, guarded
@@ -164,7 +165,7 @@ def _api(address: str | None, data_dir: Path | None) -> Finding:
             client.get("/livez")
     except Failure as failure:
         return Finding("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
-    return Finding("servers", "api", Health.GOOD, where)
+    return Finding("servers", "api", Health.GOOD, show_address("SKYHOLD_API", where))
 
 
 def _print(findings: list[Finding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -28,6 +29,25 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room there.",
+    errno.EDQUOT: "Make room there.",
+    errno.EROFS: "Choose another place: nothing can be written there.",
+    errno.EACCES: "Give yourself the right, or choose another place.",
+    errno.EPERM: "Give yourself the right, or choose another place.",
+    errno.ENOTDIR: "Choose another place.",
+    errno.ELOOP: "Choose another place.",
+    errno.ENAMETOOLONG: "Choose a shorter one.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+    errno.ENFILE: "Raise the limit of open files of this machine.",
+    errno.EAGAIN: "Raise the limit of processes (ulimit -u).",
+    errno.ENOMEM: "Make memory free.",
+    errno.EIO: "Look at the disk or the terminal there.",
+    errno.EBADF: "Give standard input and output.",
+}
+"""What a machine refuses, and the way out; none of it is a fault of ours."""
+
+
 class Failure(Exception):
     """A command did not do what was asked; the message is for a person, and names the way out if there is one."""
 
@@ -50,11 +70,10 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except (typer.Exit, BrokenPipeError):
             raise
+        except (OSError, UnicodeError, ImportError) as cause:
+            raise _told(cause) from None
         except Exception as fault:  # noqa: BLE001 - the outermost edge: what gets here is a fault of ours
-            say_error(f"{type(fault).__name__}: this should not have happened. LOG_LEVEL=debug shows where it did.")
-            if os.environ.get("LOG_LEVEL", "").lower() == "debug":
-                traceback.print_exc()
-            raise typer.Exit(ExitCode.REFUSED) from None
+            raise _fault(fault) from None
 
     return run
 
@@ -63,3 +82,36 @@ def say_error(message: str) -> None:
     """Print an error for a person on stderr."""
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     console.print(f"Error: {message}", markup=False, style="red")
+
+
+def explain_os_error(error: OSError) -> str:
+    """Return what the system refused, what it was about, and the way out if one is known."""
+    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    about = f": {error.filename}" if isinstance(error.filename, str) else ""
+    return f"{reason}{about}. {_WAYS_OUT.get(error.errno or 0, '')}".strip()
+
+
+def _told(cause: OSError | UnicodeError | ImportError) -> typer.Exit:
+    """Print what the machine or the caller is to blame for in one line; anything else is a fault of ours."""
+    if isinstance(cause, OSError) and cause.errno in _WAYS_OUT:
+        say_error(explain_os_error(cause))
+    elif isinstance(cause, UnicodeError):
+        say_error("What was given has characters that are no UTF-8.")
+        return typer.Exit(ExitCode.USAGE)
+    elif isinstance(cause, ImportError):
+        say_error(f"The installation is damaged: {cause.name or 'a module'} cannot be loaded. Install Skyhold again.")
+        _trace_for_debugging()
+    else:
+        return _fault(cause)
+    return typer.Exit(ExitCode.REFUSED)
+
+
+def _fault(fault: Exception) -> typer.Exit:
+    say_error(f"{type(fault).__name__}: this should not have happened. LOG_LEVEL=debug shows where it did.")
+    _trace_for_debugging()
+    return typer.Exit(ExitCode.REFUSED)
+
+
+def _trace_for_debugging() -> None:
+    if os.environ.get("LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exc()

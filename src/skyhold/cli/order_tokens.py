@@ -35,7 +35,14 @@ def prepare_tokens() -> None:
     Raises:
         Failure: it could not.
     """
-    directory = _directory()
+    try:
+        directory = _directory()
+    except RuntimeError as error:
+        raise Failure(
+            "The order's token cannot be kept: this user has no home (HOME). Name a directory by SKYHOLD_STATE_DIR, "
+            "or take the token from --json.",
+            ExitCode.USAGE,
+        ) from error
     try:
         directory.mkdir(_MODE, parents=True, exist_ok=True)
         if directory.stat().st_uid != os.geteuid():
@@ -69,7 +76,7 @@ def find_token(address: str, order_id: str) -> str | None:
         return given
     try:
         kept = read_json_object(_file_of(_server_of(address), order_id)) or {}
-    except OSError:
+    except (OSError, RuntimeError):  # without a home there is no place where one could be
         return None
     token = kept.get("orderToken")
     return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None

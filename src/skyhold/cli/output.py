@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from skyhold.cli.standard_streams import speaks_utf8
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for a person.")]
 
 
@@ -25,7 +27,7 @@ def stderr() -> Console:
 
 def print_json(value: Any) -> None:
     """Print data for a program."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not speaks_utf8(sys.stdout)) + "\n")
 
 
 def print_facts(facts: Mapping[str, str | None]) -> None:
@@ -37,7 +39,7 @@ def print_facts(facts: Mapping[str, str | None]) -> None:
 
 
 def say(message: str) -> None:
-    """Tell a person something that is no data."""
+    """Print what is no data for a person, on stderr."""
     stderr().print(message, markup=False)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from skyhold.bootstrap.addresses import MissingSettingError, bare_address
+from skyhold.addresses.shown import show_address
+from skyhold.bootstrap.addresses import MissingSettingError
+from skyhold.bootstrap.given import RedisUnreachable
 from skyhold.bootstrap.ledger import SchemaOutdatedError
 from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
@@ -26,6 +27,15 @@ def settings_for(data_dir: Path | None) -> Settings:
     """
     configure_logging("console", "error")
     adopt_servers(data_dir)
+    return settings_of_environment()
+
+
+def settings_of_environment() -> Settings:
+    """Return the settings as the environment has them.
+
+    Raises:
+        Failure: a setting has a value that cannot be meant.
+    """
     try:
         return read_settings()
     except BadSettingError as error:
@@ -42,13 +52,14 @@ def explained(settings: Settings) -> Iterator[None]:
     except SchemaOutdatedError as error:
         raise Failure(str(error)) from error
     except DatabaseUnavailable as error:
-        where = bare_address(settings.database_url or "")
+        where = show_address("DATABASE_URL", settings.database_url)
         raise Failure(
             f"PostgreSQL at {where} cannot be used (DATABASE_URL){_cause(error)}.", ExitCode.UNREACHABLE
         ) from error
+    except RedisUnreachable as error:
+        raise Failure(str(error), ExitCode.UNREACHABLE) from error
     except WorkflowUnavailable as error:
-        where = os.environ.get("TEMPORAL_ADDRESS") or "the address of Temporal's own configuration"
-        raise Failure(f"Temporal at {where} cannot be reached (TEMPORAL_ADDRESS).", ExitCode.UNREACHABLE) from error
+        raise Failure(str(error.__cause__ or error), ExitCode.UNREACHABLE) from error
 
 
 def _cause(error: Exception) -> str:

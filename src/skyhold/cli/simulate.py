@@ -6,13 +6,13 @@ import asyncio
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
-from skyhold.cli.addresses import ApiAddress, DataDir, find_api, is_this_machine
+from skyhold.addresses.shown import show_address
+from skyhold.cli.addresses import ApiAddress, DataDir, find_api, uses_proxies
 from skyhold.cli.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.flights import find_flight
@@ -86,7 +86,7 @@ def simulate(
     if fight is not None:
         flights, contested = _find_fight(address, flights, fight, seed)
     plan = CrowdPlan(customers, duration, flights, seed, pace, longest_wait, liars, shaky, contested)
-    say(f"{customers} customers on {' '.join(flights.values())} at {address}, seed {seed}")
+    say(f"{customers} customers on {' '.join(flights.values())} at {show_address('SKYHOLD_API', address)}, seed {seed}")
     with asyncio.Runner() as runner:
         crowd, exit_code = runner.run(_run(address, plan))
     verdict = _audit(crowd, data_dir, is_unaudited=is_unaudited)
@@ -102,7 +102,7 @@ async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
     from skyhold.simulation.crowd import Crowd  # noqa: PLC0415
 
     stop = StopSignals()
-    async with Api(address, uses_proxies=not is_this_machine(urlsplit(address).hostname or "")) as api:
+    async with Api(address, uses_proxies=uses_proxies(address)) as api:
         crowd = Crowd(api, plan)
         running = asyncio.create_task(crowd.run())
         stopping = asyncio.create_task(_stop_when_told(crowd, stop, running))
@@ -187,7 +187,10 @@ def _judge(crowd: Crowd, verdict: Verdict, address: str) -> None:
     if verdict.findings:
         raise Failure(f"The audit found what must not be: {len(verdict.findings)} findings.")
     if crowd.closing is Closing.UNREACHABLE:
-        raise Failure(f"Nobody answers at {address} any more ({crowd.trouble}).", ExitCode.UNREACHABLE)
+        raise Failure(
+            f"Nobody answers at {show_address('SKYHOLD_API', address)} any more ({crowd.trouble}).",
+            ExitCode.UNREACHABLE,
+        )
     if outcomes.open_orders and not crowd.is_stopped:
         raise Failure("Not every order came to an end.")
     if crowd.closing is Closing.SOLD_OUT and not crowd.plan.fight:

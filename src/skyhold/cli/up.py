@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyhold.cli.failures import ExitCode, Failure, guarded
+from skyhold.cli.failures import ExitCode, Failure, explain_os_error, guarded
 from skyhold.cli.output import print_facts, stderr, stdout
+from skyhold.cli.standard_streams import unheard
 
 if TYPE_CHECKING:
     from skyhold.embedded.endpoints import Endpoints
@@ -58,6 +59,11 @@ def up(
     except BadSettingError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from error
 
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise Failure("The directory that this runs in is gone: change to one that is there (cd).") from error
+
     options = StackOptions(
         data_dir=data_dir if data_dir or ephemeral else _DEFAULT_DATA_DIR,
         port=port,
@@ -70,8 +76,10 @@ def up(
         received = supervise(options, environment=dict(os.environ), say=_Progress(), on_ready=_print_addresses)
     except StackNotReady as error:
         raise Failure(str(error), _known(error.exit_code)) from error
-    except (EmbeddedError, OSError) as error:
+    except EmbeddedError as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(explain_os_error(error)) from error
     if received == signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)
 
@@ -94,18 +102,18 @@ class _Progress:
 
 def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
     """Print what a person or a script wants to know, on stdout."""
-    stdout().print("Skyhold is ready", style="bold green")
-    print_facts(
-        {
-            "API": endpoints.api,
-            "API docs": f"{endpoints.api}/docs",
-            "Temporal UI": endpoints.temporal_ui,
-            "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
-            "Data": str(data_dir),
-            "Logs": str(data_dir / "logs"),
-            "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
-        }
-    )
+    facts = {
+        "API": endpoints.api,
+        "API docs": f"{endpoints.api}/docs",
+        "Temporal UI": endpoints.temporal_ui,
+        "Temporal": f"{endpoints.temporal} (namespace {endpoints.namespace}, task queue {endpoints.task_queue})",
+        "Data": str(data_dir),
+        "Logs": str(data_dir / "logs"),
+        "Stop": f"Ctrl-C, or kill {endpoints.pids.supervisor}",
+    }
+    with unheard():
+        stdout().print("Skyhold is ready", style="bold green")
+        print_facts(facts)
 
 
 def _known(exit_code: int) -> ExitCode:

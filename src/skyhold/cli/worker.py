@@ -12,6 +12,7 @@ import typer
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
 from skyhold.cli.output import print_facts, say, stdout
+from skyhold.cli.standard_streams import unheard
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def worker(*, data_dir: DataDir = None) -> None:
 
 
 async def _work(settings: Settings) -> ExitCode:
-    from skyhold.bootstrap.temporal import forward_temporal_logs, temporal_configuration  # noqa: PLC0415
+    from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
+    from skyhold.bootstrap.temporal_configuration import temporal_configuration  # noqa: PLC0415
     from skyhold.bootstrap.workers import open_worker  # noqa: PLC0415
 
     temporal_configuration()  # what is wrong with it is said before any server is asked
@@ -53,7 +55,8 @@ async def _work(settings: Settings) -> ExitCode:
     stop = StopSignals()
     async with open_worker(settings) as running:
         await _tell_trouble_with_clock(settings)
-        _announce(running)
+        with unheard():
+            _announce(running)
         work = asyncio.create_task(running.worker.run())
         told = asyncio.create_task(stop.wait())
         replaced = asyncio.create_task(running.until_replaced())

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from skyhold.addresses.listening import host_to_call
 from skyhold.embedded.child import Child
 from skyhold.embedded.data_directory import DataDirectory
 
@@ -69,7 +70,7 @@ class Api(Application):
         super().__init__(directory, name="api", command=command, variables=variables)
         self._listens_on = host
         # An address that stands for all of the machine's is no address to call.
-        self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only ever compared
+        self._host = host_to_call(host)
         self.port = port
         self._is_port_settled = bool(port)
 

@@ -10,13 +10,14 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
 import psutil
 
 from skyhold.embedded.data_directory import DataDirectory
+from skyhold.embedded.environment import environment_of_servers
 from skyhold.embedded.errors import EmbeddedError, ServerDidNotStart
 from skyhold.embedded.identities import ProcessIdentity, identify
 from skyhold.embedded.ports import free_port, is_port_free
@@ -27,8 +28,6 @@ from skyhold.embedded.users import ServerUser
 _POLL_SECONDS = 0.02
 _LAUNCHES = 3
 _LOG_TAIL_CHARACTERS = 1500
-# What would turn a server away from the configuration it is given here.
-_FOREIGN_VARIABLES = ("PG", "LD_LIBRARY_PATH", "TEMPORAL_", "GODEBUG")
 
 Pause = Callable[[float], None]
 
@@ -67,7 +66,7 @@ class Child(ABC):
 
     def environment(self) -> dict[str, str]:
         """Return the variables that the child sees."""
-        return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN_VARIABLES)}
+        return environment_of_servers(os.environ)
 
     def working_directory(self) -> Path:
         """Return where to run; a server holds on to no directory of the user's."""
@@ -131,7 +130,8 @@ class Child(ABC):
                 stdin=stdin,
                 directory=self.working_directory(),
             )
-        self._remember()
+        with suppress(OSError):  # on a full disk: it runs, and dies with us all the same
+            self._remember()
 
     def wait_until_ready(self, *, pause: Pause = time.sleep) -> None:
         """Wait for the launched process, launching it again if it ended before it was ready.
@@ -202,10 +202,17 @@ class Child(ABC):
 
     def explain(self, what: str) -> str:
         """Return a sentence about the child, with the end of what its last process printed."""
+        return f"{self.name} {what}. The end of {self.log}:\n{self._said()[-_LOG_TAIL_CHARACTERS:]}"
+
+    def last_line(self) -> str:
+        """Return the last line that the child's last process printed, which names the cause where a command failed."""
+        return (self._said().splitlines() or [f"{self.name} ended with {self.exit_code}"])[-1]
+
+    def _said(self) -> str:
+        """Return what the last process printed."""
         text = self.log.read_bytes()
         since_launch = text[self._log_offset :] if self._log_offset <= len(text) else text
-        said = since_launch.decode(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
-        return f"{self.name} {what}. The end of {self.log}:\n{said}"
+        return since_launch.decode(errors="replace").strip()
 
 
 def find_orphan(record: Path) -> psutil.Process | None:

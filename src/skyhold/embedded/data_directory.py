@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Self
 
@@ -184,9 +184,9 @@ class DataDirectory:
 
     def _keep_secrets(self) -> Secrets:
         path = self.path / _SECRETS
-        known = read_json_object(path)
-        if known is not None:
-            return Secrets(**known)
+        known = read_json_object(path) or {}
+        if all(isinstance(known.get(field.name), str) and known[field.name] for field in fields(Secrets)):
+            return Secrets(**{field.name: known[field.name] for field in fields(Secrets)})
         if path.exists() or (self.server_state / "postgres" / "data").exists():
             raise DirectoryUnusable(f"{path} is lost or damaged, and the bookings beside it open only with it.")
         made = Secrets(*(secrets.token_urlsafe(32) for _ in range(3)))

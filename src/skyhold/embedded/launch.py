@@ -4,7 +4,8 @@ Run by path with `python -I -S`, so it may import nothing but the standard libra
 fork and exec (`preexec_fn`) is not safe in a process with threads, and because the kernel forgets the death signal
 when the user changes: it has to be asked for after that.
 
-Arguments: parent pid, death signal, user id or `-`, group id or `-`, then the command.
+Arguments: parent pid, death signal, user id or `-`, group id or `-`, then the command. With `=` before both ids the
+user stays, and appears under them in a user namespace of its own.
 """
 
 import ctypes
@@ -12,12 +13,15 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_CLONE_NEWUSER = 0x10000000
 
 
 def main(arguments: list[str]) -> None:
     """Become the command, as the user asked for, bound to die with the parent (where the kernel can do that)."""
     parent, death_signal, user, group, *command = arguments
-    if user != "-":
+    if user.startswith("="):
+        _appear_as(user[1:], group[1:])
+    elif user != "-":
         os.setgroups([])
         os.setgid(int(group))
         os.setuid(int(user))
@@ -27,6 +31,18 @@ def main(arguments: list[str]) -> None:
             # The parent died before the kernel was told: its death will never be announced.
             sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+def _appear_as(user: str, group: str) -> None:
+    """Make a user namespace in which our own ids are these, and nobody else's are anything."""
+    ids = ((f"{user} {os.geteuid()} 1", "uid_map"), (f"{group} {os.getegid()} 1", "gid_map"))
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    for text, name in (("deny", "setgroups"), *ids):
+        # Each map takes one write.
+        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

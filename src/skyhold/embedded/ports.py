@@ -4,7 +4,8 @@ import errno
 import random
 import socket
 
-from skyhold.embedded.errors import PortTaken
+from skyhold.addresses.listening import CannotListenError, open_listener
+from skyhold.embedded.errors import PortTaken, StackNotReady
 
 LOOPBACK = "127.0.0.1"
 
@@ -46,11 +47,18 @@ def is_port_free(port: int) -> bool:
     return True
 
 
-def require_free_port(port: int, *, flag: str) -> None:
+def require_free_port(port: int, *, flag: str, host: str = LOOPBACK) -> None:
     """Refuse a port that cannot be listened on; 0 stands for any and is always free.
 
     Raises:
-        PortTaken: somebody else has the port.
+        PortTaken: another process has the port.
+        StackNotReady: there is no such host, or this user may not have the port.
     """
-    if port and not is_port_free(port):
-        raise PortTaken(f"Port {port} is taken. Choose another with {flag} PORT, or {flag} 0 for any free one.")
+    try:
+        open_listener(host, port, backlog=1).close()
+    except CannotListenError as error:
+        if not error.is_taken:
+            raise StackNotReady(f"{error}.", exit_code=2) from error
+        raise PortTaken(
+            f"Port {port} is taken. Choose another with {flag} PORT, or {flag} 0 for any free one."
+        ) from error

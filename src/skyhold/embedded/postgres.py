@@ -16,6 +16,7 @@ from skyhold.embedded.binaries import find_postgres, major_version, reachable_by
 from skyhold.embedded.child import Child
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.errors import DirectoryUnusable, ServerDidNotStart
+from skyhold.embedded.nameless import Alias, alias_of_this_process
 from skyhold.embedded.ports import LOOPBACK
 from skyhold.embedded.processes import StopStep, spawn, stop_together
 from skyhold.embedded.users import ServerUser
@@ -46,8 +47,9 @@ class PostgresServer(Child):
 
     @property
     def url(self) -> str:
-        """The address, with the password."""
-        return f"postgresql://{_ROLE}:{self.directory.secrets.database_password}@{LOOPBACK}:{self.port}/{_DATABASE}"
+        """The address, with the password; without TLS, which on loopback would protect nothing."""
+        credentials = f"{_ROLE}:{self.directory.secrets.database_password}"
+        return f"postgresql://{credentials}@{LOOPBACK}:{self.port}/{_DATABASE}?sslmode=disable"
 
     def user(self) -> ServerUser | None:
         """Return whom to run as: never root, which PostgreSQL refuses."""
@@ -124,6 +126,7 @@ class PostgresServer(Child):
 
     def _run_aside(self, command: Sequence[str | Path], *, typed: str) -> None:
         """Run a program of PostgreSQL to its end, with one line on its standard input."""
+        alias = alias_of_this_process(self.directory.folder("run")) if os.geteuid() else Alias()
         read_end, write_end = os.pipe()
         with os.fdopen(read_end, "rb") as stdin:
             with os.fdopen(write_end, "w", encoding="utf-8") as pipe:
@@ -134,9 +137,10 @@ class PostgresServer(Child):
             process = spawn(
                 command,
                 log=self.log,
-                environment=self.environment(),
+                environment=self.environment() | alias.variables,
                 death_signal=signal.SIGKILL,
                 user=self.user(),
+                appears_as=alias.user,
                 stdin=stdin,
             )
         try:

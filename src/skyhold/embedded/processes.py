@@ -39,14 +39,18 @@ def spawn(
     environment: Mapping[str, str],
     death_signal: signal.Signals,
     user: ServerUser | None = None,
+    appears_as: ServerUser | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     directory: Path | str = "/",
 ) -> subprocess.Popen[bytes]:
     """Start a command in its own session, so that the terminal's Ctrl-C reaches us alone.
 
-    On Linux the kernel sends it `death_signal` when we die, however we die. Output is appended to the log.
+    On Linux the kernel sends it `death_signal` when we die, however we die. Output is appended to the log. One that
+    `appears_as` a user stays ours, and is that user in a namespace of its own.
     """
     uid, gid = (str(user.uid), str(user.gid)) if user else ("-", "-")
+    if appears_as:
+        uid, gid = f"={appears_as.uid}", f"={appears_as.gid}"
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(death_signal)), uid, gid]
     with log.open("ab") as output:
         return subprocess.Popen(

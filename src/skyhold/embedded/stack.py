@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from skyhold.addresses.shown import show_address
 from skyhold.embedded.applications import Api, Application
 from skyhold.embedded.child import Child
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.endpoints import Endpoints, Pids
+from skyhold.embedded.environment import environment_of_clients
 from skyhold.embedded.ports import require_free_port
 from skyhold.embedded.postgres import PostgresServer
 from skyhold.embedded.temporal import DEFAULT_NAMESPACE, TemporalServer
@@ -23,8 +24,6 @@ from skyhold.embedded.valkey import ValkeyServer
 
 _DEFAULT_TASK_QUEUE = "booking-queue"
 _DEFAULT_HOST = "127.0.0.1"
-# What may stay of Temporal's variables when the server is ours: the rest, keys and TLS among it, is for another one.
-_KEPT_TEMPORAL_VARIABLES = {"TEMPORAL_NAMESPACE", "TEMPORAL_TASK_QUEUE"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class Stack:
         self._directory = directory
         self._options = options
         self._environment = environment
+        self._host = environment.get("SERVER_HOST") or _DEFAULT_HOST
         self._namespace = environment.get("TEMPORAL_NAMESPACE") or DEFAULT_NAMESPACE
         self.temporal = None if environment.get("TEMPORAL_ADDRESS") else self._make_temporal()
         self.redis = None if environment.get("REDIS_URL") else ValkeyServer(directory)
@@ -59,7 +59,7 @@ class Stack:
             directory,
             command=[*options.program, "api"],
             variables=self.variables,
-            host=environment.get("SERVER_HOST") or _DEFAULT_HOST,
+            host=self._host,
             port=options.port,
         )
         self.workers = [self.application(f"worker-{number}", "worker") for number in range(1, options.workers + 1)]
@@ -78,11 +78,11 @@ class Stack:
     def borrowed(self) -> dict[str, str]:
         """Servers that are used by address: the variable, and where it points to, without any password."""
         found = {name: self._environment.get(name) for name in ("DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS")}
-        return {name: _without_credentials(address) for name, address in found.items() if address}
+        return {name: show_address(name, address) for name, address in found.items() if address}
 
-    def application(self, name: str, command: str) -> Application:
+    def application(self, name: str, *command: str) -> Application:
         """Make a process of Skyhold itself that runs the command against the servers of this stack."""
-        program = [*self._options.program, command]
+        program = [*self._options.program, *command]
         return Application(self._directory, name=name, command=program, variables=self.variables)
 
     def require_ports(self) -> None:
@@ -90,8 +90,9 @@ class Stack:
 
         Raises:
             PortTaken: one of them is taken.
+            StackNotReady: nothing can listen on the host or port of the API.
         """
-        require_free_port(self._options.port, flag="--port")
+        require_free_port(self._options.port, flag="--port", host=self._host)
         if self.temporal:
             require_free_port(self._options.temporal_port, flag="--temporal-port")
             require_free_port(self._options.temporal_ui_port, flag="--temporal-ui-port")
@@ -99,17 +100,16 @@ class Stack:
     def variables(self) -> dict[str, str]:
         """Return the variables that Skyhold's own processes see, once the servers have their addresses."""
         own = {"SECRET_KEY": self._directory.secrets.secret_key, "RATE_LIMIT": "off"}
-        variables = own | _filled(self._environment)
+        filled = {name: value for name, value in self._environment.items() if value}  # set to nothing is not meant
+        variables = own | environment_of_clients(
+            filled, is_temporal_ours=self.temporal is not None, are_all_ours=not self.borrowed
+        )
         if self.postgres:
             variables["DATABASE_URL"] = self.postgres.url
         if self.redis:
             variables["REDIS_URL"] = self.redis.url
         if self.temporal:
-            for name in list(variables):
-                if name.startswith("TEMPORAL_") and name not in _KEPT_TEMPORAL_VARIABLES:
-                    del variables[name]
-            # A profile in the user's home would bring a key and TLS for another server.
-            variables |= {"TEMPORAL_ADDRESS": self.temporal.address, "TEMPORAL_CONFIG_FILE": os.devnull}
+            variables["TEMPORAL_ADDRESS"] = self.temporal.address
         return variables
 
     def endpoints(self, *, started_at: datetime) -> Endpoints:
@@ -139,13 +139,3 @@ class Stack:
         return TemporalServer(
             self._directory, port=options.temporal_port, ui_port=options.temporal_ui_port, namespace=self._namespace
         )
-
-
-def _filled(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out variables that are set to nothing: they are not meant."""
-    return {name: value for name, value in environment.items() if value}
-
-
-def _without_credentials(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else address

@@ -4,6 +4,7 @@ Owns the order and the watch. What there is to start is the stack's; how one chi
 Runs in the main thread alone: children die with the thread that started them.
 """
 
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -20,6 +21,7 @@ from skyhold.embedded.endpoints import Endpoints, remove_endpoints, write_endpoi
 from skyhold.embedded.errors import StackNotReady
 from skyhold.embedded.interruptions import Interruptions, StopRequested
 from skyhold.embedded.logs import bound_log
+from skyhold.embedded.open_files import require_open_files
 from skyhold.embedded.processes import StopStep, stop_together
 from skyhold.embedded.restarts import KeptAlive
 from skyhold.embedded.stack import Stack, StackOptions
@@ -47,6 +49,7 @@ def supervise(
     Raises:
         EmbeddedError: it could not be started; whatever was, is stopped again.
     """
+    require_open_files()
     with Interruptions() as interruptions:
         directory = _open_directory(options)
         try:
@@ -82,6 +85,7 @@ class Supervisor:
         self._started: list[Child] = []
         self._ready_at: datetime | None = None
         self._logs_due_at = 0.0
+        self._is_announcement_due = False
 
     def run(self, on_ready: Callable[[Endpoints, Path], None]) -> None:
         """Start everything, say so, and keep it alive.
@@ -93,6 +97,7 @@ class Supervisor:
         remove_endpoints(self._directory.announced_in)
         self._stop_orphans()
         self._stack.require_ports()
+        self._require_borrowed()
         self._start_servers()
         self._run_to_end("migrate", "Bringing the schema to head")
         # They take their time to load, and nobody is told of them before all is ready.
@@ -120,9 +125,17 @@ class Supervisor:
             stops = [stop for child in group for stop in child.stopping()]
             stop_together(stops, is_hurried=self._interruptions.is_hurried)
 
-    def _start_servers(self) -> None:
-        for variable, address in self._stack.borrowed.items():
+    def _require_borrowed(self) -> None:
+        """Ask the servers that are used by address, before anything is started that would miss them."""
+        borrowed = self._stack.borrowed
+        for variable, address in borrowed.items():
             self._report(f"Using the server at {address} ({variable} is set)")
+        if borrowed:
+            task = self._stack.application("reach", "reach", *borrowed)
+            if code := self._end_of(task):
+                raise StackNotReady(task.last_line().removeprefix("Error: "), exit_code=max(code, 1))
+
+    def _start_servers(self) -> None:
         if self._stack.servers:
             self._say(f"Starting {', '.join(server.name for server in self._stack.servers)}")
         for server in self._stack.servers:
@@ -136,12 +149,16 @@ class Supervisor:
         """Run a command of Skyhold's that ends by itself; it may be run again whenever it was cut off."""
         self._say(purpose)
         task = self._stack.application(command, command)
+        if code := self._end_of(task):
+            raise StackNotReady(task.explain(f"ended with {code}"), exit_code=max(code, 1))
+
+    def _end_of(self, task: Child) -> int:
+        """Run a child to its end and return its exit code."""
         task.prepare()
         self._launch(task)
         while task.is_running():
             self._interruptions.pause(_POLL_SECONDS / 2)
-        if task.exit_code:
-            raise StackNotReady(task.explain(f"ended with {task.exit_code}"), exit_code=max(task.exit_code, 1))
+        return task.exit_code or 0
 
     def _launch_applications(self) -> None:
         self._say(f"Starting the API and {len(self._stack.workers)} worker(s)")
@@ -171,12 +188,21 @@ class Supervisor:
     def _watch(self) -> None:
         """Start again what died, tell the new pids, and keep the logs from growing without end."""
         launched = [kept.child for kept in self._kept if kept.tend()]
-        if launched:
-            self._announce()
+        if launched or self._is_announcement_due:
+            try:
+                self._announce()
+            except OSError as error:
+                # A full disk is no reason to stop what runs; readers are told of the new pids when there is room.
+                if not self._is_announcement_due:
+                    self._report(f"endpoints.json cannot be written: {error.strerror}")
+                self._is_announcement_due = True
+            else:
+                self._is_announcement_due = False
         if time.monotonic() >= self._logs_due_at:
             self._logs_due_at = time.monotonic() + _LOGS_EVERY_SECONDS
             for kept in self._kept:
-                bound_log(kept.child.log)
+                with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+                    bound_log(kept.child.log)
 
     def _announce(self) -> None:
         if self._ready_at:
@@ -198,10 +224,11 @@ class Supervisor:
     def _report(self, line: str) -> None:
         """Say a line, and keep it in the supervisor's own log for those who come later."""
         self._say(line)
-        log = self._directory.log("supervisor")
-        bound_log(log)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+        with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+            log = self._directory.log("supervisor")
+            bound_log(log)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 
     def _explain_silence(self) -> str:
         said = self._stack.api.readiness()

@@ -18,6 +18,8 @@ from typing import Any, Self, cast
 
 import httpx
 
+from skyhold.addresses.http import tls_of
+
 REQUESTS_AT_ONCE = 48
 STREAMS_AT_ONCE = 64
 """Together so many connections at most; a customer who finds no stream free looks now and then instead."""
@@ -49,7 +51,9 @@ class Api:
     def __init__(
         self, address: str, *, uses_proxies: bool = False, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        encryption = httpx.create_ssl_context(trust_env=uses_proxies)
+        tls = tls_of(address)
+        # Made once: the authorities are read from a file that is long.
+        encryption = httpx.create_ssl_context(trust_env=uses_proxies) if tls is True else tls
 
         def client(connections: int) -> httpx.AsyncClient:
             return httpx.AsyncClient(

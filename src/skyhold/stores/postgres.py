@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
+
+from skyhold.stores.connections import connect
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -29,8 +31,12 @@ _SESSION = {
 
 async def open_pool(database_url: str, *, application: str, size: int = 16) -> Pool:
     """Return a pool that connects when it is first used, so that a program can start while PostgreSQL is away."""
+
+    async def open_connection(*_: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+        return await connect(database_url, **options)
+
     return await asyncpg.create_pool(
-        database_url,
+        connect=open_connection,
         min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT,

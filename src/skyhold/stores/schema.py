@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
+from skyhold.stores import connections
 
 if TYPE_CHECKING:
+    import asyncpg
     from alembic.config import Config
     from sqlalchemy import Connection
 
@@ -33,7 +34,9 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(database_url, timeout=5, server_settings={"application_name": "skyhold migrate"})
+        return await connections.connect(
+            database_url, timeout=5, server_settings={"application_name": "skyhold migrate"}
+        )
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:

@@ -139,7 +139,7 @@ def test_a_worker_without_temporal_says_so(skyhold: Skyhold) -> None:
     ended = skyhold.run("worker", TEMPORAL_ADDRESS=NOBODY)
     assert (ended.returncode, ended.stderr) == (
         3,
-        f"Error: Temporal at {NOBODY} cannot be reached (TEMPORAL_ADDRESS).\n",
+        f"Error: Temporal at {NOBODY} cannot be reached: nothing listens there; start it, or correct TEMPORAL_ADDRESS.\n",
     )
 
 

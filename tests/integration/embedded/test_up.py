@@ -237,12 +237,12 @@ def test_a_failed_step_is_shown_and_everything_stopped(scratch: Path, ups: Ups) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_plain_user_can_run_it(scratch: Path) -> None:
-    nobody = 65534
+@pytest.mark.parametrize("user", [65534, 2_345_678], ids=["nobody", "no passwd entry"])
+def test_a_plain_user_can_run_it(scratch: Path, user: int) -> None:
     python = _python_that_others_can_run()
     home = scratch / "home"
     home.mkdir(mode=0o700)
-    os.chown(home, nobody, nobody)
+    os.chown(home, user, user)
     program = shutil.copytree(Path(__file__).parent, scratch / "programs") / "up_with_stand_in.py"
     # `temporal` lies beside our interpreter, which is not the one that runs here.
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
@@ -254,21 +254,25 @@ def test_a_plain_user_can_run_it(scratch: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=err,
             cwd=home,
-            env=surroundings(HOME=str(home), PATH=path, PYTHONPATH=os.pathsep.join(_import_paths())),
-            user=nobody,
-            group=nobody,
+            env=_without_names(surroundings(HOME=str(home), PATH=path, PYTHONPATH=os.pathsep.join(_import_paths()))),
+            user=user,
+            group=user,
             extra_groups=[],
         )
     try:
         wait_until(lambda: read_live_endpoints(home / "data") or up.poll() is not None)
         children = psutil.Process(up.pid).children(recursive=True) if up.poll() is None else []
         assert len(children) >= 5, (scratch / "err").read_text()
-        assert {child.uids().real for child in children} == {nobody}
+        assert {child.uids().real for child in children} == {user}
     finally:
         up.terminate()
         code = up.wait(60)
-    assert code == 0
+    assert code == 0, (scratch / "err").read_text()
     assert not [child for child in children if runs(child)]
+
+
+def _without_names(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in {"USER", "LOGNAME"}}
 
 
 def _import_paths() -> list[str]:

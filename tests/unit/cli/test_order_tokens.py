@@ -92,3 +92,15 @@ def test_old_tokens_are_forgotten_and_so_are_the_oldest_of_too_many(
         os.utime(file, (now, now - 401 * 24 * 3600))
     keep_token(REMOTE, "last", "token")
     assert len(list(directory.iterdir())) == 1
+
+
+def test_a_user_without_a_home_hears_which_variable_names_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SKYHOLD_STATE_DIR", raising=False)
+    monkeypatch.setattr("platformdirs.user_state_path", _no_home)
+    with pytest.raises(Failure, match="SKYHOLD_STATE_DIR"):
+        order_tokens.prepare_tokens()
+    assert order_tokens.find_token("http://127.0.0.1", "order") is None
+
+
+def _no_home(*_: object, **__: object) -> Path:
+    raise RuntimeError("Could not determine home directory.")

@@ -1,0 +1,46 @@
+"""Whether servers that are used by address are there and let us in, asked before anything is started over them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, cast
+
+from redis.exceptions import RedisError
+
+from skyhold.addresses.shown import show_address
+from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.redis import open_redis_of
+from skyhold.bootstrap.temporal import connect_to_namespace
+from skyhold.queries.database import Database
+from skyhold.queries.servers import ServerQueries
+from skyhold.settings import Settings
+
+
+class RedisUnreachable(Exception):
+    """Redis cannot be used; the message says where and why."""
+
+
+async def require_given(settings: Settings, variables: Collection[str]) -> None:
+    """Ask the servers of these variables, one after the other.
+
+    Raises:
+        MissingSettingError, BadSettingError: an address or a namespace cannot be meant.
+        DatabaseUnavailable, RedisUnreachable, WorkflowUnavailable: one is not there.
+    """
+    if "TEMPORAL_ADDRESS" in variables:
+        await connect_to_namespace()
+    if "DATABASE_URL" in variables:
+        async with open_database(settings, application="skyhold up") as pool:
+            await ServerQueries(Database(pool)).server_version()
+    if "REDIS_URL" in variables:
+        await _require_redis(settings)
+
+
+async def _require_redis(settings: Settings) -> None:
+    async with open_redis_of(settings) as redis:
+        try:
+            await cast("Any", redis.ping())
+        except (OSError, RedisError) as error:
+            where = show_address("REDIS_URL", settings.redis_url)
+            # The class alone: a client's message may repeat what it was given.
+            raise RedisUnreachable(f"Redis at {where} cannot be used (REDIS_URL): {type(error).__name__}.") from error

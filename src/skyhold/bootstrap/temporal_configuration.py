@@ -1,0 +1,78 @@
+"""What Temporal's own environment configuration says (TEMPORAL_*, profiles), and what is wrong with it in one line.
+
+Owns no meaning of the variables: its SDK reads them. Nothing of a value is repeated: it may be a key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.service import TLSConfig
+
+from skyhold.bootstrap.addresses import require_host_and_port
+from skyhold.settings import BadSettingError
+
+_FILES = ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH")
+
+_PLACE = re.compile(r"line \d+, column \d+")
+
+_PROFILE_LOST = re.compile(r"Profile .* not found")
+
+_NAMES = re.compile(r"TEMPORAL_[A-Z_]+")
+
+
+def temporal_configuration() -> ClientConnectConfig:
+    """Return the configuration, with an address that can be one and files that can be read.
+
+    Raises:
+        MissingSettingError: nothing gives an address.
+        BadSettingError: a variable, a profile or a file cannot be used.
+    """
+    _require_file_of_profiles(os.environ.get("TEMPORAL_CONFIG_FILE"))
+    try:
+        configuration = ClientConfig.load_client_connect_config()
+    except OSError as error:
+        raise BadSettingError(f"{_variable_of(error, os.environ)}: {os.strerror(error.errno or 0)}") from None
+    except (RuntimeError, ValueError) as error:
+        raise BadSettingError(_explain(str(error))) from None
+    require_host_and_port(configuration.get("target_host"), "TEMPORAL_ADDRESS")
+    _require_authority(tls=configuration.get("tls"))
+    return configuration
+
+
+def _require_file_of_profiles(path: str | None) -> None:
+    """See that a file that was named is there: the SDK would go on without it, and without all that it says."""
+    if path and not Path(path).exists():
+        raise BadSettingError("TEMPORAL_CONFIG_FILE: there is no such file")
+
+
+def _variable_of(error: OSError, environment: Mapping[str, str]) -> str:
+    """Return which variable names the file that cannot be read."""
+    named = (name for name in _FILES if environment.get(name) == error.filename)
+    return next(named, "a certificate or key of Temporal's profile (TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE)")
+
+
+def _explain(text: str) -> str:
+    """Return what is wrong in the words of ours: theirs repeat lines of the file."""
+    if _PROFILE_LOST.search(text):
+        return "TEMPORAL_PROFILE: there is no profile of this name in the file of profiles"
+    if place := _PLACE.search(text):
+        return f"TEMPORAL_CONFIG_FILE: is no TOML, at {place[0]}"
+    if names := _NAMES.findall(text):
+        return f"{' and '.join(dict.fromkeys(names))}: only one of them can be given"
+    return "TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE: Temporal's own configuration cannot be read"
+
+
+def _require_authority(*, tls: TLSConfig | bool | None) -> None:
+    """See that a file of authorities has one: with none, every certificate would be said to be of an unknown one."""
+    if not isinstance(tls, TLSConfig) or tls.server_root_ca_cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=tls.server_root_ca_cert.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise BadSettingError("TEMPORAL_TLS_SERVER_CA_CERT_PATH: has no certificate in it (PEM)") from None

@@ -1,0 +1,53 @@
+"""`skyhold up` as scripts and services start it: streams closed or full, on all addresses, or where it cannot listen."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from integration.embedded.up_process import UpProcess, surroundings, wait_until
+from skyhold.embedded.endpoints import read_live_endpoints
+
+
+@pytest.mark.parametrize("streams", [">&- 2>&- <&-", ">/dev/full 2>/dev/full </dev/null"])
+def test_closed_or_full_streams_keep_nothing_from_running(scratch: Path, streams: str) -> None:
+    data = scratch / "data"
+    ports = "--port 0 --temporal-port 0 --temporal-ui-port 0"
+    host = "::" if socket.has_dualstack_ipv6() else "127.0.0.1"
+    line = f"exec {shlex.quote(sys.executable)} -m skyhold up --data-dir {data} {ports} {streams}"
+    up = subprocess.Popen(["/bin/sh", "-c", line], env=surroundings(SERVER_HOST=host))
+    try:
+        wait_until(lambda: read_live_endpoints(data) or up.poll() is not None)
+        endpoints = read_live_endpoints(data)
+        assert endpoints is not None, f"it ended with {up.returncode}"
+        # A stream that is closed would be the next file that is opened: a lock, a secret, a connection.
+        assert json.loads((data / "supervisor.lock").read_text())["pid"] == up.pid
+        assert set(json.loads((data / "secrets.json").read_text())) >= {"database_password"}
+        assert endpoints.api.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{endpoints.api}/readyz", timeout=10, trust_env=False).json()["status"] == "ready"
+        children = psutil.Process(up.pid).children(recursive=True)
+    finally:
+        up.send_signal(signal.SIGTERM)
+        code = up.wait(60)
+    assert code == 0
+    assert not psutil.wait_procs(children, timeout=15)[1]
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_ours_is_said_before_anything_is_started(
+    scratch: Path, ups: list[UpProcess], host: str
+) -> None:
+    up = UpProcess(scratch / "data", SERVER_HOST=host)
+    ups.append(up)
+    assert up.wait_over() == 2
+    assert up.err.startswith("Error: SERVER_HOST, SERVER_PORT: cannot listen on")
+    assert up.err.count("\n") == 1
