@@ -11,17 +11,20 @@ JS_READY := $(JS)/node_modules/.installed
 UP ?=
 CHAOS ?=
 SHOTS ?= shots
-# Tests mostly wait, so a few run side by side, each process with servers of its own. Files go in their order, folder by
-# folder, since what the tests of a folder share is started anew for every time that a process comes back to it.
+# Tests mostly wait, so a few run side by side, each process with servers of its own. They go folder by folder, since
+# what the tests of a folder share is started for every time that a process comes back to it; within a folder their
+# order is that of a seed, which is printed.
 TEST_PROCESSES ?= 3
-SIDE_BY_SIDE := --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+SEED ?=
+PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	$(if $(SEED),--order-seed $(SEED))
 
 .DEFAULT_GOAL := help
 # The parts of `make check` run beside each other. A make that can keeps the output of each together.
 CHECKS := check-format check-lint check-types check-layers check-contract-redocly check-contract-spectral
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: help install run test test-browser test-long bench chaos shots check $(CHECKS) openapi fmt lock clean
+.PHONY: help install run test test-rest test-long test-all test-browser bench chaos shots check $(CHECKS) openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,14 +34,19 @@ install: $(DEV_READY) $(JS_READY) ## Make the virtual environment with everythin
 run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
 
-test: $(DEV_READY) ## Run the tests on real servers of their own
-	@$(BIN)/pytest -m "not long" $(SIDE_BY_SIDE)
+test: $(DEV_READY) ## Run what a change usually breaks, on real servers; TEST_PROCESSES=3, SEED= of an order to repeat
+	@$(PYTEST) -m core
+
+test-rest: $(DEV_READY) ## Run what else every change must pass
+	@$(PYTEST) -m rest
+
+test-long: $(DEV_READY) ## Run crowds and hours of random steps, before a larger change is done
+	@$(PYTEST) -m long
+
+test-all: test test-rest test-long ## Run all tests
 
 test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there is no Chromium, `make test` skips them
-	@SKYHOLD_BROWSER_REQUIRED=1 $(BIN)/pytest tests/browser -m "not long" $(SIDE_BY_SIDE)
-
-test-long: $(DEV_READY) ## Run the tests that take minutes
-	@$(BIN)/pytest -m long $(SIDE_BY_SIDE)
+	@SKYHOLD_BROWSER_REQUIRED=1 $(PYTEST) tests/browser -m "not long"
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m benchmarks

@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import logging
 import os
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,13 @@ from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
+from support.leftovers import Surroundings
+from support.order import SEED_LIMIT, shuffled
+
+TARGETS = ("core", "rest", "long")
+"""What `make test`, `make test-rest` and `make test-long` run; a test that has none of these marks is of the first."""
+
+CORE = TARGETS[0]
 
 _numbers = itertools.count(1)
 _RUNNING = Path(__file__)
@@ -30,10 +38,35 @@ _DOOR = Path(__file__).with_name("support")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="save the histories of bookings anew")
+    parser.addoption(
+        "--order-seed", type=int, metavar="SEED", help="run the tests in the order of this seed, printed at each start"
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """See that every test has an id of its own: of those that share one, only one is run where tests run side by side."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the order of this run; processes beside this one get the seed with the other options."""
+    if config.option.order_seed is None:
+        config.option.order_seed = random.SystemRandom().randrange(SEED_LIMIT)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"order of tests: --order-seed {config.option.order_seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every test its mark and its place, and see that it has an id of its own."""
+    _require_ids(items)
+    for item in items:
+        marks = [mark for mark in TARGETS if item.get_closest_marker(mark)]
+        if len(marks) > 1:
+            raise pytest.UsageError(f"{item.nodeid} is of more than one target: {', '.join(marks)}")
+        if not marks:
+            item.add_marker(CORE)
+    items[:] = shuffled(items, config.option.order_seed)
+
+
+def _require_ids(items: list[pytest.Item]) -> None:
+    """See that no two tests share an id: of those that do, only one is run where tests run side by side."""
     for item in items:
         # Since pytest 9 the name that schemathesis gives to a test of an operation is no part of its id.
         operation = getattr(item, "operation_label", None)
@@ -66,6 +99,15 @@ def _locked(path: Path, how: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail a test that changed what others find: variables, the working directory, objects that modules share."""
+    surroundings = Surroundings()
+    yield
+    if differences := surroundings.differences():
+        pytest.fail(f"the test changed {', '.join(differences)}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

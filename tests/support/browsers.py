@@ -157,8 +157,11 @@ class Visitors:
                         await context.request.delete(f"{origin}/api/orders/{order['orderId']}")
 
     async def leave(self) -> None:
-        """Close every page."""
+        """Close every page. What a handler of a request still does for it then has nobody left who wants it."""
         for context in self.contexts:
+            for page in context.pages:
+                await page.unroute_all(behavior="ignoreErrors")
+            await context.unroute_all(behavior="ignoreErrors")
             await context.close()
 
 

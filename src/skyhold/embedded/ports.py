@@ -1,8 +1,11 @@
 """Ports on the loopback interface: which are free. Binds nothing for longer than the question takes."""
 
 import errno
+import os
 import random
 import socket
+from collections import deque
+from collections.abc import Iterator
 
 from skyhold.addresses.listening import CannotListenError, open_listener
 from skyhold.embedded.errors import PortTaken, StackNotReady
@@ -16,21 +19,39 @@ _LOWEST, _HIGHEST = 20_000, 32_767
 A server that is killed must have its port again at once, and any of those may be some connection's by then.
 """
 
+_BLOCK = 64
+"""Each process chooses from a block of its own first, by its pid.
+
+The port of a server that is down for a moment looks free, and so another process might take it for good.
+"""
+
 _TRIES = 100
 _draw = random.SystemRandom()  # processes that are forked draw differently
+_given: deque[int] = deque(maxlen=_BLOCK // 2)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now; another process may still take it before it is used.
+    """Return a port that nothing listens on now, and none of those that this process was given last.
+
+    Another process may still take it before it is used.
 
     Raises:
         PortTaken: none of many was free.
     """
-    for _ in range(_TRIES):
-        port = _draw.randint(_LOWEST, _HIGHEST)
-        if is_port_free(port):
+    for port in _candidates():
+        if port not in _given and is_port_free(port):
+            _given.append(port)
             return port
     raise PortTaken(f"Of {_TRIES} ports between {_LOWEST} and {_HIGHEST}, none is free.")
+
+
+def _candidates() -> Iterator[int]:
+    blocks = max(1, (_HIGHEST + 1 - _LOWEST) // _BLOCK)
+    first = _LOWEST + os.getpid() % blocks * _BLOCK
+    block = range(first, min(first + _BLOCK, _HIGHEST + 1))
+    yield from _draw.sample(block, len(block))
+    for _ in range(_TRIES):
+        yield _draw.randint(_LOWEST, _HIGHEST)
 
 
 def is_port_free(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -16,6 +17,19 @@ def test_a_free_port_is_none_that_an_outgoing_connection_may_be_given() -> None:
         given = outgoing.getsockname()[1]
         assert not is_port_free(given), "a connection keeps its port from a server"
         assert all(port < given for port in (free_port() for _ in range(50)))
+
+
+def test_a_port_that_was_given_is_not_given_again_while_its_server_may_be_down() -> None:
+    given = [free_port() for _ in range(20)]
+    assert len(set(given)) == len(given)
+
+
+def test_processes_choose_from_blocks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn_by(pid: int) -> set[int]:
+        monkeypatch.setattr(os, "getpid", lambda: pid)
+        return {free_port() for _ in range(8)}
+
+    assert not drawn_by(4711) & drawn_by(4712)
 
 
 def test_a_free_port_can_be_listened_on_at_once_and_again() -> None:

@@ -1,0 +1,80 @@
+"""What keeps tests apart: an order by a seed, and a look at what each leaves behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import groupby
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from skyhold.web import examples
+from support.leftovers import Surroundings
+from support.order import shuffled
+
+FILES = ("one/a.py", "one/b.py", "one/c.py", "two/a.py", "two/d.py")
+
+
+def some_tests() -> list[pytest.Item]:
+    named = [SimpleNamespace(path=Path(file), name=f"test_{number}") for file in FILES for number in range(5)]
+    return cast("list[pytest.Item]", named)
+
+
+def names(items: list[pytest.Item]) -> list[str]:
+    return [f"{item.path}::{item.name}" for item in items]
+
+
+def test_a_seed_stands_for_one_order() -> None:
+    assert names(shuffled(some_tests(), 7)) == names(shuffled(some_tests(), 7))
+    assert len({tuple(names(shuffled(some_tests(), seed))) for seed in range(20)}) == 20
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_folders_keep_their_order_and_files_stay_whole(seed: int) -> None:
+    ordered = shuffled(some_tests(), seed)
+    assert sorted(names(ordered)) == sorted(names(some_tests()))
+    assert [folder.name for folder, _ in groupby(item.path.parent for item in ordered)] == ["one", "two"]
+    assert len(list(groupby(item.path for item in ordered))) == len(FILES)
+
+
+def _set_a_variable() -> None:
+    os.environ["LEFT_BY_A_TEST"] = "1"
+
+
+def _change_a_shared_object() -> None:
+    cast("Any", examples.REPLIES["getFlight"])["id"] = "another"
+
+
+def _change_the_path() -> None:
+    sys.path.append("left by a test")
+
+
+@pytest.mark.parametrize(
+    ("act", "undo", "name"),
+    [
+        (_set_a_variable, lambda: os.environ.pop("LEFT_BY_A_TEST"), "the variable LEFT_BY_A_TEST"),
+        (_change_the_path, lambda: sys.path.remove("left by a test"), "sys.path"),
+        (
+            _change_a_shared_object,
+            lambda: examples.REPLIES["getFlight"].update(id=examples._FLIGHT_ID),
+            "skyhold.web.examples.REPLIES",
+        ),
+        (lambda: os.umask(0o177), lambda: os.umask(0o022), "the mask of new files"),
+    ],
+)
+def test_what_a_test_leaves_is_named(act: Any, undo: Any, name: str) -> None:
+    mask = os.umask(0o022)
+    try:
+        surroundings = Surroundings()
+        assert surroundings.differences() == []
+        act()
+        try:
+            assert name in surroundings.differences()
+        finally:
+            undo()
+        assert surroundings.differences() == []
+    finally:
+        os.umask(mask)

@@ -1,0 +1,38 @@
+"""The order in which tests run: folders as they are, files of a folder and tests of a file by chance, from one seed.
+
+Whatever needs another test to have run, or not to have run, is found by this. What the files of a folder share stays
+together, so that servers and stacks are started as often as ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+SEED_LIMIT = 2**32
+
+
+def shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
+    """Return the tests in the order that the seed stands for, the same in every process and on every machine.
+
+    Parametrized tests may carry state between their runs no more than others, so they are shuffled one by one.
+    """
+    chance = random.Random(seed)
+    ordered: list[pytest.Item] = []
+    for _, folder in _grouped(items, lambda item: item.path.parent):
+        files = _grouped(folder, lambda item: item.path)
+        chance.shuffle(files)
+        for _, tests in files:
+            chance.shuffle(tests)
+            ordered += tests
+    return ordered
+
+
+def _grouped(items: Iterable[pytest.Item], key: Callable[[pytest.Item], Path]) -> list[tuple[Path, list[pytest.Item]]]:
+    groups: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.items())
