@@ -171,6 +171,24 @@ def test_origins_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://fly.example", "https://fly.example"),
+        ("https://fly.example/", "https://fly.example"),
+        (" HTTPS://Fly.Example:443/ ", "https://fly.example"),
+        ("http://fly.example:80", "http://fly.example"),
+        ("http://fly.example:8080/Fly/v1.0/", "http://fly.example:8080/Fly/v1.0"),
+        ("http://[2001:DB8::1]:8080/fly", "http://[2001:db8::1]:8080/fly"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://example.com/apis", "https://example.com/apis"),
+    ],
+)
+def test_the_public_address_is_read_in_its_usual_form(monkeypatch: pytest.MonkeyPatch, text: str, address: str) -> None:
+    monkeypatch.setenv("PUBLIC_URL", text)
+    assert read_settings().public_url == address
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("RATE_LIMIT", "0/minute"),
@@ -183,6 +201,23 @@ def test_origins_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TRUSTED_PROXIES", "proxy.example"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("SECRET_KEY", f"{CANARY}-too-short"),
+        ("PUBLIC_URL", "fly.example"),
+        ("PUBLIC_URL", "ftp://fly.example"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", f"https://me:{CANARY}@fly.example"),
+        ("PUBLIC_URL", f"https://fly.example/?{CANARY}"),
+        ("PUBLIC_URL", "https://fly.example/#top"),
+        ("PUBLIC_URL", "https://fly.example:0"),
+        ("PUBLIC_URL", "https://fly.example:70000"),
+        ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://[1:2]"),
+        ("PUBLIC_URL", "https://fly.example/a b"),
+        ("PUBLIC_URL", "https://fly.example//fly"),
+        ("PUBLIC_URL", "https://fly.example/../fly"),
+        ("PUBLIC_URL", "https://fly.example/<script>"),
+        ("PUBLIC_URL", "https://example.com/api"),
+        ("PUBLIC_URL", "https://example.com/Orders/fly"),
+        ("PUBLIC_URL", "https://bücher.example"),
     ],
 )
 def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:

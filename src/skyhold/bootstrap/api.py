@@ -36,6 +36,8 @@ from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
+from skyhold.web.origins import Origins
+from skyhold.web.public_address import PublicAddress
 from skyhold.web.readiness import CLOCK, Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
@@ -56,6 +58,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
     """
     seals = Seals(require(settings.secret_key, "SECRET_KEY"))
     identities = Identities(seals)
+    public = PublicAddress.of(settings.public_url) if settings.public_url else None
     async with (
         open_database(settings, application="skyhold api") as pool,
         open_redis_of(settings) as redis,
@@ -74,10 +77,10 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             alternatives=Alternatives(SeatPlanQueries(database)),
             live=live,
             policy=settings.policy,
-            friendly_origins=frozenset(settings.cors_origins),
+            origins=Origins(public, settings.cors_origins),
             checks=Checks(_probes(ServerQueries(database), redis, client, settings.temporal_task_queue)),
         )
-        yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits))
+        yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits, public))
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 from httpx_sse import SSEError, connect_sse
@@ -32,6 +33,9 @@ RETRY_SECONDS = 0.5
 
 SILENCE_SECONDS = 45.0
 """The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
+
+FOREIGN_ORIGIN = "FOREIGN_ORIGIN"
+"""The API does not know the address of the page that sent a command."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -114,6 +118,25 @@ class ApiClient:
                 if monotonic() > give_up_at:
                     raise unknown from None
             sleep(RETRY_SECONDS)
+
+    def refuses_own_pages(self) -> bool:
+        """Say whether a page at this address could send no command: the API takes its address for a foreign one.
+
+        Asked by a command for an order that there is not, with the headers of a browser that shows such a page.
+
+        Raises:
+            Failure: nobody answered, or not as Skyhold does.
+        """
+        address = httpx.URL(self.address)
+        headers = {"Origin": f"{address.scheme}://{address.netloc.decode()}"}
+        if address.scheme == "https" or is_this_machine(address.host):
+            # Browsers say this where the connection cannot have been tampered with.
+            headers["Sec-Fetch-Site"] = "same-origin"
+        try:
+            self._ask("DELETE", order_path(str(uuid4())), headers=headers)
+        except Refused as refused:
+            return refused.code == FOREIGN_ORIGIN
+        return False
 
     def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
         """Yield the events of a stream from the last one that was heard on, until the stream ends.

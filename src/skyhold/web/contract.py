@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import ConfigDict, Field
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
-from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
+from skyhold.web.errors import BodyTooLarge, BodyTooSlow, ForeignOrigin, Internal, RateLimited, UnsupportedMediaType
 from skyhold.web.examples import FACTS, HEADERS, REPLIES, REQUESTS
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_SECONDS, problem_members
 from skyhold.web.schemas import Body
@@ -188,12 +188,12 @@ def build_contract(app: FastAPI) -> dict[str, Any]:
     examples = {name: {"summary": PROBLEMS[kind][1], "value": _example(kind)} for name, kind in _BY_NAME.items()}
     components |= {"headers": _HEADERS, "securitySchemes": _SECURITY_SCHEMES, "examples": examples}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _complete(path, operation)
+        for method, operation in operations.items():
+            _complete(path, method, operation)
     return document
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add to an operation what FastAPI cannot know of it."""
     if path.startswith("/api/orders"):
         operation["security"] = [{"guest": []}, {"orderToken": []} if "{orderId}" in path else {}]
@@ -202,7 +202,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}) and _KINDS not in responses.get("422", {}):
         responses.pop("422", None)
-    for kind in _general(path, operation):
+    for kind in _general(path, method, operation):
         kinds = responses.setdefault(str(PROBLEMS[kind][0]), {}).setdefault(_KINDS, [])
         kinds += [] if kind.__name__ in kinds else [kind.__name__]
     for response in responses.values():
@@ -239,11 +239,13 @@ def _simplify(parameter: dict[str, Any]) -> None:
     parameter |= known or {}
 
 
-def _general(path: str, operation: dict[str, Any]) -> Iterable[Kind]:
+def _general(path: str, method: str, operation: dict[str, Any]) -> Iterable[Kind]:
     """Return the refusals that follow from an operation's shape."""
     yield Internal
     if path.startswith("/api/"):
         yield from (RateLimited, DatabaseUnavailable)
+        if method != "get":
+            yield ForeignOrigin
     if "requestBody" in operation:
         yield from (InvalidRequest, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
     if any(parameter["in"] != "path" for parameter in operation.get("parameters", ())):

@@ -3,6 +3,7 @@
     SkyholdError
     ├── NotFound                NOT_FOUND               nothing at this address
     ├── MethodNotAllowed        METHOD_NOT_ALLOWED
+    ├── ForeignOrigin           FOREIGN_ORIGIN          a command of a page that is not ours
     ├── BodyTooSlow             REQUEST_TIMEOUT
     ├── BodyTooLarge            BODY_TOO_LARGE
     ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE
@@ -35,6 +36,16 @@ class MethodNotAllowed(SkyholdError):
 
     code = "METHOD_NOT_ALLOWED"
     sentence = "This address does not know this method."
+
+
+class ForeignOrigin(SkyholdError):
+    """A page that is neither ours nor named in CORS_ORIGINS sent a command: its guest is not known, nothing is done."""
+
+    code = "FOREIGN_ORIGIN"
+    sentence = (
+        "Nothing was done: this page is not at an address that the server knows as its own. Its operator can set "
+        "PUBLIC_URL to the address that the browser shows, or name the page in CORS_ORIGINS."
+    )
 
 
 class BodyTooSlow(SkyholdError):

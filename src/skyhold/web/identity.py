@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request, Response
 
 from skyhold.queries.orders import Claimant
+from skyhold.web.errors import ForeignOrigin
 from skyhold.web.seals import Seals
 
 COOKIE_SECONDS = 400 * 24 * 3600
@@ -21,8 +21,6 @@ COOKIE_SECONDS = 400 * 24 * 3600
 
 _GUEST_ID_BYTES = 16
 _COOKIE_LENGTH_LIMIT = 128
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -79,14 +77,18 @@ class Caller:
 
     def claim(self, order_id: str) -> Claimant:
         """Return what the caller may base a claim to this order on."""
-        has_token = self.token is not None and self.identities.is_token_of(order_id, self.token)
-        return Claimant(self.guest.hash if self.guest else None, has_token=has_token)
+        return Claimant(self.guest.hash if self.guest else None, has_token=self.holds_token_of(order_id))
+
+    def holds_token_of(self, order_id: str) -> bool:
+        """Say whether the caller sent the token of this order."""
+        return self.token is not None and self.identities.is_token_of(order_id, self.token)
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request."""
-    identities: Identities = request.app.state.services.identities
-    is_foreign = request.method not in _SAFE_METHODS and _comes_from_foreign_page(request)
+    """Return who sent the request; a cookie that a foreign page's command brought along does not count."""
+    services = request.app.state.services
+    identities: Identities = services.identities
+    is_foreign = services.origins.is_foreign_command(request)
     cookie = None if is_foreign else request.cookies.get(cookie_name(request))
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return Caller(
@@ -97,7 +99,21 @@ async def caller_of(request: Request) -> Caller:
     )
 
 
-UsedCaller = Annotated[Caller, Depends(caller_of)]
+async def admitted_caller(request: Request) -> Caller:
+    """Return who sent the request, before anything of it is done.
+
+    Whoever holds the order's token needs no cookie, so it does not matter which page sent it.
+
+    Raises:
+        ForeignOrigin: a foreign page sent a command.
+    """
+    caller = await caller_of(request)
+    if caller.is_foreign_page and not caller.holds_token_of(request.path_params.get("orderId", "")):
+        raise ForeignOrigin
+    return caller
+
+
+UsedCaller = Annotated[Caller, Depends(admitted_caller)]
 
 
 def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
@@ -122,34 +138,3 @@ def cookie_name(request: Request) -> str:
 
 def _is_tls(request: Request) -> bool:
     return request.url.scheme == "https"
-
-
-def _comes_from_foreign_page(request: Request) -> bool:
-    """Say whether a page of another origin sent the request: then the cookie came along without anyone's will.
-
-    SameSite keeps it back from other sites, but not from other hosts of this one. What no browser sent says neither.
-    """
-    origin = request.headers.get("origin")
-    if origin in request.app.state.services.friendly_origins:
-        return False
-    if site := request.headers.get("sec-fetch-site"):
-        return site not in {"same-origin", "none"}
-    return origin is not None and not _is_own_origin(origin, request)
-
-
-def _is_own_origin(origin: str, request: Request) -> bool:
-    """Say whether the origin is the host that was asked, which a proxy may have written with its port and in capitals.
-
-    By which scheme is not known where TLS ends at a proxy that we do not listen to; where it is, no other is ours.
-    """
-    try:
-        theirs = urlsplit(origin)
-        ours = urlsplit(f"{theirs.scheme}://{request.headers.get('host', '')}")
-        is_same_host = bool(theirs.hostname) and _place(theirs) == _place(ours)
-    except ValueError:
-        return False
-    return is_same_host and (theirs.scheme == "https" or not _is_tls(request))
-
-
-def _place(url: SplitResult) -> tuple[str | None, int | None]:
-    return url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)

@@ -19,6 +19,7 @@ from skyhold.domain.errors import DatabaseUnavailable, SkyholdError, Unavailable
 from skyhold.web.errors import (
     BodyTooLarge,
     BodyTooSlow,
+    ForeignOrigin,
     IdempotencyKeyReused,
     Internal,
     MethodNotAllowed,
@@ -36,6 +37,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not well-formed"),
     errors.InvalidPaymentCode: (400, "The payment code is not well-formed"),
     errors.InvalidSeats: (400, "These seats cannot be asked for"),
+    ForeignOrigin: (403, "The page is not at a known address"),
     errors.FlightNotFound: (404, "No such flight"),
     errors.OrderNotFound: (404, "No such order"),
     NotFound: (404, "Not found"),

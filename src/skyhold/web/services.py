@@ -18,6 +18,7 @@ from skyhold.web.claims import ClaimsUnderWay
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import Identities
 from skyhold.web.live import Live
+from skyhold.web.origins import Origins
 from skyhold.web.readiness import Checks
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
@@ -37,7 +38,7 @@ class Services:
     alternatives: Alternatives
     live: Live
     policy: Policy = field(default_factory=Policy)
-    friendly_origins: frozenset[str] = frozenset()
+    origins: Origins = field(default_factory=Origins)
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
     kept_flight_lists: KeptReplies = field(default_factory=KeptReplies)
     claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)
