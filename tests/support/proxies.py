@@ -10,7 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
+
+from skyhold.bootstrap.api import open_api
+from skyhold.bootstrap.workers import open_worker
+from skyhold.settings import Settings
+from support.streams import served
 
 PIECE_BYTES = 64 * 1024
 
@@ -109,3 +115,12 @@ async def proxying(manners: Manners = NOTHING_BUT_PROXY_PASS, upstream: str = ""
     finally:
         server.close()
         await proxy.leave()
+
+
+@contextlib.asynccontextmanager
+async def serving_behind(settings: Settings, proxy: Proxy, **changes: Any) -> AsyncIterator[None]:
+    """Serve the API with a worker behind this proxy, by these settings with what is changed of them."""
+    mine = settings.model_copy(update=changes)
+    async with open_worker(mine) as running, running.worker, open_api(mine) as app, served(app) as api:
+        proxy.upstream = f"http://{api.host}:{api.port}"
+        yield

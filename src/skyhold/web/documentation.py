@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
+from skyhold.web.public_address import PublicAddress
 from skyhold.web.revalidation import is_known
 
 PAGE_POLICY = (
@@ -22,57 +24,61 @@ PAGE_POLICY = (
 )
 """The style of Swagger UI has its pictures in it, as `data:`."""
 
-_ASSETS = "/docs/assets"
-
-_PAGE = f"""\
+_PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Skyhold API</title>
-<link rel="icon" href="{_ASSETS}/favicon.png">
-<link rel="stylesheet" href="{_ASSETS}/swagger-ui.css">
+<link rel="icon" href="{prefix}/docs/assets/favicon.png">
+<link rel="stylesheet" href="{prefix}/docs/assets/swagger-ui.css">
 </head>
 <body>
-<main id="contract"><noscript>This page needs JavaScript; <a href="/openapi.json">the contract</a> does not.</noscript></main>
-<script src="{_ASSETS}/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<main id="contract"><noscript>This page needs JavaScript; <a href="{prefix}/openapi.json">the contract</a> does not.</noscript></main>
+<script src="{prefix}/docs/assets/swagger-ui-bundle.js"></script>
+<script src="{prefix}/docs/start.js"></script>
 </body>
 </html>
 """  # noqa: E501 - as it is sent
 
 _START = """\
 // Shows the contract; the validator of others is not asked for its opinion.
-SwaggerUIBundle({
-  url: "/openapi.json",
+SwaggerUIBundle({{
+  url: "{prefix}/openapi.json",
   dom_id: "#contract",
   deepLinking: true,
   validatorUrl: null,
-});
+}});
 """
 
 
-def install_documentation(app: FastAPI) -> None:
+def install_documentation(app: FastAPI, public: PublicAddress | None) -> None:
     """Add the addresses of the contract and of its page, none of which is in the contract itself."""
-    app.add_route("/openapi.json", _tell_contract, include_in_schema=False)
-    app.add_route("/docs", _show_page, include_in_schema=False)
-    app.add_route("/docs/start.js", _give_start, include_in_schema=False)
-    app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline").joinpath("static"))))
+    prefix = public.prefix if public else ""
+
+    async def show_page(_: Request) -> Response:
+        page = _PAGE.format(prefix=prefix)
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+    async def give_start(_: Request) -> Response:
+        return Response(_START.format(prefix=prefix), media_type="text/javascript")
+
+    async def tell_contract(request: Request) -> Response:
+        # The committed contract is that of any Skyhold; one at an address of its own says where.
+        server = {"servers": [{"url": public.url}]} if public else {}
+        return _contract(request, app.openapi() | server)
+
+    app.add_route("/openapi.json", tell_contract, include_in_schema=False)
+    app.add_route("/docs", show_page, include_in_schema=False)
+    app.add_route("/docs/start.js", give_start, include_in_schema=False)
+    app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_offline").joinpath("static"))))
 
 
-async def _tell_contract(request: Request) -> Response:
-    content = json.dumps(request.app.openapi(), separators=(",", ":"), ensure_ascii=False).encode()
+def _contract(request: Request, contract: dict[str, Any]) -> Response:
+    content = json.dumps(contract, separators=(",", ":"), ensure_ascii=False).encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if is_known(tag, request.headers.getlist("If-None-Match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
-
-
-async def _show_page(_: Request) -> Response:
-    return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
-
-
-async def _give_start(_: Request) -> Response:
-    return Response(_START, media_type="text/javascript")

@@ -41,11 +41,11 @@ router = APIRouter(include_in_schema=False)
 _CODE = re.compile("[A-Za-z]{3}")
 
 
-def install_pages(app: FastAPI) -> None:
-    """Add the pages, and show problems as pages to people; the handlers of problems must be there."""
+def install_pages(app: FastAPI, prefix: str) -> None:
+    """Add the pages, whose links lead below the prefix, and show people problems as pages; handlers come first."""
     assets = Assets()
     app.state.assets = assets
-    app.state.pages = Pages(assets)
+    app.state.pages = Pages(assets, prefix)
     app.state.cities = Cities()
     app.state.places = Places(lambda: app.state.services.flights)
     app.include_router(router)

@@ -20,6 +20,11 @@ class PublicAddress:
         return cls(f"{parts.scheme}://{parts.netloc}", parts.path)
 
     @property
+    def url(self) -> str:
+        """The address as a whole, without a last slash."""
+        return self.origin + self.prefix
+
+    @property
     def is_tls(self) -> bool:
         """Whether browsers reach it over TLS, whatever the connection from the proxy to the API is."""
         return self.origin.startswith("https:")

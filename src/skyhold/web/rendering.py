@@ -39,9 +39,9 @@ NOT_KEPT = "no-store"
 
 
 class Pages:
-    """Makes pages from templates."""
+    """Makes pages from templates; their links lead below `prefix`, the path of the public address."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, prefix: str = "") -> None:
         self._assets = assets
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER),
@@ -51,7 +51,10 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=IS_CHECKOUT,
         )
-        self._templates.globals.update(asset=assets.address_of, modules_of=assets.modules_of)
+        self._prefix = prefix
+        self._templates.globals.update(
+            at=self._at, asset=lambda name: self._at(assets.address_of(name)), modules_of=assets.modules_of
+        )
         self._templates.filters.update(money=words.money)
 
     def reply(
@@ -69,6 +72,9 @@ class Pages:
         body, form = Content(html.encode()).for_client(request.headers.get("Accept-Encoding"))
         headers = {**HEADERS, **form, "Cache-Control": cache_control}
         return Response(body, status, headers=headers, media_type="text/html")
+
+    def _at(self, path: str) -> str:
+        return self._prefix + path
 
 
 def pages_of(request: Request) -> Pages:

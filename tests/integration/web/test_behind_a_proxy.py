@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from skyhold.bootstrap.api import open_api
-from skyhold.bootstrap.workers import open_worker
 from skyhold.cli import api_client, doctor
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
-from support.proxies import NOTHING_BUT_PROXY_PASS, Manners, Proxy, proxying
+from support.commands import Skyhold
+from support.markup import markup_of
+from support.proxies import NOTHING_BUT_PROXY_PASS, Manners, Proxy, proxying, serving_behind
 from support.services import FL101, Service
-from support.streams import served
 
 FORWARDS_HOST = Manners(adds={"X-Forwarded-Host": "fly.test"})
 
@@ -34,15 +37,7 @@ Behind = Callable[..., AbstractAsyncContextManager[None]]
 async def behind(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Behind:
     """Give `behind(proxy, **settings)`: the API with a worker, behind this proxy."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
-
-    @contextlib.asynccontextmanager
-    async def behind(proxy: Proxy, **changes: Any) -> AsyncIterator[None]:
-        mine = settings.model_copy(update=changes)
-        async with open_worker(mine) as running, running.worker, open_api(mine) as app, served(app) as api:
-            proxy.upstream = f"http://{api.host}:{api.port}"
-            yield
-
-    return behind
+    return partial(serving_behind, settings)
 
 
 @contextlib.asynccontextmanager
@@ -141,3 +136,81 @@ async def test_the_doctor_finds_a_proxy_behind_which_pages_cannot_book(
             ("pages", health),
         ]
         assert all("PUBLIC_URL" in (finding.remedy or "PUBLIC_URL") for finding in findings)
+
+
+PREFIX = "/fly"
+WITH_PREFIX = [
+    pytest.param(Manners(prefix=PREFIX, strips=True), id="the proxy takes the prefix off"),
+    pytest.param(Manners(prefix=PREFIX), id="the proxy passes the prefix on"),
+]
+
+
+BELOW = {"public_url": f"http://fly.test{PREFIX}"}
+
+
+@pytest.mark.parametrize("manners", WITH_PREFIX)
+async def test_below_a_prefix_every_address_that_is_sent_leads_below_it(manners: Manners, behind: Behind) -> None:
+    async with proxying(manners) as proxy, behind(proxy, **BELOW), _page_at(proxy, "http://fly.test") as page:
+        held = await page.order(["1A"])
+        assert held.headers["location"] == f"{PREFIX}/api/orders/{held.json()['orderId']}"
+        assert "Path=/;" in held.headers["set-cookie"]
+        order = f"/orders/{held.json()['orderId']}"
+        for path in ("", "/", "/?origin=NYC", f"/flights/{FL101}", order, "/docs", "/nowhere"):
+            reply = await page.api.get(path, headers={"Accept": "text/html"})
+            assert reply.status_code == (404 if path == "/nowhere" else 200), path
+            addresses = {to for to in markup_of(reply).addresses if to and not to.startswith("#")}
+            assert len(addresses) >= 4
+            assert {to for to in addresses if not to.startswith(f"{PREFIX}/")} == set(), path
+            for address in addresses:
+                if address != f"{PREFIX}/flights/":  # of the template of a row, which has no flight yet
+                    there = await page.api.get(address.removeprefix(PREFIX))
+                    assert there.status_code == 200, address
+        assert f'"{PREFIX}/openapi.json"' in (await page.api.get("/docs/start.js")).text
+        assert (await page.get("/openapi.json"))["servers"] == [{"url": f"http://fly.test{PREFIX}"}]
+
+
+@pytest.mark.parametrize("manners", WITH_PREFIX)
+async def test_below_a_prefix_all_rules_of_an_address_are_those_without(manners: Manners, behind: Behind) -> None:
+    limited = {"rate_limit": "12/minute", "cors_origins": ("https://friend.example",)}
+    async with (
+        proxying(manners) as proxy,
+        behind(proxy, **BELOW, **limited),
+        _page_at(proxy, "http://fly.test") as page,
+    ):
+        held = await page.hold("1A")
+        reply = await page.api.get(f"/api/orders/{held['orderId']}")
+        assert reply.headers["cache-control"] == "no-store"
+        refused = await page.api.patch("/api/orders")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
+        assert (await page.api.head(f"/api/flights/{FL101}/events")).headers["content-type"].startswith("text/event-")
+        async with page.api.stream("GET", f"/api/orders/{held['orderId']}/events") as stream:
+            assert await anext(stream.aiter_lines()) != ""
+        assert (await page.api.get("/nowhere")).json()["error"] == "NOT_FOUND"
+        assert {(await page.api.get("/api/flights")).status_code for _ in range(12)} == {200, 429}
+        assert (await page.api.get("/livez")).status_code == 200
+
+
+async def test_what_only_begins_like_the_prefix_is_not_below_it(behind: Behind) -> None:
+    async with proxying(Manners()) as proxy, behind(proxy, **BELOW), _page_at(proxy, "http://fly.test") as page:
+        for path in ("/flyer", "/fly2/livez", "/fly/fly/livez", "/Fly/livez"):
+            assert (await page.api.get(path)).status_code == 404, path
+        for path in ("/fly", "/fly/", "/fly/livez", "/livez"):
+            assert (await page.api.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize("manners", WITH_PREFIX)
+async def test_the_command_line_books_below_a_prefix(manners: Manners, behind: Behind, tmp_path: Path) -> None:
+    own = {"PATH": os.environ["PATH"], "SKYHOLD_STATE_DIR": str(tmp_path / "state")}
+    skyhold = Skyhold(own, tmp_path)
+
+    async def run(*arguments: str, typed: str = "") -> Any:
+        done = await asyncio.to_thread(skyhold.run, *arguments, "--api", proxy.address(), "--json", typed=typed)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    async with proxying(manners) as proxy, behind(proxy, **BELOW):
+        order = await run("book", "FL101", "1A", "1B")
+        assert (await run("status", order["orderId"]))["status"] == "SEATS_RESERVED"
+        assert (await run("pay", order["orderId"], typed="99999\n"))["status"] == "CONFIRMED"
+        simulated = await run("simulate", "--customers", "5", "--for", "3s", "--pace", "10", "--no-audit")
+        assert (simulated["surprises"]["count"], simulated["troubles"]) == (0, {})

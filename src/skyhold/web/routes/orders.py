@@ -86,7 +86,9 @@ async def create_order(
     except OutcomeUnknown as unknown:
         # The seats may be held: who asked must be able to look.
         raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from unknown
-    response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
+    response.headers.update(
+        {"Location": f"{request.app.state.prefix}/api/orders/{order_id}", "ETag": tag_of(order["version"])}
+    )
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
 
