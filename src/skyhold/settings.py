@@ -182,6 +182,7 @@ class Settings(BaseSettings):
 
     server_host: str = "127.0.0.1"
     server_port: int = Field(default=8080, ge=0, le=65535)
+    keep_alive_timeout: Annotated[Duration, AfterValidator(_a_second_or_more)] = timedelta(seconds=75)
     database_url: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
     secret_key: str | None = Field(default=None, repr=False, min_length=SECRET_KEY_LENGTH)

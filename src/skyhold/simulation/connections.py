@@ -24,7 +24,7 @@ STREAMS_AT_ONCE = 64
 
 TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS = 4.0
-"""Connections that rest for longer are closed from here, a second before the API does."""
+"""Connections that rest for longer are closed from here, before the API or a proxy in front of it does."""
 
 SILENCE_SECONDS = 45.0
 """The API says something on every stream each 15 seconds; one that is silent for longer is dead."""

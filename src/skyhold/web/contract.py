@@ -14,7 +14,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import ConfigDict, Field
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
-from skyhold.web.errors import BodyTooLarge, BodyTooSlow, ForeignOrigin, Internal, RateLimited, UnsupportedMediaType
+from skyhold.web.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ForeignOrigin,
+    Internal,
+    RateLimited,
+    RequestHeadersTooLarge,
+    UnsupportedMediaType,
+)
 from skyhold.web.examples import FACTS, HEADERS, REPLIES, REQUESTS
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_SECONDS, problem_members
 from skyhold.web.schemas import Body
@@ -241,7 +249,7 @@ def _simplify(parameter: dict[str, Any]) -> None:
 
 def _general(path: str, method: str, operation: dict[str, Any]) -> Iterable[Kind]:
     """Return the refusals that follow from an operation's shape."""
-    yield Internal
+    yield from (Internal, RequestHeadersTooLarge)
     if path.startswith("/api/"):
         yield from (RateLimited, DatabaseUnavailable)
         if method != "get":

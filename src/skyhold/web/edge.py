@@ -1,8 +1,8 @@
 """Where the API meets the world: whom it believes about addresses, which pages may call it, how often it answers.
 
 Middleware from the outside in: proxies, the public address, request ids, security headers, CORS, faults, limits,
-methods. Whatever is answered further in passes all that is further out, so a refusal and a fault carry the same headers
-as any reply.
+refusals of the server itself, methods. Whatever is answered further in passes all that is further out, so a refusal and
+a fault carry the same headers as any reply.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from skyhold.web.limits import LimitedRequests, RateLimits
 from skyhold.web.methods import Addresses, Methods
 from skyhold.web.proxies import PublicPlace, TrustedProxies
 from skyhold.web.public_address import PublicAddress
+from skyhold.web.refusals import Refusals
 from skyhold.web.request_ids import Faults, RequestIds
 from skyhold.web.security_headers import SecurityHeaders
 
@@ -54,6 +55,7 @@ class Cors(CORSMiddleware):
 def install_edge(app: FastAPI, edge: Edge) -> None:
     """Put the middleware around the routes, which must all be there."""
     app.add_middleware(Methods, addresses=Addresses(app.routes))
+    app.add_middleware(Refusals)
     if edge.limits:
         app.add_middleware(LimitedRequests, limits=edge.limits)
     app.add_middleware(Faults)

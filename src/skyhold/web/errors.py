@@ -8,6 +8,7 @@
     ├── BodyTooLarge            BODY_TOO_LARGE
     ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyKeyReused    IDEMPOTENCY_KEY_REUSED
+    ├── RequestHeadersTooLarge  REQUEST_HEADERS_TOO_LARGE
     ├── RateLimited             RATE_LIMITED            retry_after, in whole seconds
     └── OrderChanged
         └── PreconditionFailed  ORDER_CHANGED           a failed If-Match
@@ -74,6 +75,16 @@ class IdempotencyKeyReused(SkyholdError):
 
     code = "IDEMPOTENCY_KEY_REUSED"
     sentence = "This Idempotency-Key was used for another request; make a new one for each."
+
+
+class RequestHeadersTooLarge(SkyholdError):
+    """The head of the request is longer than the server reads; mostly by cookies of others on the same host."""
+
+    code = "REQUEST_HEADERS_TOO_LARGE"
+    sentence = (
+        "The request's headers are longer than 16 KB, often because of cookies that other programs on the same host "
+        "have set. Nothing was done. Send fewer or shorter ones."
+    )
 
 
 class RateLimited(SkyholdError):

@@ -27,6 +27,7 @@ from skyhold.web.errors import (
     OutcomeUnknown,
     PreconditionFailed,
     RateLimited,
+    RequestHeadersTooLarge,
     UnsupportedMediaType,
 )
 
@@ -61,6 +62,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     UnsupportedMediaType: (415, "Unsupported media type"),
     IdempotencyKeyReused: (422, "The idempotency key was used before"),
     RateLimited: (429, "Too many requests"),
+    RequestHeadersTooLarge: (431, "The request's headers are too large"),
     Internal: (500, "Something broke"),
     DatabaseUnavailable: (503, "The ledger cannot be reached"),
     WorkflowUnavailable: (503, "The outcome is not known"),
