@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
+from skyhold.web import live
 from support.browsers import Visitors
-from support.pages import DESKTOP, choose, expect_seat, expect_words, go_to_payment, hold, pay
+from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay
 from support.proxies import Manners, proxying, serving_behind
-from support.services import SECRET_KEY
+from support.services import SECRET_KEY, Service
 
 CONFIRMED = re.compile("yours for good")
 
@@ -74,6 +76,29 @@ async def test_a_page_at_an_address_that_the_api_does_not_know_says_so_and_holds
         await page.get_by_role("button", name=re.compile("^Hold ")).click()
         await expect_words(page.get_by_role("complementary"), "Nothing was done", "PUBLIC_URL")
         assert await pool.fetchval("SELECT count(*) FROM orders") == 0
+        await page.close()
+
+
+async def test_beats_of_a_quiet_stream_change_nothing_on_a_page(
+    open_page: Visitors, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.05)
+    async with proxying() as proxy, serving_behind(settings, proxy, public_url=proxy.address("sky.test")):
+        page = await open_page(f"{proxy.address('sky.test')}/flights/{FL101}", **DESKTOP)
+        await page.evaluate(
+            """path => {
+                window.beats = 0;
+                new EventSource(path).addEventListener("beat", () => { window.beats += 1; });
+            }""",
+            f"/api/flights/{FL101}/events",
+        )
+        await hold(page, "12A")
+        await page.wait_for_function("window.beats > 5")
+        async with httpx.AsyncClient(base_url=proxy.upstream) as other:
+            assert (await Service(other).order(["12C"])).status_code == 201
+        await expect_seat(page, "12C", "on hold")
+        await expect_seat(page, "12A", "yours")
+        await expect(page.get_by_role("status").filter(has_text=re.compile(r"\blive\b", re.IGNORECASE))).to_be_visible()
         await page.close()
 
 

@@ -32,7 +32,10 @@ PATIENCE_SECONDS = 15.0
 RETRY_SECONDS = 0.5
 
 SILENCE_SECONDS = 45.0
-"""The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
+"""Every stream has an event each 15 seconds, if only a beat; one without any for so long is dead."""
+
+BEAT = "beat"
+"""The event that only says that the stream is alive, and what time it is."""
 
 FOREIGN_ORIGIN = "FOREIGN_ORIGIN"
 """The API does not know the address of the page that sent a command."""
@@ -139,10 +142,10 @@ class ApiClient:
         return False
 
     def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
-        """Yield the events of a stream from the last one that was heard on, until the stream ends.
+        """Yield the events of a stream from the last one that was heard on, beats too, until the stream ends.
 
         Raises:
-            Failure: it refused, nobody answered, or the stream broke off.
+            Failure: it refused, nobody answered, or the stream broke off or fell silent.
         """
         headers = {"Last-Event-ID": last_id} if last_id else {}
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -151,10 +154,16 @@ class ApiClient:
                 if not stream.response.is_success:
                     stream.response.read()
                     raise Refused(stream.response.status_code, _json_of(stream.response))
+                heard_at, has_beats = monotonic(), False
                 for event in stream.iter_sse():
                     if event.data:
+                        has_beats = has_beats or event.event == BEAT
                         retry_seconds = event.retry / 1000 if event.retry is not None else None
                         yield Event(event.event, event.id, dict(json.loads(event.data)), retry_seconds)
+                        heard_at = monotonic()
+                    elif has_beats and monotonic() > heard_at + SILENCE_SECONDS:
+                        # What comes is of somebody in between, who keeps the connection open after the API is gone.
+                        raise ApiUnreachable(self.address, is_unknown=False)
         except (SSEError, ValueError) as error:
             raise Failure("What is at this address sends no events of Skyhold's.") from error
         except httpx.TransportError as error:

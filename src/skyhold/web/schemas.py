@@ -200,6 +200,12 @@ class AcceptedPaymentBody(Body):
     status: Literal[OrderStatus.PAYMENT_PENDING] = OrderStatus.PAYMENT_PENDING
 
 
+class BeatBody(Body):
+    """What every stream of events says each 15 seconds."""
+
+    server_time: Instant
+
+
 class OrderStatusBody(Body):
     """Where an order stands, by PostgreSQL's clock."""
 

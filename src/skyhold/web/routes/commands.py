@@ -23,7 +23,8 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
+from skyhold.web.clocks import LedgerClock
+from skyhold.web.commands import UsedTime, look_at, look_back, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand

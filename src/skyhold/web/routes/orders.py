@@ -30,7 +30,8 @@ from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
 from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, UsedTime, refuse_early, told_alternatives, told_why
+from skyhold.web.clocks import LedgerClock
+from skyhold.web.commands import UsedTime, refuse_early, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
