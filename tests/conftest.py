@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
+from support.web import INSTANCE
 
 _numbers = itertools.count(1)
 _RUNNING = Path(__file__)
@@ -92,6 +94,7 @@ async def template_database(servers: Servers) -> str:
     url = database_address(servers.database_url, f"{name}_skyhold")
     await migrate(url)
     pool = await open_pool(url, application="tests")
+    await pool.execute("UPDATE instance SET id = $1", UUID(INSTANCE))
     await seed_demo_flights(pool)
     await pool.close()
     return f"{name}_skyhold"

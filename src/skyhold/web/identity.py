@@ -2,6 +2,9 @@
 
 Owns the cookie, the tokens, and when a cookie counts. What they open is decided by the queries, in the look-up of the
 order itself, so that an order of another's and one that is not there take the same way to the same 404.
+
+The cookie's name has in it which Skyhold it is of: cookies know no ports, so two on one host would take the place of
+each other's. It comes from the ledger and not from SECRET_KEY, which may be replaced while orders live on.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from fastapi import Depends, Request, Response
 
 from skyhold.queries.orders import Claimant
 from skyhold.web.errors import ForeignOrigin
+from skyhold.web.instances import Instance
 from skyhold.web.seals import Seals
 
 COOKIE_SECONDS = 400 * 24 * 3600
@@ -21,6 +25,9 @@ COOKIE_SECONDS = 400 * 24 * 3600
 
 _GUEST_ID_BYTES = 16
 _COOKIE_LENGTH_LIMIT = 128
+_COOKIE = "skyhold-guest"
+_ID_LENGTH = 12
+"""Digits of the instance's id in the name of its cookie."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,83 @@ class Identities:
 
 
 @dataclass(frozen=True)
+class Recognition:
+    """The guest of a request; one who `is_due` a cookie is known by that of an earlier version."""
+
+    guest: Guest | None = None
+    is_due: bool = False
+
+
+class GuestCookies:
+    """The cookies by which guests are known again, named after the instance."""
+
+    def __init__(self, identities: Identities, instance: Instance) -> None:
+        self._identities = identities
+        self._instance = instance
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether the instance is known already, so that no question to PostgreSQL is needed."""
+        return self._instance.known_id is not None
+
+    async def recognise(self, request: Request) -> Recognition:
+        """Return the guest of the request's cookie, if it has one of ours.
+
+        The name that all Skyholds once shared is still read, but never written: what is in it may be another's, and
+        what is ours may be needed by a process of the version before.
+
+        Raises:
+            DatabaseUnavailable: there is a cookie, and PostgreSQL does not tell which name is ours.
+        """
+        if not any(_COOKIE in name for name in request.cookies):
+            return Recognition()
+        await self._instance.id()
+        return self.recognise_at_once(request)
+
+    def recognise_at_once(self, request: Request) -> Recognition:
+        """Return the guest of the request's cookie without asking PostgreSQL: nobody, until the instance is known."""
+        if not self.can_be_named:
+            return Recognition()
+        if guest := self._guest_of(request, self._name(request)):
+            return Recognition(guest)
+        earlier = self._guest_of(request, _prefix(request) + _COOKIE)
+        return Recognition(earlier, is_due=earlier is not None)
+
+    async def give(self, request: Request, response: Response, guest: Guest) -> None:
+        """Let the browser know the guest again. What stands under this name is ours, so it may be replaced.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL does not tell the instance, of which the cookie has its name.
+        """
+        await self._instance.id()
+        response.set_cookie(
+            self._name(request),
+            self._identities.cookie_of(guest),
+            max_age=COOKIE_SECONDS,
+            path="/",
+            secure=_is_tls(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _guest_of(self, request: Request, name: str) -> Guest | None:
+        cookie = request.cookies.get(name)
+        return self._identities.guest_of_cookie(cookie) if cookie else None
+
+    def _name(self, request: Request) -> str:
+        return f"{_prefix(request)}{_COOKIE}-{(self._instance.known_id or '')[:_ID_LENGTH]}"
+
+
+def _prefix(request: Request) -> str:
+    """Return what begins a cookie's name: behind TLS the prefix that keeps neighbouring hosts from planting one."""
+    return "__Host-" if _is_tls(request) else ""
+
+
+def _is_tls(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who sent a request: what the cookie and the bearer token say, both already believed or dropped."""
 
@@ -74,6 +158,7 @@ class Caller:
     guest: Guest | None = None
     token: str | None = None
     is_foreign_page: bool = False
+    is_due_a_cookie: bool = False
 
     def claim(self, order_id: str) -> Claimant:
         """Return what the caller may base a claim to this order on."""
@@ -85,18 +170,18 @@ class Caller:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request; a cookie that a foreign page's command brought along does not count."""
+    """Return who sent the request; a cookie that a foreign page's command brought along does not count.
+
+    Raises:
+        DatabaseUnavailable: it has a cookie, and PostgreSQL does not tell which name ours has.
+    """
     services = request.app.state.services
-    identities: Identities = services.identities
+    cookies: GuestCookies = services.cookies
     is_foreign = services.origins.is_foreign_command(request)
-    cookie = None if is_foreign else request.cookies.get(cookie_name(request))
+    known = Recognition() if is_foreign else await cookies.recognise(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return Caller(
-        identities,
-        identities.guest_of_cookie(cookie) if cookie else None,
-        token.strip() if scheme.lower() == "bearer" else None,
-        is_foreign,
-    )
+    bearer = token.strip() if scheme.lower() == "bearer" else None
+    return Caller(services.identities, known.guest, bearer, is_foreign, known.is_due)
 
 
 async def admitted_caller(request: Request) -> Caller:
@@ -116,25 +201,13 @@ async def admitted_caller(request: Request) -> Caller:
 UsedCaller = Annotated[Caller, Depends(admitted_caller)]
 
 
-def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
-    """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers."""
-    if caller.guest == guest or caller.is_foreign_page:
+async def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
+    """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL does not tell which name the cookie has.
+    """
+    if caller.is_foreign_page or (caller.guest == guest and not caller.is_due_a_cookie):
         return
-    response.set_cookie(
-        cookie_name(request),
-        caller.identities.cookie_of(guest),
-        max_age=COOKIE_SECONDS,
-        path="/",
-        secure=_is_tls(request),
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def cookie_name(request: Request) -> str:
-    """Return the cookie's name; behind TLS with the prefix that keeps neighbouring hosts from planting one."""
-    return "__Host-skyhold-guest" if _is_tls(request) else "skyhold-guest"
-
-
-def _is_tls(request: Request) -> bool:
-    return request.url.scheme == "https"
+    cookies: GuestCookies = request.app.state.services.cookies
+    await cookies.give(request, response, guest)

@@ -5,6 +5,7 @@ Owns the words, and whom they are for: whoever asks for a page, or asks as a bro
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from skyhold.domain.errors import FlightNotFound, InvalidRequest, OrderNotFound, SkyholdError, Unavailable
+from skyhold.domain.errors import (
+    DatabaseUnavailable,
+    FlightNotFound,
+    InvalidRequest,
+    OrderNotFound,
+    SkyholdError,
+    Unavailable,
+)
 from skyhold.web.errors import Internal, RateLimited, RequestHeadersTooLarge
 from skyhold.web.identity import caller_of, remember_guest
 from skyhold.web.rendering import NOT_KEPT, pages_of
@@ -131,9 +139,11 @@ def told(request: Request, error: Exception, problem: Response) -> Response:
 def _handler(tell: Handler) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
         answer = told(request, error, await tell(request, error))
-        if is_for_people(request):
-            caller = await caller_of(request)
-            remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
+        can_be_named = request.app.state.services.cookies.can_be_named
+        if is_for_people(request) and (can_be_named or not isinstance(error, Unavailable)):
+            with contextlib.suppress(DatabaseUnavailable):  # then the page has no cookie, and the next one will
+                caller = await caller_of(request)
+                await remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
         return answer
 
     return handle

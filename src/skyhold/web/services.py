@@ -16,7 +16,7 @@ from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.web.alternatives import Alternatives
 from skyhold.web.claims import ClaimsUnderWay
 from skyhold.web.idempotency import RequestNames
-from skyhold.web.identity import Identities
+from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.live import Live
 from skyhold.web.origins import Origins
 from skyhold.web.readiness import Checks
@@ -34,6 +34,7 @@ class Services:
     orders: OrderQueries
     sales: SaleQueries
     identities: Identities
+    cookies: GuestCookies
     names: RequestNames
     alternatives: Alternatives
     live: Live

@@ -19,10 +19,11 @@ from skyhold.messages import BOOKING_WORKFLOW
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
 from support.services import FL101, SECRET_KEY, Service, eventually
-from support.web import client_of
+from support.web import COOKIE, client_of
 
 NOBODYS = "01a203b1-c506-75c8-9d65-356101a1b6aa"
-COOKIE = "skyhold-guest"
+OF_BEFORE = "skyhold-guest"
+"""The name that the cookie had in every Skyhold."""
 
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "", None),
@@ -95,6 +96,8 @@ FORGERIES: list[tuple[str, Callable[[str, str], dict[str, str]]]] = [
     ("a token without its scheme", lambda _, token: {"Authorization": token}),
     ("no token", lambda *_: {"Authorization": "Bearer "}),
     ("the cookie as a token", lambda cookie, _: {"Authorization": f"Bearer {cookie}"}),
+    ("the name of before with another seal", lambda cookie, _: {"Cookie": f"{OF_BEFORE}={_tampered(cookie)}"}),
+    ("the name of another Skyhold", lambda cookie, _: {"Cookie": f"{OF_BEFORE}-0123456789ab={cookie}"}),
     ("the token as a cookie", lambda _, token: {"Cookie": f"{COOKIE}={token}"}),
     ("the cookie that TLS would have", lambda cookie, _: {"Cookie": f"__Host-{COOKIE}={cookie}"}),
 ]

@@ -74,7 +74,7 @@ async def create_order(
     clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
     if look.departs_at is None:
         raise FlightNotFound
-    remember_guest(request, response, caller, guest)
+    await remember_guest(request, response, caller, guest)
     try:
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
