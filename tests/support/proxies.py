@@ -41,8 +41,8 @@ NOTHING_BUT_PROXY_PASS = Manners()
 class Proxy:
     """A proxy at an address of its own; where its API is can be said later, since that may need to know the address."""
 
-    def __init__(self, manners: Manners) -> None:
-        self.manners = manners
+    def __init__(self, manners: Manners | None = None) -> None:
+        self.manners = manners or NOTHING_BUT_PROXY_PASS
         self.upstream = ""
         self.port = 0
         self._connections: set[asyncio.Task[None]] = set()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -225,3 +227,47 @@ def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.Monk
     with pytest.raises(BadSettingError, match=f"^{name}: ") as bad:
         read_settings()
     assert CANARY not in str(bad.value)
+
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+SETTINGS = {name.upper(): field.get_default() or None for name, field in Settings.model_fields.items()}
+"""The defaults; an empty list, like `false`, is none at all."""
+
+
+def _meant(name: str, text: str) -> object:
+    """Return what a default means that is written somewhere."""
+    given: dict[str, Any] = {} if text in {"none", ""} else {name.lower(): text}
+    return getattr(Settings(**given), name.lower()) or None
+
+
+def test_every_setting_stands_in_the_runbook_with_its_default() -> None:
+    chapter = RUNBOOK.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", chapter, re.MULTILINE)
+    told = {
+        name: default.strip("`")
+        for names, defaults, _ in rows
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
+    }
+    told = {name.strip("`"): default for name, default in told.items()}
+    assert set(told) == set(SETTINGS)
+    assert all(what for _, _, what in rows)
+    assert {name: _meant(name, text) for name, text in told.items()} == SETTINGS
+
+
+def test_what_compose_repeats_of_a_default_is_the_default() -> None:
+    repeated = re.findall(r"\$\{([A-Z_]+):-(.*?)\}", (ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    compared = {name: _meant(name, text) for name, text in repeated if name in SETTINGS}
+    assert len(compared) > 5
+    assert compared == {name: SETTINGS[name] for name in compared}
+
+
+def test_every_other_variable_that_is_read_stands_in_the_runbook() -> None:
+    source = ROOT / "src" / "skyhold"
+    read = {
+        name
+        for module in source.rglob("*.py")
+        for name in re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', module.read_text(encoding="utf-8"))
+    }
+    assert "SKYHOLD_API" in read
+    assert {name for name in read if f"`{name}`" not in RUNBOOK} == set()
