@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -97,7 +98,9 @@ class Guest:
         self.troubles: Counter[str] = Counter()
         self._api = api
         self._pauses = pauses
+        # The API may take every connection for one of TLS, by PUBLIC_URL; the crowd may come to it past the proxy.
         self._cookies = httpx.Cookies()
+        self._cookies.jar.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     @property
     def cookie(self) -> str:

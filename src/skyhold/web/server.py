@@ -138,6 +138,7 @@ class BoundedProtocol(H11Protocol):
         """Wait no more."""
         super().connection_lost(exc)
         self._stop_waiting()
+        self._unset_keepalive_if_required()  # uvicorn lets it, and all of the connection, wait after a reset
         self.resume_writing()
 
     def pause_writing(self) -> None:

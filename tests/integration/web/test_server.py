@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 from skyhold.web import bodies, server
-from skyhold.web.server import HEAD_LIMIT_BYTES, Server, server_of
+from skyhold.web.server import HEAD_LIMIT_BYTES, BoundedProtocol, Server, server_of
 from support.markup import Markup
 from support.web import FLIGHT, ScriptedServices, app_over
 
@@ -210,6 +211,20 @@ async def test_the_time_of_a_head_that_came_with_the_request_before_counts_from_
         started_at = time.monotonic()
         assert (await _all(reader)).startswith(b"HTTP/1.1 200 ")
         assert time.monotonic() - started_at < SOON
+
+
+async def test_nothing_waits_for_a_connection_that_was_reset(running: Server, address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(GET)
+        assert await reader.readuntil(b"}")
+        [connection] = running.server_state.connections
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        async with asyncio.timeout(SOON):
+            while running.server_state.connections:  # noqa: ASYNC110 - they are uvicorn's
+                await asyncio.sleep(0.01)
+    assert isinstance(connection, BoundedProtocol)
+    assert (connection.timeout_keep_alive_task, connection.head_timer) == (None, None)
 
 
 async def test_a_connection_that_rests_for_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,8 +48,8 @@ async def change_seats(
     order_id: Annotated[str, Path(alias="orderId")],
     wish: ChangeSeatsRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
+    caller: UsedCaller,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
@@ -100,8 +100,8 @@ async def pay_order(
     order_id: Annotated[str, Path(alias="orderId")],
     wish: PayRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
+    caller: UsedCaller,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
@@ -132,8 +132,8 @@ async def pay_order(
 async def cancel_order(
     order_id: Annotated[str, Path(alias="orderId")],
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
+    caller: UsedCaller,
     if_match: IfMatch = None,
 ) -> None:
     """Give the seats back; an order that is cancelled already stays so."""

@@ -57,8 +57,8 @@ async def create_order(
     *,
     wish: CreateOrderRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
+    caller: UsedCaller,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
@@ -71,10 +71,10 @@ async def create_order(
         command, guest = await _settle(services, caller, key, {"flightId": flight_id, "seats": wish.seats})
         order_id = command.order_id
         look = await services.sales.look(order_id, flight_id, wish.seats)
+        await remember_guest(request, response, caller, guest)
     clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
     if look.departs_at is None:
         raise FlightNotFound
-    await remember_guest(request, response, caller, guest)
     try:
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
