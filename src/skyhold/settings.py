@@ -28,13 +28,13 @@ _PUBLIC_URL = re.compile(
     r"(?P<path>(?:/[a-z0-9._~-]+)*)/?",
     re.IGNORECASE,
 )
-_USUAL_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 
 OWN_PATHS = frozenset(
     {"api", "docs", "favicon.ico", "flights", "health", "livez", "openapi.json", "orders", "readyz", "static"}
 )
-"""The first segments of Skyhold's own addresses; a prefix that began with one could not be told from an address."""
+"""The first segments of Skyhold's own paths. A prefix that starts with one is ambiguous where the proxy strips it."""
 
 SECRET_KEY_LENGTH = 32
 """Fewer characters than this could be guessed."""
@@ -133,10 +133,10 @@ def parse_networks(text: Any) -> tuple[str, ...]:
 
 
 def parse_public_url(text: Any) -> str | None:
-    """Return the address of the pages in its usual form: lower case, without the usual port and a last slash.
+    """Return the public URL in canonical form: lower case, without the default port and a trailing slash.
 
     Raises:
-        ValueError: the text is no such address, or its path begins with an address of Skyhold's own.
+        ValueError: the text is no such URL, or its path starts with one of Skyhold's own.
     """
     if text is None:
         return None
@@ -150,8 +150,8 @@ def parse_public_url(text: Any) -> str | None:
     if segments and segments[0].lower() in OWN_PATHS:
         raise ValueError(f"its path must not begin with {', '.join(sorted(OWN_PATHS))}: these are Skyhold's own")
     scheme = match["scheme"].lower()
-    port = int(match["port"] or _USUAL_PORTS[scheme])
-    return f"{scheme}://{match['host'].lower()}{'' if port == _USUAL_PORTS[scheme] else f':{port}'}{match['path']}"
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
+    return f"{scheme}://{match['host'].lower()}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}{match['path']}"
 
 
 def _is_host_and_port(match: re.Match[str]) -> bool:

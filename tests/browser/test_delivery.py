@@ -108,7 +108,7 @@ async def _weigh(page: Page) -> dict[str, float]:
     return weights
 
 
-async def test_cookies_of_others_that_are_too_many_are_told_in_words_and_deleting_them_helps(
+async def test_too_many_cookies_of_others_are_explained_and_deleting_them_helps(
     open_page: Visitors, stack: Stack
 ) -> None:
     api = stack.endpoints.api

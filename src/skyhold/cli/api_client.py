@@ -123,17 +123,17 @@ class ApiClient:
             sleep(RETRY_SECONDS)
 
     def refuses_own_pages(self) -> bool:
-        """Say whether a page at this address could send no command: the API takes its address for a foreign one.
+        """Return whether the API would refuse every command of a page that a browser opened at this address.
 
-        Asked by a command for an order that there is not, with the headers of a browser that shows such a page.
+        Sends a cancel for an order that does not exist, with the headers that such a browser sends. It changes nothing.
 
         Raises:
-            Failure: nobody answered, or not as Skyhold does.
+            Failure: the API is unreachable, or what answers is not Skyhold.
         """
         address = httpx.URL(self.address)
         headers = {"Origin": f"{address.scheme}://{address.netloc.decode()}"}
         if address.scheme == "https" or is_this_machine(address.host):
-            # Browsers say this where the connection cannot have been tampered with.
+            # Browsers send it over TLS and to the machine itself only.
             headers["Sec-Fetch-Site"] = "same-origin"
         try:
             self._ask("DELETE", order_path(str(uuid4())), headers=headers)
@@ -145,7 +145,7 @@ class ApiClient:
         """Yield the events of a stream from the last one that was heard on, beats too, until the stream ends.
 
         Raises:
-            Failure: it refused, nobody answered, or the stream broke off or fell silent.
+            Failure: it refused, it is unreachable, or the stream broke off or fell silent.
         """
         headers = {"Last-Event-ID": last_id} if last_id else {}
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -162,7 +162,7 @@ class ApiClient:
                         yield Event(event.event, event.id, dict(json.loads(event.data)), retry_seconds)
                         heard_at = monotonic()
                     elif has_beats and monotonic() > heard_at + SILENCE_SECONDS:
-                        # What comes is of somebody in between, who keeps the connection open after the API is gone.
+                        # A proxy in between keeps the connection open; the API behind it is gone.
                         raise ApiUnreachable(self.address, is_unknown=False)
         except (SSEError, ValueError) as error:
             raise Failure("What is at this address sends no events of Skyhold's.") from error

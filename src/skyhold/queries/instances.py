@@ -1,4 +1,4 @@
-"""Which Skyhold the ledger is that of."""
+"""The id of the Skyhold that a ledger belongs to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = structlog.get_logger(__name__)
 
 
 class InstanceQueries:
-    """Reads the id that was made with the ledger."""
+    """Reads the id that the migration inserted."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,10 +22,10 @@ class InstanceQueries:
         """Return the id, as 32 hexadecimal digits.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not answer, or the ledger has not been migrated or has lost its id.
+            DatabaseUnavailable: PostgreSQL is unavailable, or the ledger has not been migrated or its id was deleted.
         """
         row = await self._database.row(_ID)
         if row is None:
-            _log.error("the ledger has lost its id, so guests cannot be known: INSERT INTO instance DEFAULT VALUES")
+            _log.error("table instance has no row, so guests cannot be identified; INSERT INTO instance DEFAULT VALUES")
             raise DatabaseUnavailable
         return str(row["id"].hex)

@@ -98,7 +98,7 @@ class Guest:
         self.troubles: Counter[str] = Counter()
         self._api = api
         self._pauses = pauses
-        # The API may take every connection for one of TLS, by PUBLIC_URL; the crowd may come to it past the proxy.
+        # By PUBLIC_URL the API marks its cookies Secure, also for a crowd that bypasses the proxy, over plain HTTP.
         self._cookies = httpx.Cookies()
         self._cookies.jar.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
@@ -276,10 +276,10 @@ class Guest:
 
 
 async def _alive(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
-    """Yield what has something to tell, as long as it comes often enough.
+    """Yield the events of a stream, beats among them, as long as they come often enough.
 
     Raises:
-        httpx.ReadTimeout: after its first beat nothing came for too long, but for what somebody in between may send.
+        httpx.ReadTimeout: after the first beat there was no event for too long; a proxy may still send comments.
     """
     heard_at, has_beats = monotonic(), False
     async for event in events:

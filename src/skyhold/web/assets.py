@@ -34,7 +34,7 @@ _ASKED_AGAIN = "no-cache"
 _DAY = "public, max-age=86400"
 
 _TAG_LENGTH = 8
-"""Enough to know one version of a file from the next; a first view has thirty of these in its weight."""
+"""Hexadecimal digits, enough to distinguish two versions of a file; the first view of a page has thirty such tags."""
 
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",

@@ -1,4 +1,4 @@
-"""PostgreSQL's clock, by which every instant is told, between two readings of it."""
+"""PostgreSQL's clock between two readings of it; every instant in a reply is by this clock."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ _SECURITY_SCHEMES = {
         "in": "cookie",
         "name": "skyhold-guest",
         "description": "Set by the first order and by every page. Each Skyhold appends a dash and 12 digits of its own "
-        "id to this name, and over TLS puts `__Host-` before it: send back what was set.",
+        "id to this name, and over TLS prepends `__Host-`: send back the cookie as it was set.",
     },
     "orderToken": {"type": "http", "scheme": "bearer", "description": "`orderToken` of the reply that made the order."},
 }

@@ -65,7 +65,7 @@ def install_documentation(app: FastAPI, public: PublicAddress | None) -> None:
         return Response(_START.format(prefix=prefix), media_type="text/javascript")
 
     async def tell_contract(request: Request) -> Response:
-        # The committed contract is that of any Skyhold; one at an address of its own says where.
+        # The committed contract has no address; where PUBLIC_URL is set, the served one names it.
         server = {"servers": [{"url": public.url}]} if public else {}
         return _contract(request, app.openapi() | server)
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from skyhold.web.limits import LimitedRequests, RateLimits
 from skyhold.web.methods import Addresses, Methods
-from skyhold.web.proxies import PublicPlace, TrustedProxies
+from skyhold.web.proxies import PublicPath, TrustedProxies
 from skyhold.web.public_address import PublicAddress
 from skyhold.web.refusals import Refusals
 from skyhold.web.request_ids import Faults, RequestIds
@@ -72,6 +72,6 @@ def install_edge(app: FastAPI, edge: Edge) -> None:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
     if edge.public:
-        app.add_middleware(PublicPlace, address=edge.public)
+        app.add_middleware(PublicPath, address=edge.public)
     if edge.trusted_proxies:
         app.add_middleware(TrustedProxies, networks=edge.trusted_proxies)

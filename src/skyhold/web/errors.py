@@ -3,7 +3,7 @@
     SkyholdError
     ├── NotFound                NOT_FOUND               nothing at this address
     ├── MethodNotAllowed        METHOD_NOT_ALLOWED
-    ├── ForeignOrigin           FOREIGN_ORIGIN          a command of a page that is not ours
+    ├── ForeignOrigin           FOREIGN_ORIGIN          a command from a page that is not ours
     ├── BodyTooSlow             REQUEST_TIMEOUT
     ├── BodyTooLarge            BODY_TOO_LARGE
     ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE
@@ -40,12 +40,12 @@ class MethodNotAllowed(SkyholdError):
 
 
 class ForeignOrigin(SkyholdError):
-    """A page that is neither ours nor named in CORS_ORIGINS sent a command: its guest is not known, nothing is done."""
+    """A page that is neither ours nor named in CORS_ORIGINS sent a command; it is rejected before anything is held."""
 
     code = "FOREIGN_ORIGIN"
     sentence = (
-        "Nothing was done: this page is not at an address that the server knows as its own. Its operator can set "
-        "PUBLIC_URL to the address that the browser shows, or name the page in CORS_ORIGINS."
+        "The server does not know the address of this page as its own, so nothing was done. Operators: set PUBLIC_URL "
+        "to the address that the browser shows, or name a page of another site in CORS_ORIGINS."
     )
 
 
@@ -78,7 +78,7 @@ class IdempotencyKeyReused(SkyholdError):
 
 
 class RequestHeadersTooLarge(SkyholdError):
-    """The head of the request is longer than the server reads; mostly by cookies of others on the same host."""
+    """The head of the request is larger than the server reads, mostly by cookies that others on the host have set."""
 
     code = "REQUEST_HEADERS_TOO_LARGE"
     sentence = (

@@ -3,8 +3,8 @@
 Owns the cookie, the tokens, and when a cookie counts. What they open is decided by the queries, in the look-up of the
 order itself, so that an order of another's and one that is not there take the same way to the same 404.
 
-The cookie's name has in it which Skyhold it is of: cookies know no ports, so two on one host would take the place of
-each other's. It comes from the ledger and not from SECRET_KEY, which may be replaced while orders live on.
+The cookie's name contains the instance's id. Cookies ignore ports, so two Skyholds on one host would overwrite each
+other's otherwise. The id comes from the ledger and not from SECRET_KEY, which can be rotated while orders live on.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class Identities:
 
 @dataclass(frozen=True)
 class Recognition:
-    """The guest of a request; one who `is_due` a cookie is known by that of an earlier version."""
+    """The guest of a request; `is_due` if its cookie has the name of an earlier version and must be set again."""
 
     guest: Guest | None = None
     is_due: bool = False
 
 
 class GuestCookies:
-    """The cookies by which guests are known again, named after the instance."""
+    """Reads and sets the cookie that identifies a guest; its name contains the instance's id."""
 
     def __init__(self, identities: Identities, instance: Instance) -> None:
         self._identities = identities
@@ -90,17 +90,17 @@ class GuestCookies:
 
     @property
     def can_be_named(self) -> bool:
-        """Whether the instance is known already, so that no question to PostgreSQL is needed."""
+        """Whether the instance's id has been read, so that no query is needed."""
         return self._instance.known_id is not None
 
     async def recognise(self, request: Request) -> Recognition:
-        """Return the guest of the request's cookie, if it has one of ours.
+        """Return the guest that the request's cookie identifies.
 
-        The name that all Skyholds once shared is still read, but never written: what is in it may be another's, and
-        what is ours may be needed by a process of the version before.
+        The name that all Skyholds shared before is still read, but never written or deleted: the value may be another
+        Skyhold's, and ours may still be needed by a process of the previous version.
 
         Raises:
-            DatabaseUnavailable: there is a cookie, and PostgreSQL does not tell which name is ours.
+            DatabaseUnavailable: there is a cookie, and the instance's id cannot be read.
         """
         if not any(_COOKIE in name for name in request.cookies):
             return Recognition()
@@ -108,7 +108,7 @@ class GuestCookies:
         return self.recognise_at_once(request)
 
     def recognise_at_once(self, request: Request) -> Recognition:
-        """Return the guest of the request's cookie without asking PostgreSQL: nobody, until the instance is known."""
+        """Return the guest that the request's cookie identifies, without a query: none until the id has been read."""
         if not self.can_be_named:
             return Recognition()
         if guest := self._guest_of(request, self._name(request)):
@@ -117,10 +117,10 @@ class GuestCookies:
         return Recognition(earlier, is_due=earlier is not None)
 
     async def give(self, request: Request, response: Response, guest: Guest) -> None:
-        """Let the browser know the guest again. What stands under this name is ours, so it may be replaced.
+        """Set the guest's cookie. A value under this name is always our own, so it may be replaced.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not tell the instance, of which the cookie has its name.
+            DatabaseUnavailable: the instance's id cannot be read.
         """
         await self._instance.id()
         response.set_cookie(
@@ -142,7 +142,7 @@ class GuestCookies:
 
 
 def _prefix(request: Request) -> str:
-    """Return what begins a cookie's name: behind TLS the prefix that keeps neighbouring hosts from planting one."""
+    """Return the start of a cookie's name: over TLS the prefix that keeps neighbouring hosts from setting one."""
     return "__Host-" if _is_tls(request) else ""
 
 
@@ -165,15 +165,15 @@ class Caller:
         return Claimant(self.guest.hash if self.guest else None, has_token=self.holds_token_of(order_id))
 
     def holds_token_of(self, order_id: str) -> bool:
-        """Say whether the caller sent the token of this order."""
+        """Return whether the caller sent the token of this order."""
         return self.token is not None and self.identities.is_token_of(order_id, self.token)
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request; a cookie that a foreign page's command brought along does not count.
+    """Return who sent the request; the cookie of a foreign page's command is ignored.
 
     Raises:
-        DatabaseUnavailable: it has a cookie, and PostgreSQL does not tell which name ours has.
+        DatabaseUnavailable: it has a cookie, and the instance's id cannot be read.
     """
     services = request.app.state.services
     cookies: GuestCookies = services.cookies
@@ -185,12 +185,12 @@ async def caller_of(request: Request) -> Caller:
 
 
 async def admitted_caller(request: Request) -> Caller:
-    """Return who sent the request, before anything of it is done.
+    """Return who sent the request, before anything of it is carried out.
 
-    Whoever holds the order's token needs no cookie, so it does not matter which page sent it.
+    A command with the order's token needs no cookie, so it is accepted from any page.
 
     Raises:
-        ForeignOrigin: a foreign page sent a command.
+        ForeignOrigin: a foreign page sent a command without the order's token.
     """
     caller = await caller_of(request)
     if caller.is_foreign_page and not caller.holds_token_of(request.path_params.get("orderId", "")):
@@ -205,7 +205,7 @@ async def remember_guest(request: Request, response: Response, caller: Caller, g
     """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL does not tell which name the cookie has.
+        DatabaseUnavailable: the instance's id cannot be read.
     """
     if caller.is_foreign_page or (caller.guest == guest and not caller.is_due_a_cookie):
         return

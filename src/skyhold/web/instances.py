@@ -1,4 +1,4 @@
-"""Which Skyhold this is: the id of its ledger, read when it is first needed and kept, since it never changes."""
+"""The instance's id, which is stored with its ledger: read when it is first needed, then cached; it never changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONG_AGO = 3600.0
 
 
 class Instance:
-    """The id of the ledger; `known_id` is None until it has been read."""
+    """One Skyhold, identified by its ledger; `known_id` is None until the id has been read."""
 
     def __init__(self, read_id: Callable[[], Awaitable[str]]) -> None:
         self.known_id: str | None = None
@@ -18,13 +18,13 @@ class Instance:
         self._reading = SharedRead(self._read)
 
     async def id(self) -> str:
-        """Return the id; many who need it at once cost one read.
+        """Return the id; concurrent callers share one read.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not tell it.
+            DatabaseUnavailable: it cannot be read.
         """
         while self.known_id is None:
-            # One that began before this was asked will do: the id is the same at any time.
+            # A read that is under way is as good as a new one: the id never changes.
             await self._reading.be_fresh(max_age=_LONG_AGO)
         return self.known_id
 

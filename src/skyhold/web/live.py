@@ -35,7 +35,7 @@ COMPARE_SECONDS_ALONE = 2.0
 """How often what is watched is compared with PostgreSQL, and how often while Redis, or PostgreSQL itself, was away."""
 
 BEAT_SECONDS = 15.0
-"""How often every stream says that it is alive: whoever hears nothing for three times as long may take it for dead."""
+"""How often every stream sends a beat. A client that receives nothing for three times as long may give it up."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two tries to reach Redis, growing."""
@@ -179,7 +179,7 @@ class Live:
         await self.flights.compare()
 
     async def _beat(self) -> None:
-        """Send a beat now and then: it keeps quiet streams open on their way, and tells the ledger's time."""
+        """Send a beat on every stream at this interval, so that proxies keep it open and clients can detect silence."""
         await self._set_clock()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
@@ -193,7 +193,7 @@ class Live:
                     listener.offer(encoded)
 
     async def _set_clock(self) -> None:
-        """Read PostgreSQL's clock; while it is unavailable, the last reading goes on by this process's own pace."""
+        """Read PostgreSQL's clock; while it is unavailable, the last reading is extrapolated."""
         with contextlib.suppress(DatabaseUnavailable):
             self._clock = LedgerClock(await self._read_clock())
 

@@ -1,12 +1,12 @@
 """Which pages may send commands with a guest's cookie: our own, and those of CORS_ORIGINS.
 
-A cookie comes along with whatever a browser sends, whichever page made it. `SameSite` keeps it back from other sites;
-this module refuses the other hosts and ports of the same site. Browsers say where a page is from by `Sec-Fetch-Site`,
-and over plain HTTP by `Origin` alone, which is compared with our own address. What sends neither is no browser, and has
-no cookie but its own.
+A browser attaches the cookie to every request for our host, whichever page sends it (cross-site request forgery).
+`SameSite` prevents this for other sites; this module prevents it for other hosts and ports of the same site. Browsers
+state the page's origin relative to ours in `Sec-Fetch-Site`, and over plain HTTP only its `Origin`, which is compared
+with our own origins. A request with neither header does not come from a page.
 
-Our own addresses are PUBLIC_URL and the host that a trusted proxy names. Where neither is known it is the host that was
-asked: then a proxy that puts its own name there makes our own pages look foreign.
+Our own origins are that of PUBLIC_URL and that of the host which a trusted proxy forwards. If neither is configured, it
+is the `Host` header: then a proxy that replaces `Host` by its own makes our own pages look foreign.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Origins:
-    """Knows our own pages and those of friends."""
+    """Decides which pages are our own, or friends by CORS_ORIGINS."""
 
     def __init__(self, public: PublicAddress | None = None, friends: Collection[str] = ()) -> None:
         self._public = public
@@ -35,7 +35,7 @@ class Origins:
         self._has_warned = False
 
     def is_foreign_command(self, request: Request) -> bool:
-        """Say whether the request may change something and was sent by a page that is neither ours nor a friend's."""
+        """Return whether a page that is neither ours nor a friend's sent a request that may change something."""
         if request.method in _SAFE_METHODS:
             return False
         origin = request.headers.get("origin")
@@ -49,22 +49,22 @@ class Origins:
         return True
 
     def _is_own(self, origin: str, request: Request) -> bool:
-        """Say whether the origin is an address of our own.
+        """Return whether the origin is one of our own.
 
-        With PUBLIC_URL the host that was asked is not looked at, unless a trusted proxy names it: a page elsewhere may
-        choose it, by a name of its own that leads to us (DNS rebinding).
+        With PUBLIC_URL, `Host` is ignored unless a trusted proxy forwarded it: an attacker chooses it by resolving a
+        name of their own to our address (DNS rebinding).
         """
         if self._public and _is_same(origin, self._public.origin):
             return True
         if self._public and not is_host_forwarded(request.scope):
             return False
         scheme = origin.partition(":")[0]
-        # Where TLS ends at a proxy that is not trusted the scheme is not known; where it is, no other is ours.
+        # The scheme is unknown if an untrusted proxy terminates TLS. If it is known to be https, http is not ours.
         is_scheme_ours = scheme == "https" or request.url.scheme != "https"
         return is_scheme_ours and _is_same(origin, f"{scheme}://{request.headers.get('host', '')}")
 
     def _warn(self) -> None:
-        """Log once that a page was taken for a foreign one: where it is our own, nobody can book."""
+        """Log once that a page's command was refused: if the page is our own, it cannot book at all."""
         if self._has_warned:
             return
         self._has_warned = True
@@ -76,7 +76,7 @@ class Origins:
 
 
 def _is_same(origin: str, other: str) -> bool:
-    """Compare origins, one of which a proxy may have written with its usual port and in capitals."""
+    """Compare origins; a proxy may write the default port and upper case."""
     try:
         one, two = urlsplit(origin), urlsplit(other)
         return bool(one.hostname) and one.scheme == two.scheme and _place(one) == _place(two)

@@ -34,7 +34,7 @@ _PAGES = ("/flights/", "/orders/")
 class Trouble:
     """What a page says is so; one that `passes` is tried again by the page itself.
 
-    One that `stands_alone` brings its style along, because the browser could load nothing else.
+    One that `stands_alone` has its style inline, because the browser's next request would fail as well.
     """
 
     title: str
@@ -141,7 +141,7 @@ def _handler(tell: Handler) -> Handler:
         answer = told(request, error, await tell(request, error))
         can_be_named = request.app.state.services.cookies.can_be_named
         if is_for_people(request) and (can_be_named or not isinstance(error, Unavailable)):
-            with contextlib.suppress(DatabaseUnavailable):  # then the page has no cookie, and the next one will
+            with contextlib.suppress(DatabaseUnavailable):  # then the next page sets the cookie
                 caller = await caller_of(request)
                 await remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
         return answer

@@ -42,7 +42,7 @@ _CODE = re.compile("[A-Za-z]{3}")
 
 
 def install_pages(app: FastAPI, prefix: str) -> None:
-    """Add the pages, whose links lead below the prefix, and show people problems as pages; handlers come first."""
+    """Add the pages, whose links start with the prefix, and render problems as pages; install their handlers first."""
     assets = Assets()
     app.state.assets = assets
     app.state.pages = Pages(assets, prefix)

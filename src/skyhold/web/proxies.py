@@ -1,8 +1,8 @@
-"""Proxies in front of the API: what a trusted one says of the client, and where PUBLIC_URL says that it stands.
+"""Middleware for proxies in front of the API: forwarded headers of trusted ones, and the path and scheme of PUBLIC_URL.
 
-Only the neighbours of TRUSTED_PROXIES are believed, about the client's address and scheme (`X-Forwarded-For`,
-`X-Forwarded-Proto`) and about the host that was asked (`X-Forwarded-Host`). From here on a request looks as if it had
-come straight from the client, so nothing further in knows of proxies.
+Only peers in TRUSTED_PROXIES are trusted, for the client's address and scheme (`X-Forwarded-For`, `X-Forwarded-Proto`)
+and for the requested host (`X-Forwarded-Host`). Past this middleware a request looks as if it came directly from the
+client, so no other code handles proxies.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Middleware, outermost of all, that believes what these networks say of the client."""
+    """Middleware, the outermost, that applies the forwarded headers of peers in these networks."""
 
     def __init__(self, app: ASGIApp, networks: Collection[str]) -> None:
         self._networks = [ip_network(network) for network in networks]
-        # Uvicorn's judges the chain of addresses: the rightmost that is no proxy of ours is the client.
-        self._believing = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=list(networks)))
+        # Uvicorn's takes the rightmost address that is not a trusted proxy for the client's.
+        self._with_client = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=list(networks)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -38,7 +38,7 @@ class TrustedProxies:
             scope["client"] = (_plain(host), port)
             if self._trusts(scope["client"][0]):
                 _take_forwarded_host(scope)
-        await self._believing(scope, receive, send)
+        await self._with_client(scope, receive, send)
 
     def _trusts(self, host: str) -> bool:
         try:
@@ -49,7 +49,7 @@ class TrustedProxies:
 
 
 def _plain(host: str) -> str:
-    """Return an IPv4 address as such, also where the listening socket takes both families and writes it as IPv6."""
+    """Return an IPv4-mapped IPv6 address as IPv4: a dual-stack socket reports its IPv4 peers so."""
     with contextlib.suppress(ValueError):
         address = ip_address(host)
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -58,10 +58,10 @@ def _plain(host: str) -> str:
 
 
 def _take_forwarded_host(scope: Scope) -> None:
-    """Put the forwarded host in the place of the one that the proxy asked for.
+    """Replace `Host` by the forwarded host.
 
-    Of several the last is taken, which the neighbour itself wrote; what stands before it may be the client's own. One
-    that is no host is as good as none.
+    Of several values the last is used: the peer itself appended it, and those before it may be the client's. A value
+    that is not a host is ignored.
     """
     values = b",".join(value for name, value in scope["headers"] if name == _FORWARDED_HOST).split(b",")
     forwarded = values[-1].strip()
@@ -72,15 +72,15 @@ def _take_forwarded_host(scope: Scope) -> None:
 
 
 def is_host_forwarded(scope: Scope) -> bool:
-    """Say whether a trusted proxy named the host that was asked."""
+    """Return whether `Host` was forwarded by a trusted proxy."""
     return bool(scope.get("state", {}).get(_IS_HOST_FORWARDED))
 
 
-class PublicPlace:
-    """Middleware that takes the public address's prefix off the path, and its scheme for that of the request.
+class PublicPath:
+    """Middleware that strips the public address's prefix from the path, and applies its scheme.
 
-    A proxy may have taken the prefix off already, or pass it on: both arrive here as the same path, so no route and no
-    other middleware knows of it. Addresses that are sent to clients get it from `PublicAddress`.
+    The proxy may have stripped the prefix already: both kinds of request have the same path past this middleware, so no
+    route and no other middleware handles it. Addresses in replies get the prefix from `PublicAddress`.
     """
 
     def __init__(self, app: ASGIApp, address: PublicAddress) -> None:
@@ -97,6 +97,7 @@ class PublicPlace:
 
 
 def _without(prefix: str, path: str) -> str:
+    """Return the path without the prefix, which must be followed by a slash or nothing."""
     if path == prefix:
         return "/"
     return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path

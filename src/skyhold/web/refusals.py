@@ -1,7 +1,7 @@
-"""Requests that the server itself cannot read: answered by the app, so that they are refused and logged like any other.
+"""Requests that the server cannot parse: rejected by the app, with the headers, the id and the log line of any refusal.
 
-Owns what is made of the part of a head that has come: enough to know whether a person or a program is to be answered.
-The server hands it to the app as a request, with the error in its state; the middleware here answers it.
+Owns the request that is made of the part of a head that was received, enough to choose between a page and a problem.
+The server passes it to the app with the error in its state; the middleware here renders the error.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _REFUSAL = "refusal"
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x7e]*) HTTP/1\.[01]")
 _HEADER = re.compile(rb"([A-Za-z0-9-]{1,64}):[ \t]*([\x20-\x7e]*)")
 _TOO_LONG = frozenset({b"cookie"})
-"""Headers that nobody needs to refuse a request, and that may be what is too long."""
+"""Headers that are not needed to refuse a request, and may be too long to parse twice."""
 
 
 def unreadable_request(received: bytes, error: SkyholdError, connection: dict[str, Any]) -> Scope:
-    """Return the request that began like this, as one that is refused with the error.
+    """Return the scope of a request that starts with these bytes, to be rejected with the error.
 
-    `connection` has what the server knows of it: `client`, `server`, `scheme`, `state`. A head that does not even begin
-    like one is taken for a program's.
+    `connection` has `client`, `server`, `scheme` and `state` of the connection. A head without a request line gets a
+    problem and not a page.
     """
     first, *lines = received.split(b"\r\n")[:-1] or [b""]
     line = _REQUEST_LINE.fullmatch(first)
@@ -50,12 +50,12 @@ def unreadable_request(received: bytes, error: SkyholdError, connection: dict[st
 
 
 def refused(scope: Scope, error: SkyholdError) -> Scope:
-    """Return a request whose head was read, and whose body cannot be, as one that is refused with the error."""
+    """Return the scope of a request whose body cannot be parsed, to be rejected with the error."""
     return {**scope, "state": {**scope["state"], _REFUSAL: error}}
 
 
 class Refusals:
-    """Middleware that answers requests which the server could not read, and closes their connections."""
+    """Middleware that rejects requests which the server could not parse, and closes their connections."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -40,7 +40,7 @@ NOT_KEPT = "no-store"
 
 
 class Pages:
-    """Makes pages from templates; their links lead below `prefix`, the path of the public address."""
+    """Makes pages from templates; `prefix`, the path of the public address, starts every link."""
 
     def __init__(self, assets: Assets, prefix: str = "") -> None:
         self._assets = assets
@@ -68,7 +68,7 @@ class Pages:
         cache_control: str = ASKED_AGAIN,
         stands_alone: bool = False,
     ) -> Response:
-        """Return the page; one that stands alone loads nothing, neither styles nor an icon."""
+        """Return the page; one that stands alone has its style inline and loads nothing."""
         self._assets.renew()
         style = self._style() if stands_alone else ""
         html = self._templates.get_template(template).render(context, style=style)
@@ -78,7 +78,7 @@ class Pages:
         return Response(body, status, headers=headers, media_type="text/html")
 
     def _style(self) -> str:
-        """Return the styles that every page has, as one text."""
+        """Return the styles that all pages share, as one text."""
         found = (self._assets.find(name) for name in ("tokens.css", "base.css"))
         return "\n".join(asset.content.plain.decode() for asset in found if asset)
 
@@ -87,7 +87,7 @@ class Pages:
 
 
 def _hash_of(style: str) -> str:
-    """Return by what a policy allows this style and no other that stands inline."""
+    """Return the source expression by which a content security policy allows this inline style alone."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
 
 

@@ -201,7 +201,7 @@ class AcceptedPaymentBody(Body):
 
 
 class BeatBody(Body):
-    """What every stream of events says each 15 seconds."""
+    """The data of a `beat`, which every event stream sends each 15 seconds."""
 
     server_time: Instant
 

@@ -2,8 +2,8 @@
 
 A head must come whole within ten seconds of its first byte and in 16 KB, a body is bounded by its route, idle
 connections are closed, and so are those whose client does not take what it asked for. Uvicorn itself waits without end
-for a head that comes byte by byte, and for a client that has stopped reading. It answers what it cannot read by a bare
-line; here the app refuses it in its own words.
+for a head that comes byte by byte, and for a client that has stopped reading. It answers what it cannot parse with a
+bare line of text; here the app rejects it with a problem or a page.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ PIECE_BYTES = 1024
 """Bytes are looked at in such pieces: a head that comes in one go would be parsed however long it is."""
 
 KEEP_ALIVE_TIMEOUT = timedelta(seconds=75)
-"""How long a connection may rest between two requests: longer than proxies keep theirs, or they would use one that is
-being closed."""
+"""How long an idle connection is kept between two requests: longer than proxies keep theirs, or they would send a
+request over one that is being closed."""
 
 LINGER_SECONDS = 2.0
-"""How long what a refused client still sends is taken and dropped: to a close in the middle of it the kernel adds a
-reset, by which the client may lose the answer."""
+"""How long the bytes that a rejected client still sends are read and dropped. If the connection were closed with unread
+bytes, the kernel would send a reset, and the client might lose the answer."""
 
-_UNREADABLE = "This is no HTTP/1.1 that the server can read; nothing was done."
+_UNREADABLE = "The request is not valid HTTP/1.1; nothing was done."
 _HEADERS_TOO_LARGE = 431
 
 UNREAD_SECONDS = 30.0
@@ -89,13 +89,13 @@ class BoundedProtocol(H11Protocol):
         self._watch()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Have the app refuse what cannot be read, unless its answer to the request has begun."""
+        """Let the app reject what cannot be parsed, unless its answer to the request has started."""
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self._close()
             return
         scope = self._refused_scope(cast("h11.RemoteProtocolError", sys.exception()))
         if self.cycle is not None:
-            # Whatever still works at the request whose body broke off is not listened to any more.
+            # The request whose body is invalid may still be processed; its own answer is dropped.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.is_refused = True
@@ -119,7 +119,7 @@ class BoundedProtocol(H11Protocol):
         self.tasks.add(task)
 
     def linger(self) -> None:
-        """Say that nothing more comes from here, and close when the client has heard it or had time for it."""
+        """Shut down sending, and close after the client has closed or the time is over."""
         if not self.transport.is_closing():
             self.transport.write_eof()
             self._stop_waiting()
@@ -138,7 +138,7 @@ class BoundedProtocol(H11Protocol):
         """Wait no more."""
         super().connection_lost(exc)
         self._stop_waiting()
-        self._unset_keepalive_if_required()  # uvicorn lets it, and all of the connection, wait after a reset
+        self._unset_keepalive_if_required()  # after a reset uvicorn's timer would keep the connection in memory
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -154,14 +154,14 @@ class BoundedProtocol(H11Protocol):
             self.unread_timer = None
 
     def _watch(self) -> None:
-        """Let the time of a head run from its first byte on; more bytes do not make it longer.
+        """Run the timeout of a head from its first byte on; more bytes do not extend it.
 
-        Of a connection that has not sent any it runs from the beginning; one that rests between requests has the time
-        that uvicorn counts, `timeout_keep_alive`.
+        On a new connection it runs from the start. An idle one between two requests has uvicorn's own timeout,
+        `timeout_keep_alive`.
         """
         if self.is_refused:
             return
-        if self._is_answering() or self._is_resting():
+        if self._is_answering() or self._is_idle():
             self._stop_waiting()
         elif self.head_timer is None:
             self.head_timer = self.loop.call_later(HEAD_SECONDS, self._close)
@@ -169,8 +169,8 @@ class BoundedProtocol(H11Protocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _is_resting(self) -> bool:
-        """Say whether a request was answered and nothing of the next one is there."""
+    def _is_idle(self) -> bool:
+        """Return whether the connection is idle: a request was answered and no byte of the next has arrived."""
         has_nothing = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
         return self.cycle is not None and has_nothing
 
@@ -190,7 +190,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Lingering:
-    """The transport of a refusal, whose end does not cut off a client in the middle of what it sends."""
+    """The transport of a rejection; its close does not reset a connection whose client is still sending."""
 
     def __init__(self, connection: BoundedProtocol) -> None:
         self._connection = connection

@@ -40,7 +40,7 @@ def frame(event: str, data: str, event_id: str) -> bytes:
 
 
 def beat(data: str) -> bytes:
-    """Return the event that says that the stream is alive; without an id, so that `Last-Event-ID` stays what it is."""
+    """Return the heartbeat event, without an id, so that `Last-Event-ID` stays that of the last change."""
     return f"event: beat\ndata: {data}\n\n".encode()
 
 

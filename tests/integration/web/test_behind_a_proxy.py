@@ -1,6 +1,6 @@
 """Commands behind a proxy: those of our own pages pass, those of pages that we do not know are refused before all else.
 
-The proxies are small ones of ours, over sockets; the real programs are in tests/integration/proxies.
+The proxies are stand-ins over sockets; test_proxy_programs.py has the real programs.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ async def test_below_a_prefix_all_rules_of_an_address_are_those_without(manners:
         assert (await page.api.get("/livez")).status_code == 200
 
 
-async def test_what_only_begins_like_the_prefix_is_not_below_it(behind: Behind) -> None:
+async def test_a_path_that_only_starts_like_the_prefix_is_not_below_it(behind: Behind) -> None:
     async with proxying(Manners()) as proxy, behind(proxy, **BELOW), _page_at(proxy, "http://fly.test") as page:
         for path in ("/flyer", "/fly2/livez", "/fly/fly/livez", "/Fly/livez"):
             assert (await page.api.get(path)).status_code == 404, path

@@ -96,7 +96,7 @@ async def test_an_order_also_follows_a_cookie_of_before_by_one_of_its_own_name(a
 
 
 @pytest.mark.parametrize("name", [OF_BEFORE, "skyhold-guest-0123456789ab", f"__Host-{OF_BEFORE}", "skyhold"])
-async def test_a_cookie_that_may_be_of_others_is_neither_overwritten_nor_deleted(name: str, app: FastAPI) -> None:
+async def test_a_cookie_that_may_belong_to_others_is_neither_overwritten_nor_deleted(name: str, app: FastAPI) -> None:
     async with _browser(app) as [service]:
         service.api.cookies.set(name, "of.others")
         for path in ("/", f"/flights/{FL101}", "/orders/another"):
@@ -107,7 +107,7 @@ async def test_a_cookie_that_may_be_of_others_is_neither_overwritten_nor_deleted
         assert service.api.cookies[name] == "of.others"
 
 
-async def test_what_stands_under_our_own_name_and_is_not_signed_by_us_is_replaced(app: FastAPI) -> None:
+async def test_an_invalid_cookie_under_our_own_name_is_replaced(app: FastAPI) -> None:
     async with _browser(app) as [service]:
         service.api.cookies.set(COOKIE, "of.an-earlier-key", domain="skyhold.test", path="/")
         held = await service.hold("6A")
@@ -120,7 +120,7 @@ async def test_every_process_of_one_skyhold_gives_the_cookie_the_same_name(app: 
         assert await _orders(there) == [held["orderId"]]
 
 
-async def test_while_the_ledger_does_not_say_who_we_are_nobody_is_made_a_stranger(app: FastAPI, pool: Pool) -> None:
+async def test_while_the_id_of_the_instance_cannot_be_read_no_guest_is_replaced(app: FastAPI, pool: Pool) -> None:
     async with _browser(app) as [service]:
         service.api.cookies.set(COOKIE, "of.somebody")
         await pool.execute("ALTER TABLE instance RENAME TO elsewhere")

@@ -1,4 +1,4 @@
-"""Behind nginx, Caddy and haproxy themselves, with the lines that the runbook tells people to use."""
+"""Behind nginx, Caddy and haproxy themselves, with the configurations of the runbook."""
 
 from __future__ import annotations
 

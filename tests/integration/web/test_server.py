@@ -180,7 +180,7 @@ async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever
 GET = b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\n\r\n"
 
 
-async def test_a_connection_may_rest_between_requests_for_longer_than_a_head_may_take(
+async def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(
     address: tuple[str, int],
 ) -> None:
     async with _connection(address) as (reader, writer):
@@ -213,7 +213,7 @@ async def test_the_time_of_a_head_that_came_with_the_request_before_counts_from_
         assert time.monotonic() - started_at < SOON
 
 
-async def test_nothing_waits_for_a_connection_that_was_reset(running: Server, address: tuple[str, int]) -> None:
+async def test_no_timer_runs_on_after_a_reset(running: Server, address: tuple[str, int]) -> None:
     async with _connection(address) as (reader, writer):
         writer.write(GET)
         assert await reader.readuntil(b"}")
@@ -227,7 +227,7 @@ async def test_nothing_waits_for_a_connection_that_was_reset(running: Server, ad
     assert (connection.timeout_keep_alive_task, connection.head_timer) == (None, None)
 
 
-async def test_a_connection_that_rests_for_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_is_idle_for_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", LONG)
     async with _running(keep_alive=timedelta(seconds=SLOW)) as quick, _connection(_address_of(quick)) as connection:
         reader, writer = connection
@@ -280,7 +280,7 @@ COOKIES = b"Cookie: " + b"; ".join(b"cookie-%d=%b" % (number, b"x" * 1000) for n
 
 @pytest.mark.parametrize("accept", [b"text/html,*/*;q=0.8", b"application/json", b""])
 @pytest.mark.parametrize("path", [b"/", b"/flights/x?order=1", b"/nowhere", b"/api/flights"])
-async def test_cookies_of_others_that_are_too_many_are_told_to_people_and_to_programs(
+async def test_too_many_cookies_of_others_are_explained_to_people_and_to_programs(
     path: bytes, accept: bytes, address: tuple[str, int]
 ) -> None:
     async with _connection(address) as (reader, writer):
@@ -302,7 +302,7 @@ async def test_cookies_of_others_that_are_too_many_are_told_to_people_and_to_pro
     assert b"style-src 'sha256-" + digest + b"'" in head
 
 
-async def test_who_still_sends_when_it_is_refused_gets_the_answer(
+async def test_a_client_that_is_still_sending_when_it_is_rejected_gets_the_answer(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LINGER_SECONDS", LONG)
@@ -314,7 +314,7 @@ async def test_who_still_sends_when_it_is_refused_gets_the_answer(
         assert time.monotonic() - started_at < SOON
 
 
-async def test_a_refused_client_that_never_stops_sending_is_cut_off(running: Server, address: tuple[str, int]) -> None:
+async def test_a_rejected_client_that_never_stops_sending_is_cut_off(running: Server, address: tuple[str, int]) -> None:
     async with _connection(address) as (_, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: skyhold.test\r\n" + COOKIES)
         dripping = asyncio.create_task(_drip(writer, COOKIES, LONG))
@@ -327,9 +327,7 @@ async def test_a_refused_client_that_never_stops_sending_is_cut_off(running: Ser
 
 
 @pytest.mark.parametrize("first", [b"1\r\n{\r\n", b""])
-async def test_a_body_that_breaks_off_into_something_else_is_refused_once(
-    first: bytes, address: tuple[str, int]
-) -> None:
+async def test_an_invalid_body_is_rejected_once(first: bytes, address: tuple[str, int]) -> None:
     async with _connection(address) as (reader, writer):
         writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n" + first)
         await asyncio.sleep(0.05)
@@ -340,7 +338,7 @@ async def test_a_body_that_breaks_off_into_something_else_is_refused_once(
     assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"] == "INVALID_REQUEST"
 
 
-async def test_what_follows_an_answered_request_and_is_no_http_is_refused_after_it(address: tuple[str, int]) -> None:
+async def test_garbage_after_a_request_is_rejected_after_its_answer(address: tuple[str, int]) -> None:
     async with _connection(address) as (reader, writer):
         writer.write(GET + b"nonsense\r\n\r\n")
         reply = await _all(reader)
@@ -348,7 +346,7 @@ async def test_what_follows_an_answered_request_and_is_no_http_is_refused_after_
     assert reply.count(b"HTTP/1.1 400 ") == 1
 
 
-async def test_an_answer_that_has_begun_is_not_mixed_with_a_refusal(address: tuple[str, int]) -> None:
+async def test_an_answer_that_has_started_is_not_mixed_with_a_rejection(address: tuple[str, int]) -> None:
     async with _connection(address) as (reader, writer):
         writer.write(b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert await reader.readuntil(b"}")

@@ -119,7 +119,7 @@ def test_a_beat_is_no_change_and_leaves_the_last_event_what_it_was(capsys: pytes
 
 
 @pytest.mark.parametrize("first", ["", BEAT], ids=["an API without beats", "an API with beats"])
-def test_a_stream_that_others_keep_open_is_dead_once_its_beats_are_missed(
+def test_a_stream_that_a_proxy_keeps_open_is_dead_once_its_beats_are_missed(
     first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = itertools.count(0, 20)

@@ -1,4 +1,4 @@
-"""The id of the ledger: asked for when it is needed, once, and again only while it is not told."""
+"""The instance's id: read when it is first needed, once, and again only after a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.web.instances import Instance
 
 
 class Ledger:
-    """Tells its id when it is there."""
+    """Has an id, and fails if it is not there."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -25,7 +25,7 @@ class Ledger:
         return "an-id"
 
 
-async def test_many_who_need_it_at_once_cost_one_read_and_later_ones_none() -> None:
+async def test_concurrent_callers_share_one_read_and_later_ones_need_none() -> None:
     ledger = Ledger()
     instance = Instance(ledger.read_id)
     assert instance.known_id is None
@@ -35,7 +35,7 @@ async def test_many_who_need_it_at_once_cost_one_read_and_later_ones_none() -> N
     assert ledger.asked == 1
 
 
-async def test_a_ledger_that_does_not_answer_is_asked_again_by_the_next_who_needs_it() -> None:
+async def test_after_a_failure_the_next_caller_reads_again() -> None:
     ledger = Ledger()
     ledger.is_there = False
     instance = Instance(ledger.read_id)

@@ -162,7 +162,7 @@ async def test_a_stream_that_begins_after_the_end_ends_at_once(live: Live) -> No
 
 
 async def _beats(live: Live, count: int) -> list[datetime]:
-    """Return the ledger's time that so many beats tell."""
+    """Return the server times of so many beats."""
     watch = await live.flights.watch(FLIGHT)
     listener = watch.join(None)
     await listener.take()

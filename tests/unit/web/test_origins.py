@@ -77,7 +77,7 @@ def test_a_friends_page_is_known_by_its_whole_origin() -> None:
         assert origins.is_foreign_command(command) is is_foreign
 
 
-def test_what_names_no_page_is_no_browser() -> None:
+def test_a_command_without_an_origin_is_not_foreign() -> None:
     assert not Origins(PUBLIC).is_foreign_command(_command({}))
 
 

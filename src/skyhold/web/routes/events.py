@@ -56,8 +56,8 @@ async def visible_order(
 
 _BEAT = 'event: beat\ndata: {"serverTime":"2026-03-01T12:00:00.000Z"}'
 _BEATS = (
-    "Every 15 seconds comes a `beat` with `serverTime` and without an id: it is no change, and a stream without any "
-    "event for 45 seconds is dead."
+    "Every 15 seconds the stream sends a `beat` with `serverTime` and without an id. It is not a change. A stream "
+    "without any event for 45 seconds is dead: reconnect."
 )
 
 

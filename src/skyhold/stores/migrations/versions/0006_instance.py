@@ -1,4 +1,4 @@
-"""Which Skyhold this ledger is that of: one row with an id made by chance, by which it knows its guests' cookies."""
+"""The id of the Skyhold that this ledger belongs to: one row with a random id, part of the name of guests' cookies."""
 
 from alembic import op
 
