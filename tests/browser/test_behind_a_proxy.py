@@ -74,7 +74,7 @@ async def test_a_page_at_an_address_that_the_api_does_not_know_says_so_and_holds
         await page.get_by_role("listitem").filter(has_text="FL101").get_by_role("link").click()
         await choose(page, "12A")
         await page.get_by_role("button", name=re.compile("^Hold ")).click()
-        await expect_words(page.get_by_role("complementary"), "Nothing was done", "PUBLIC_URL")
+        await expect_words(page.get_by_role("complementary"), "nothing was done", "PUBLIC_URL")
         assert await pool.fetchval("SELECT count(*) FROM orders") == 0
         await page.close()
 
