@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -25,6 +27,7 @@ from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
 from support.leftovers import Surroundings
 from support.order import SEED_LIMIT, shuffled
+from support.web import INSTANCE
 
 TARGETS = ("core", "rest", "long")
 """What `make test`, `make test-rest` and `make test-long` run; a test that has none of these marks is of the first."""
@@ -44,9 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the order of this run; processes beside this one get the seed with the other options."""
-    if config.option.order_seed is None:
+    """Draw the order of this run, which is the same in every process of it."""
+    if hasattr(config, "workerinput"):
+        config.option.order_seed = config.workerinput["order_seed"]
+    elif config.option.order_seed is None:
         config.option.order_seed = random.SystemRandom().randrange(SEED_LIMIT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["order_seed"] = node.config.option.order_seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -134,6 +144,7 @@ async def template_database(servers: Servers) -> str:
     url = database_address(servers.database_url, f"{name}_skyhold")
     await migrate(url)
     pool = await open_pool(url, application="tests")
+    await pool.execute("UPDATE instance SET id = $1", UUID(INSTANCE))
     await seed_demo_flights(pool)
     await pool.close()
     return f"{name}_skyhold"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,6 +22,19 @@ _DURATION_LIMIT = timedelta(days=366)
 
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")
+
+_PUBLIC_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[a-z0-9._~-]+)*)/?",
+    re.IGNORECASE,
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
+
+OWN_PATHS = frozenset(
+    {"api", "docs", "favicon.ico", "flights", "health", "livez", "openapi.json", "orders", "readyz", "static"}
+)
+"""The first segments of Skyhold's own paths. A prefix that starts with one is ambiguous where the proxy strips it."""
 
 SECRET_KEY_LENGTH = 32
 """Fewer characters than this could be guessed."""
@@ -119,6 +132,37 @@ def parse_networks(text: Any) -> tuple[str, ...]:
         raise ValueError("must be addresses or networks joined by commas, such as 10.0.0.0/8") from bad
 
 
+def parse_public_url(text: Any) -> str | None:
+    """Return the public URL in canonical form: lower case, without the default port and a trailing slash.
+
+    Raises:
+        ValueError: the text is no such URL, or its path starts with one of Skyhold's own.
+    """
+    if text is None:
+        return None
+    match = _PUBLIC_URL.fullmatch(str(text).strip())
+    segments = match["path"].split("/")[1:] if match else []
+    if match is None or not _is_host_and_port(match) or {".", ".."}.intersection(segments):
+        raise ValueError(
+            "must be the address that browsers show for the first page, such as https://fly.example or "
+            "https://example.com/fly, without a user, a password, a query or a fragment"
+        )
+    if segments and segments[0].lower() in OWN_PATHS:
+        raise ValueError(f"its path must not begin with {', '.join(sorted(OWN_PATHS))}: these are Skyhold's own")
+    scheme = match["scheme"].lower()
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
+    return f"{scheme}://{match['host'].lower()}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}{match['path']}"
+
+
+def _is_host_and_port(match: re.Match[str]) -> bool:
+    if match["ipv6"]:
+        try:
+            IPv6Address(match["ipv6"])
+        except ValueError:
+            return False
+    return 0 < int(match["port"] or 1) <= _LAST_PORT
+
+
 def _listed(text: Any) -> tuple[str, ...]:
     return text if isinstance(text, tuple) else tuple(part for part in re.split(r"[,\s]+", str(text)) if part)
 
@@ -127,6 +171,7 @@ Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
 Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is no JSON
 Rate = Annotated[str | None, BeforeValidator(parse_rate)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)]
+PublicUrl = Annotated[str | None, BeforeValidator(parse_public_url)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_networks)]
 
 
@@ -137,6 +182,7 @@ class Settings(BaseSettings):
 
     server_host: str = "127.0.0.1"
     server_port: int = Field(default=8080, ge=0, le=65535)
+    keep_alive_timeout: Annotated[Duration, AfterValidator(_a_second_or_more)] = timedelta(seconds=75)
     database_url: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
     secret_key: str | None = Field(default=None, repr=False, min_length=SECRET_KEY_LENGTH)
@@ -152,6 +198,7 @@ class Settings(BaseSettings):
     reconcile_interval: Annotated[Duration, AfterValidator(_a_second_or_more)] = timedelta(minutes=1)
     workflow_sandbox: bool = False
     rate_limit: Rate = "120/minute"
+    public_url: PublicUrl = None
     cors_origins: Origins = ()
     trusted_proxies: Networks = ()
     log_format: Literal["console", "json"] = "console"

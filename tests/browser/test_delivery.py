@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from support.accessibility import barriers_of
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, SK900, Row, expect_words, order_page, pay, status_of
 from support.services import Service
@@ -105,3 +106,26 @@ async def _weigh(page: Page) -> dict[str, float]:
     debugger.on("Network.dataReceived", add)
     debugger.on("Network.loadingFinished", lambda event: add(event, is_total=True))
     return weights
+
+
+async def test_too_many_cookies_of_others_are_explained_and_deleting_them_helps(
+    open_page: Visitors, stack: Stack
+) -> None:
+    api = stack.endpoints.api
+    context = await open_page.newcomer(api, **DESKTOP)
+    for number in range(5):
+        await context.add_cookies([{"name": f"other-{number}", "value": "x" * 4_000, "url": api}])
+    page = await context.new_page()
+
+    reply = await page.goto(f"{api}/flights/{FL101}")
+
+    assert reply
+    assert reply.status == 431
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your browser sends more than we can read.")
+    await expect_words(page.get_by_role("main"), "Delete the cookies", "skyhold-guest", "Nothing was done")
+    assert await barriers_of(page) == []
+    font = await page.evaluate("getComputedStyle(document.querySelector('h1')).fontWeight")
+    assert font == "400", "the page brings its style along"
+    await context.clear_cookies(name=re.compile("^other-"))
+    await page.get_by_role("link", name="Try again now").click()
+    await expect(page.get_by_role("grid").first).to_be_visible()

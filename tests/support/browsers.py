@@ -44,6 +44,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that are not this machine's own, as customers type them
 )
 _WITHOUT_HOST = ("data", "blob", "about")
 

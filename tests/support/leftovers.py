@@ -15,7 +15,8 @@ from types import ModuleType
 
 _CONTAINERS = (dict, list, set, Counter, OrderedDict, deque)
 _WATCHED = ("skyhold.", "support.")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGALRM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+"""SIGALRM is pytest-timeout's, which lets go of it when a test fails."""
 
 _GROWING = {"skyhold.embedded.ports._given"}
 """Memories that are meant to grow, and make no test go another way."""

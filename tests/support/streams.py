@@ -90,7 +90,7 @@ class Stream:
         self._text = ""
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.comments = 0
+        self.beats: list[Event] = []
         self.retry: int | None = None
         self.is_complete = False
 
@@ -107,12 +107,14 @@ class Stream:
         return await self._reader.readexactly(int(self.headers["content-length"]))
 
     async def next(self, *, within: float = WAIT_SECONDS) -> Event | None:
-        """Return the next event, or None when the stream is over."""
+        """Return the next event that is no beat, or None when the stream is over."""
         async with asyncio.timeout(within):
             while True:
                 while "\n\n" in self._text:
                     block, _, self._text = self._text.partition("\n\n")
-                    if event := self._event_of(block):
+                    if (event := self._event_of(block)) and event.name == "beat":
+                        self.beats.append(event)
+                    elif event:
                         return event
                 if not await self._read_on():
                     return None
@@ -155,7 +157,6 @@ class Stream:
         fields: dict[str, str] = {}
         for line in block.split("\n"):
             if line.startswith(":"):
-                self.comments += 1
                 continue
             name, _, value = line.partition(":")
             fields[name] = value.removeprefix(" ")

@@ -19,13 +19,16 @@ from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.queries.sales import SaleLook
 from skyhold.web.app import create_app
 from skyhold.web.idempotency import RequestNames
-from skyhold.web.identity import Identities
+from skyhold.web.identity import GuestCookies, Identities
+from skyhold.web.instances import Instance
 from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import StoredAnswer
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
+INSTANCE = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+COOKIE = f"skyhold-guest-{INSTANCE[:12]}"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 HELD: dict[str, Any] = {
@@ -120,6 +123,7 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
         orders=stand_in,
         sales=stand_in,
         identities=Identities(seals),
+        cookies=a_guests_cookies(seals),
         names=RequestNames(seals, stand_in),
         alternatives=stand_in,
         live=stand_in,
@@ -127,6 +131,17 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
         **more,
     )
     return create_app(services)
+
+
+def a_guests_cookies(seals: Seals) -> GuestCookies:
+    """Return the cookies of an instance that is known."""
+
+    async def read_id() -> str:
+        return INSTANCE
+
+    instance = Instance(read_id)
+    instance.known_id = INSTANCE
+    return GuestCookies(Identities(seals), instance)
 
 
 def client_of(app: FastAPI) -> AbstractAsyncContextManager[httpx.AsyncClient]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -171,6 +173,24 @@ def test_origins_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://fly.example", "https://fly.example"),
+        ("https://fly.example/", "https://fly.example"),
+        (" HTTPS://Fly.Example:443/ ", "https://fly.example"),
+        ("http://fly.example:80", "http://fly.example"),
+        ("http://fly.example:8080/Fly/v1.0/", "http://fly.example:8080/Fly/v1.0"),
+        ("http://[2001:DB8::1]:8080/fly", "http://[2001:db8::1]:8080/fly"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://example.com/apis", "https://example.com/apis"),
+    ],
+)
+def test_the_public_address_is_read_in_its_usual_form(monkeypatch: pytest.MonkeyPatch, text: str, address: str) -> None:
+    monkeypatch.setenv("PUBLIC_URL", text)
+    assert read_settings().public_url == address
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("RATE_LIMIT", "0/minute"),
@@ -183,6 +203,23 @@ def test_origins_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TRUSTED_PROXIES", "proxy.example"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("SECRET_KEY", f"{CANARY}-too-short"),
+        ("PUBLIC_URL", "fly.example"),
+        ("PUBLIC_URL", "ftp://fly.example"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", f"https://me:{CANARY}@fly.example"),
+        ("PUBLIC_URL", f"https://fly.example/?{CANARY}"),
+        ("PUBLIC_URL", "https://fly.example/#top"),
+        ("PUBLIC_URL", "https://fly.example:0"),
+        ("PUBLIC_URL", "https://fly.example:70000"),
+        ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://[1:2]"),
+        ("PUBLIC_URL", "https://fly.example/a b"),
+        ("PUBLIC_URL", "https://fly.example//fly"),
+        ("PUBLIC_URL", "https://fly.example/../fly"),
+        ("PUBLIC_URL", "https://fly.example/<script>"),
+        ("PUBLIC_URL", "https://example.com/api"),
+        ("PUBLIC_URL", "https://example.com/Orders/fly"),
+        ("PUBLIC_URL", "https://bücher.example"),
     ],
 )
 def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
@@ -190,3 +227,47 @@ def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.Monk
     with pytest.raises(BadSettingError, match=f"^{name}: ") as bad:
         read_settings()
     assert CANARY not in str(bad.value)
+
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+SETTINGS = {name.upper(): field.get_default() or None for name, field in Settings.model_fields.items()}
+"""The defaults; an empty list, like `false`, is none at all."""
+
+
+def _meant(name: str, text: str) -> object:
+    """Return what a default means that is written somewhere."""
+    given: dict[str, Any] = {} if text in {"none", ""} else {name.lower(): text}
+    return getattr(Settings(**given), name.lower()) or None
+
+
+def test_every_setting_stands_in_the_runbook_with_its_default() -> None:
+    chapter = RUNBOOK.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", chapter, re.MULTILINE)
+    told = {
+        name: default.strip("`")
+        for names, defaults, _ in rows
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
+    }
+    told = {name.strip("`"): default for name, default in told.items()}
+    assert set(told) == set(SETTINGS)
+    assert all(what for _, _, what in rows)
+    assert {name: _meant(name, text) for name, text in told.items()} == SETTINGS
+
+
+def test_what_compose_repeats_of_a_default_is_the_default() -> None:
+    repeated = re.findall(r"\$\{([A-Z_]+):-(.*?)\}", (ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    compared = {name: _meant(name, text) for name, text in repeated if name in SETTINGS}
+    assert len(compared) > 5
+    assert compared == {name: SETTINGS[name] for name in compared}
+
+
+def test_every_other_variable_that_is_read_stands_in_the_runbook() -> None:
+    source = ROOT / "src" / "skyhold"
+    read = {
+        name
+        for module in source.rglob("*.py")
+        for name in re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', module.read_text(encoding="utf-8"))
+    }
+    assert "SKYHOLD_API" in read
+    assert {name for name in read if f"`{name}`" not in RUNBOOK} == set()

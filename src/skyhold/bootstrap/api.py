@@ -25,6 +25,7 @@ from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
+from skyhold.queries.instances import InstanceQueries
 from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
@@ -36,7 +37,10 @@ from skyhold.web.alternatives import Alternatives
 from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
 from skyhold.web.idempotency import RequestNames
-from skyhold.web.identity import Identities
+from skyhold.web.identity import GuestCookies, Identities
+from skyhold.web.instances import Instance
+from skyhold.web.origins import Origins
+from skyhold.web.public_address import PublicAddress
 from skyhold.web.readiness import CLOCK, Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
@@ -57,13 +61,14 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
     """
     seals = Seals(require(settings.secret_key, "SECRET_KEY"))
     identities = Identities(seals)
-    async with (
-        open_database(settings, application="skyhold api") as pool,
-        open_redis_of(settings) as redis,
-        open_limits(settings, seals, identities) as limits,
-        open_live(settings, Database(pool)) as live,
-    ):
-        database, client = Database(pool), await connect_temporal(is_lazy=True)
+    public = PublicAddress.of(settings.public_url) if settings.public_url else None
+    async with open_database(settings, application="skyhold api") as pool, contextlib.AsyncExitStack() as stack:
+        database = Database(pool)
+        cookies = GuestCookies(identities, Instance(InstanceQueries(database).read_id))
+        redis = await stack.enter_async_context(open_redis_of(settings))
+        limits = await stack.enter_async_context(open_limits(settings, seals, cookies))
+        live = await stack.enter_async_context(open_live(settings, database))
+        client = await connect_temporal(is_lazy=True)
         services = Services(
             bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
             flights=FlightQueries(database),
@@ -71,14 +76,15 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             orders=OrderQueries(database),
             sales=SaleQueries(database),
             identities=identities,
+            cookies=cookies,
             names=RequestNames(seals, IdempotencyStore(database)),
             alternatives=Alternatives(SeatPlanQueries(database)),
             live=live,
             policy=settings.policy,
-            friendly_origins=frozenset(settings.cors_origins),
+            origins=Origins(public, settings.cors_origins),
             checks=Checks(_probes(ServerQueries(database), redis, client, settings.temporal_task_queue)),
         )
-        yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits))
+        yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits, public))
 
 
 @contextlib.asynccontextmanager

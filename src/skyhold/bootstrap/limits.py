@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 
 from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.settings import Settings
-from skyhold.web.identity import Identities
+from skyhold.web.identity import GuestCookies
 from skyhold.web.limits import WAIT_SECONDS, RateLimits
 from skyhold.web.seals import Seals
 
@@ -24,7 +24,7 @@ KEY_PREFIX = "rate"
 
 
 @contextlib.asynccontextmanager
-async def open_limits(settings: Settings, seals: Seals, identities: Identities) -> AsyncIterator[RateLimits | None]:
+async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -> AsyncIterator[RateLimits | None]:
     """Make the limits of the settings, over a Redis that may be away; None if they are off.
 
     Raises:
@@ -51,6 +51,6 @@ async def open_limits(settings: Settings, seals: Seals, identities: Identities) 
         connection_pool=cast("Any", pool),
     )
     try:
-        yield RateLimits(settings.rate_limit, storage, seals, identities)
+        yield RateLimits(settings.rate_limit, storage, seals, cookies)
     finally:
         await pool.disconnect()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.events.feed import Reader, open_reader_redis
 from skyhold.queries.database import Database
 from skyhold.queries.live import LiveQueries
 from skyhold.queries.orders import Claimant, OrderQueries, OrderView
+from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.web.live import Live
 from skyhold.web.live_flights import LiveFlights
@@ -25,13 +27,17 @@ async def open_live(settings: Settings, database: Database) -> AsyncIterator[Liv
         BadSettingError: it is no address of Redis.
     """
     redis = open_reader_redis(require_redis_url(settings.redis_url))
-    queries, orders = LiveQueries(database), OrderQueries(database)
+    queries, orders, servers = LiveQueries(database), OrderQueries(database), ServerQueries(database)
 
     async def read_order(order_id: str) -> OrderView | None:
         # Each of its listeners has shown that the order is theirs; this look serves all of them.
         return await orders.find(order_id, Claimant(has_token=True))
 
-    live = Live(Reader(redis), LiveFlights(queries.seat_states), LiveOrders(read_order, queries.change_times))
+    async def read_clock() -> datetime:
+        return (await servers.clock()).now
+
+    flights, followed = LiveFlights(queries.seat_states), LiveOrders(read_order, queries.change_times)
+    live = Live(Reader(redis), flights, followed, read_clock)
     try:
         yield live
     finally:

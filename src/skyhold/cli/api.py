@@ -51,7 +51,7 @@ async def _serve(settings: Settings) -> ExitCode:
     stop = StopSignals()
     async with open_api(settings) as app:
         with _listen(settings) as listener:
-            server = server_of(app)
+            server = server_of(app, keep_alive=settings.keep_alive_timeout)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             told = asyncio.create_task(stop.wait())
             with unheard():

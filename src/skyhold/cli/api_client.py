@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 from httpx_sse import SSEError, connect_sse
 
 from skyhold.addresses.http import tls_of
 from skyhold.addresses.shown import show_address
-from skyhold.cli.addresses import uses_proxies
+from skyhold.cli.addresses import is_this_machine, uses_proxies
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.problems import Refused
 from skyhold.domain.errors import OrderNotFound
@@ -32,7 +33,13 @@ PATIENCE_SECONDS = 15.0
 RETRY_SECONDS = 0.5
 
 SILENCE_SECONDS = 45.0
-"""The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
+"""Every stream has an event each 15 seconds, if only a beat; one without any for so long is dead."""
+
+BEAT = "beat"
+"""The event that only says that the stream is alive, and what time it is."""
+
+FOREIGN_ORIGIN = "FOREIGN_ORIGIN"
+"""The API does not know the address of the page that sent a command."""
 
 _BAD_SURROUNDINGS = (
     "The API cannot be asked with the proxies or the certificates of this shell: correct or unset "
@@ -125,11 +132,30 @@ class ApiClient:
                     raise unknown from None
             sleep(RETRY_SECONDS)
 
-    def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
-        """Yield the events of a stream from the last one that was heard on, until the stream ends.
+    def refuses_own_pages(self) -> bool:
+        """Return whether the API would refuse every command of a page that a browser opened at this address.
+
+        Sends a cancel for an order that does not exist, with the headers that such a browser sends. It changes nothing.
 
         Raises:
-            Failure: it refused, nobody answered, or the stream broke off.
+            Failure: the API is unreachable, or what answers is not Skyhold.
+        """
+        address = httpx.URL(self.address)
+        headers = {"Origin": f"{address.scheme}://{address.netloc.decode()}"}
+        if address.scheme == "https" or is_this_machine(address.host):
+            # Browsers send it over TLS and to the machine itself only.
+            headers["Sec-Fetch-Site"] = "same-origin"
+        try:
+            self._ask("DELETE", order_path(str(uuid4())), headers=headers)
+        except Refused as refused:
+            return refused.code == FOREIGN_ORIGIN
+        return False
+
+    def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
+        """Yield the events of a stream from the last one that was heard on, beats too, until the stream ends.
+
+        Raises:
+            Failure: it refused, it is unreachable, or the stream broke off or fell silent.
         """
         headers = {"Last-Event-ID": last_id} if last_id else {}
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -138,10 +164,16 @@ class ApiClient:
                 if not stream.response.is_success:
                     stream.response.read()
                     raise Refused(stream.response.status_code, _json_of(stream.response))
+                heard_at, has_beats = monotonic(), False
                 for event in stream.iter_sse():
                     if event.data:
+                        has_beats = has_beats or event.event == BEAT
                         retry_seconds = event.retry / 1000 if event.retry is not None else None
                         yield Event(event.event, event.id, dict(json.loads(event.data)), retry_seconds)
+                        heard_at = monotonic()
+                    elif has_beats and monotonic() > heard_at + SILENCE_SECONDS:
+                        # A proxy in between keeps the connection open; the API behind it is gone.
+                        raise ApiUnreachable(self.address, is_unknown=False)
         except (SSEError, ValueError) as error:
             raise Failure("What is at this address sends no events of Skyhold's.") from error
         except httpx.TransportError as error:

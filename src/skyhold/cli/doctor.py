@@ -63,13 +63,19 @@ _REMEDIES = {
 }
 
 
+_PAGES = (
+    "Set PUBLIC_URL of `skyhold api` to the address that browsers show, or let the proxy pass `Host` on "
+    "(docs/runbook.md, Behind a proxy)."
+)
+
+
 @guarded
 def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show what is installed, reachable and migrated, and how to mend what is not.
 
     Example: skyhold doctor --json
     """
-    findings = [*_installed(), *_binaries(), *_servers(data_dir), _api(api, data_dir)]
+    findings = [*_installed(), *_binaries(), *_servers(data_dir), *_api(api, data_dir)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -155,17 +161,24 @@ def _judge(name: str, said: str) -> Finding:
     return Finding("servers", name, health, said, _REMEDIES[name])
 
 
-def _api(address: str | None, data_dir: Path | None) -> Finding:
+def _api(address: str | None, data_dir: Path | None) -> Iterator[Finding]:
     try:
         where = find_api(address, data_dir)
     except Failure as failure:
-        return Finding("servers", "api", Health.ABSENT, "nothing says where it is", str(failure))
+        yield Finding("servers", "api", Health.ABSENT, "nothing says where it is", str(failure))
+        return
     try:
         with ApiClient(where) as client:
             client.get("/livez")
+            is_misplaced = client.refuses_own_pages()
     except Failure as failure:
-        return Finding("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
-    return Finding("servers", "api", Health.GOOD, show_address("SKYHOLD_API", where))
+        yield Finding("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
+        return
+    yield Finding("servers", "api", Health.GOOD, show_address("SKYHOLD_API", where))
+    if is_misplaced:
+        yield Finding("servers", "pages", Health.BAD, f"opened at {where} they cannot book: FOREIGN_ORIGIN", _PAGES)
+    else:
+        yield Finding("servers", "pages", Health.GOOD, "the API knows their address")
 
 
 def _print(findings: list[Finding]) -> None:

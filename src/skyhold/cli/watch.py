@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.api_client import ApiClient, ApiUnreachable, Event
+from skyhold.cli.api_client import BEAT, ApiClient, ApiUnreachable, Event
 from skyhold.cli.cabin import LIVE, LOST, LiveCabin
 from skyhold.cli.failures import guarded
 from skyhold.cli.flights import FlightArgument, find_flight
@@ -29,7 +29,7 @@ _TOO_MANY = 429
 def watch(flight: FlightArgument, *, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Draw the cabin of a flight, live, until Ctrl-C.
 
-    With --json, or where no terminal is: one JSON object a line for every event, the first with all seats.
+    With --json, or where no terminal is: one JSON object a line for every event but beats, the first with all seats.
 
     Example: skyhold watch FL101
     """
@@ -49,7 +49,7 @@ def _print(events: Iterable[Event | None]) -> None:
     for event in events:
         if event is None:
             say("Reconnecting.")
-        else:
+        elif event.name != BEAT:
             sys.stdout.write(json.dumps({"event": event.name, "id": event.id, **event.data}) + "\n")
             sys.stdout.flush()
 

@@ -26,10 +26,10 @@ STREAMS_AT_ONCE = 64
 
 TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS = 4.0
-"""Connections that rest for longer are closed from here, a second before the API does."""
+"""Connections that rest for longer are closed from here, before the API or a proxy in front of it does."""
 
 SILENCE_SECONDS = 45.0
-"""The API says something on every stream each 15 seconds; one that is silent for longer is dead."""
+"""Every stream has an event each 15 seconds, if only a beat; one without any for so long is dead."""
 
 _NOT_INSTALLED = "sniffio"
 """The library below looks for this module ten times a request, through all folders of the path if it is not there."""

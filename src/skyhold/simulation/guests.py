@@ -10,13 +10,14 @@ import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic, perf_counter
 from typing import Any
 
 import httpx
-from httpx_sse import EventSource, SSEError
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from skyhold.simulation.connections import SILENCE_SECONDS, TIMEOUT_SECONDS, Api
 from skyhold.simulation.pauses import Pauses
@@ -41,6 +42,9 @@ LONGEST_RETRY_SECONDS = 2.0
 """What lies between asking and asking again: first, and when it has been in vain for a while."""
 
 LOOK_SECONDS = 1.0
+
+BEAT = "beat"
+"""The event that only says that a stream is alive."""
 
 GIVEN_UP = "GIVEN_UP"
 """It was refused because it came after the API had said that its outcome is unknown."""
@@ -95,7 +99,9 @@ class Guest:
         self.troubles: Counter[str] = Counter()
         self._api = api
         self._pauses = pauses
+        # By PUBLIC_URL the API marks its cookies Secure, also for a crowd that bypasses the proxy, over plain HTTP.
         self._cookies = httpx.Cookies()
+        self._cookies.jar.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     @property
     def cookie(self) -> str:
@@ -251,7 +257,7 @@ class Guest:
                 response = await self._api.streaming_client.send(request, stream=True)
                 try:
                     if response.status_code == httpx.codes.OK:
-                        async for event in EventSource(response).aiter_sse():
+                        async for event in _alive(EventSource(response).aiter_sse()):
                             if event.event == "order":
                                 status = dict(json.loads(event.data))
                                 see(status)
@@ -273,6 +279,21 @@ class Guest:
         if "Cookie" not in request.headers:
             self._cookies.set_cookie_header(request)
         return request
+
+
+async def _alive(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
+    """Yield the events of a stream, beats among them, as long as they come often enough.
+
+    Raises:
+        httpx.ReadTimeout: after the first beat there was no event for too long; a proxy may still send comments.
+    """
+    heard_at, has_beats = monotonic(), False
+    async for event in events:
+        if event.data:
+            heard_at, has_beats = monotonic(), has_beats or event.event == BEAT
+            yield event
+        elif has_beats and monotonic() > heard_at + SILENCE_SECONDS:
+            raise httpx.ReadTimeout("the stream is silent")
 
 
 def _has_ended(status: Mapping[str, Any]) -> bool:

@@ -29,6 +29,8 @@ CONSTRAINTS: dict[str, type[SkyholdError] | None] = {
     "gateway_statement_state_known": None,
     "idempotency_keys_order_id_format": None,
     "idempotency_keys_pkey": None,
+    "instance_has_one_row": None,
+    "instance_pkey": None,
     "order_events_append_only": None,
     "order_events_order_fkey": None,
     "order_events_pkey": None,

@@ -25,13 +25,15 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         redirect_slashes=False,
         openapi_url=None,
     )
+    edge = edge or Edge()
     app.state.services = services
+    app.state.prefix = edge.public.prefix if edge.public else ""
     install_problem_handlers(app)
     for router in (flights.router, orders.router, commands.router, events.router, health.router, assets.router):
         app.include_router(router)
     install_contract(app)
     install_fault_handler(app)
-    install_documentation(app)
-    install_pages(app)
-    install_edge(app, edge or Edge())
+    install_documentation(app, edge.public)
+    install_pages(app, app.state.prefix)
+    install_edge(app, edge)
     return app

@@ -33,6 +33,9 @@ _KEPT = "public, max-age=31536000, immutable"
 _ASKED_AGAIN = "no-cache"
 _DAY = "public, max-age=86400"
 
+_TAG_LENGTH = 8
+"""Hexadecimal digits, enough to distinguish two versions of a file; the first view of a page has thirty such tags."""
+
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -122,7 +125,7 @@ class Assets:
             whole.update(f"{path.name} {own}\n".encode())
             imports = tuple(_IMPORT.findall(plain.decode())) if path.suffix == ".js" else ()
             content = Content(_without_comments(plain) if path.suffix == ".js" else plain, level=BEST)
-            assets[path.name] = Asset(content, _MEDIA_TYPES[path.suffix], f'W/"{own[:16]}"', imports)
+            assets[path.name] = Asset(content, _MEDIA_TYPES[path.suffix], f'W/"{own[:_TAG_LENGTH]}"', imports)
         return whole.hexdigest()[:16], assets
 
     def _paths(self) -> list[Path]:

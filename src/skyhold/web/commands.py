@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -23,6 +22,7 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.seats import Seat, plan_claim, require_expected_total
 from skyhold.queries.orders import Claimant, OrderLook
+from skyhold.web.clocks import LedgerClock
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.idempotency import ReplayMark, SettledCommand
 from skyhold.web.identity import Caller
@@ -36,18 +36,6 @@ LOOKING_SECONDS = 0.2
 
 AFTERTHOUGHT_SECONDS = 0.1
 """What is waited beyond all that for what the client is told besides: how an order ended, other seats."""
-
-
-@dataclass(frozen=True)
-class LedgerClock:
-    """PostgreSQL's clock, as it was read a moment ago and has gone on since."""
-
-    read: datetime
-    read_at: float = field(default_factory=monotonic)
-
-    def now(self) -> datetime:
-        """Return PostgreSQL's time."""
-        return self.read + timedelta(seconds=monotonic() - self.read_at)
 
 
 class CommandTime:

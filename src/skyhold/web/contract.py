@@ -26,7 +26,15 @@ from skyhold.web.contract_parts import (
     SERVERS,
     TAGS,
 )
-from skyhold.web.errors import BodyTooLarge, BodyTooSlow, Internal, RateLimited, UnsupportedMediaType
+from skyhold.web.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ForeignOrigin,
+    Internal,
+    RateLimited,
+    RequestHeadersTooLarge,
+    UnsupportedMediaType,
+)
 from skyhold.web.examples import FACTS, REPLIES, REQUESTS
 from skyhold.web.expectations import expectation_of, schema_at
 from skyhold.web.idempotency import REPLAYED
@@ -66,7 +74,11 @@ class Contract:
     @cached_property
     def text(self) -> str:
         """The document, without a space that it does not need."""
-        return json.dumps(_build(self._app), separators=(",", ":"), ensure_ascii=False)
+        return _dense(_build(self._app))
+
+    def text_at(self, url: str | None) -> str:
+        """Return the document as it is served at this address: it names it as its server, if it is known."""
+        return self.text if url is None else _dense(self.document() | {"servers": [{"url": url}]})
 
     def document(self) -> dict[str, Any]:
         """Return a copy of the document, which shares nothing with another copy or with the examples of the code."""
@@ -98,6 +110,10 @@ def install_contract(app: FastAPI) -> None:
     app.openapi = app.state.contract.document  # type: ignore[method-assign]
 
 
+def _dense(document: dict[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
 def contract_of(app: FastAPI) -> Contract:
     """Return the contract of an app that has one."""
     contract: Contract = app.state.contract
@@ -118,8 +134,8 @@ def _build(app: FastAPI) -> dict[str, Any]:
     )
     used: set[Kind] = set()
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            used |= _complete(path, operation)
+        for method, operation in operations.items():
+            used |= _complete(path, method, operation)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for leftover in ("HTTPValidationError", "ValidationError"):
@@ -132,7 +148,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _complete(path: str, operation: dict[str, Any]) -> set[Kind]:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> set[Kind]:
     """Add to an operation what FastAPI cannot know of it, and return the errors that it can give."""
     operation["security"] = _security_of(path)
     for parameter in operation.get("parameters", ()):
@@ -140,7 +156,7 @@ def _complete(path: str, operation: dict[str, Any]) -> set[Kind]:
     responses = operation["responses"]
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}) and _KINDS not in responses.get("422", {}):
         responses.pop("422", None)
-    for kind in _general(path, operation):
+    for kind in _general(path, method, operation):
         kinds = responses.setdefault(str(PROBLEMS[kind][0]), {}).setdefault(_KINDS, [])
         kinds += [] if kind.__name__ in kinds else [kind.__name__]
     used: set[Kind] = set()
@@ -199,11 +215,13 @@ def _simplify(parameter: dict[str, Any]) -> None:
     parameter |= known or {}
 
 
-def _general(path: str, operation: dict[str, Any]) -> Iterable[Kind]:
+def _general(path: str, method: str, operation: dict[str, Any]) -> Iterable[Kind]:
     """Return the refusals that follow from an operation's shape."""
-    yield Internal
+    yield from (Internal, RequestHeadersTooLarge)
     if path.startswith("/api/"):
         yield from (RateLimited, DatabaseUnavailable)
+        if method != "get":
+            yield ForeignOrigin
     if "requestBody" in operation:
         yield from (InvalidRequest, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
     if any(_can_be_malformed(parameter) for parameter in operation.get("parameters", ())):

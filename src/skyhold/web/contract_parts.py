@@ -45,7 +45,8 @@ SECURITY_SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": "skyhold-guest",
-        "description": "Set by the first order; `__Host-skyhold-guest` over TLS.",
+        "description": "Set by the first order and by every page. Each Skyhold appends a dash and 12 digits of its own "
+        "id to this name, and over TLS prepends `__Host-`: send back the cookie as it was set.",
     },
     "orderToken": {"type": "http", "scheme": "bearer", "description": "`orderToken` of the reply that made the order."},
 }

@@ -7,6 +7,7 @@ from elsewhere and nothing stands inline, so the page can be held to its own ori
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
 from skyhold.web.contract import contract_of
+from skyhold.web.public_address import PublicAddress
 from skyhold.web.revalidation import is_known, whole_header
 
 PAGE_POLICY = (
@@ -22,22 +24,20 @@ PAGE_POLICY = (
 )
 """The style of Swagger UI has its pictures in it, as `data:`."""
 
-_ASSETS = "/docs/assets"
-
-_PAGE = f"""\
+_PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Skyhold API</title>
-<link rel="icon" href="{_ASSETS}/favicon.png">
-<link rel="stylesheet" href="{_ASSETS}/swagger-ui.css">
+<link rel="icon" href="{prefix}/docs/assets/favicon.png">
+<link rel="stylesheet" href="{prefix}/docs/assets/swagger-ui.css">
 </head>
 <body>
-<main id="contract"><noscript>This page needs JavaScript; <a href="/openapi.json">the contract</a> does not.</noscript></main>
-<script src="{_ASSETS}/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<main id="contract"><noscript>This page needs JavaScript; <a href="{prefix}/openapi.json">the contract</a> does not.</noscript></main>
+<script src="{prefix}/docs/assets/swagger-ui-bundle.js"></script>
+<script src="{prefix}/docs/start.js"></script>
 </body>
 </html>
 """  # noqa: E501 - as it is sent
@@ -45,36 +45,43 @@ _PAGE = f"""\
 _START = """\
 // Shows the contract; the validator of others is not asked for its opinion. There is one server, that of this page, so
 // there is no list of servers to choose from (Swagger UI's has no accessible name).
-SwaggerUIBundle({
-  url: "/openapi.json",
+SwaggerUIBundle({{
+  url: "{prefix}/openapi.json",
   dom_id: "#contract",
   deepLinking: true,
   validatorUrl: null,
-  plugins: [{ components: { ServersContainer: () => null } }],
-});
+  plugins: [{{ components: {{ ServersContainer: () => null }} }}],
+}});
 """
 
 
-def install_documentation(app: FastAPI) -> None:
+def install_documentation(app: FastAPI, public: PublicAddress | None) -> None:
     """Add the addresses of the contract and of its page, none of which is in the contract itself."""
-    app.add_route("/openapi.json", _tell_contract, include_in_schema=False)
-    app.add_route("/docs", _show_page, include_in_schema=False)
-    app.add_route("/docs/start.js", _give_start, include_in_schema=False)
-    app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline").joinpath("static"))))
+    prefix = public.prefix if public else ""
+
+    async def show_page(_: Request) -> Response:
+        page = _PAGE.format(prefix=prefix)
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+    async def give_start(_: Request) -> Response:
+        return Response(_START.format(prefix=prefix), media_type="text/javascript")
+
+    @cache
+    def contract() -> bytes:
+        return contract_of(app).text_at(public.url if public else None).encode()
+
+    async def tell_contract(request: Request) -> Response:
+        return _contract(request, contract())
+
+    app.add_route("/openapi.json", tell_contract, include_in_schema=False)
+    app.add_route("/docs", show_page, include_in_schema=False)
+    app.add_route("/docs/start.js", give_start, include_in_schema=False)
+    app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_offline").joinpath("static"))))
 
 
-async def _tell_contract(request: Request) -> Response:
-    content = contract_of(request.app).text.encode()
+def _contract(request: Request, content: bytes) -> Response:
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if is_known(tag, whole_header(request, "If-None-Match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
-
-
-async def _show_page(_: Request) -> Response:
-    return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
-
-
-async def _give_start(_: Request) -> Response:
-    return Response(_START, media_type="text/javascript")

@@ -1,22 +1,24 @@
 """Where the API meets the world: whom it believes about addresses, which pages may call it, how often it answers.
 
-Middleware from the outside in: proxies, request ids, security headers, CORS, faults, limits, methods. Whatever is
-answered further in passes all that is further out, so a refusal and a fault carry the same headers as any reply.
+Middleware from the outside in: proxies, the public address, request ids, security headers, CORS, faults, limits,
+refusals of the server itself, methods. Whatever is answered further in passes all that is further out, so a refusal and
+a fault carry the same headers as any reply.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from skyhold.web.limits import LimitedRequests, RateLimits
 from skyhold.web.methods import Addresses, Methods
+from skyhold.web.proxies import PublicPath, TrustedProxies
+from skyhold.web.public_address import PublicAddress
+from skyhold.web.refusals import Refusals
 from skyhold.web.request_ids import Faults, RequestIds
 from skyhold.web.security_headers import SecurityHeaders
 
@@ -36,6 +38,7 @@ class Edge:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     limits: RateLimits | None = None
+    public: PublicAddress | None = None
 
 
 class Cors(CORSMiddleware):
@@ -52,6 +55,7 @@ class Cors(CORSMiddleware):
 def install_edge(app: FastAPI, edge: Edge) -> None:
     """Put the middleware around the routes, which must all be there."""
     app.add_middleware(Methods, addresses=Addresses(app.routes))
+    app.add_middleware(Refusals)
     if edge.limits:
         app.add_middleware(LimitedRequests, limits=edge.limits)
     app.add_middleware(Faults)
@@ -67,5 +71,7 @@ def install_edge(app: FastAPI, edge: Edge) -> None:
         )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
+    if edge.public:
+        app.add_middleware(PublicPath, address=edge.public)
     if edge.trusted_proxies:
-        app.add_middleware(cast("Any", ProxyHeadersMiddleware), trusted_hosts=list(edge.trusted_proxies))
+        app.add_middleware(TrustedProxies, networks=edge.trusted_proxies)

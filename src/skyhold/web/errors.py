@@ -3,10 +3,12 @@
     SkyholdError
     ├── NotFound                NOT_FOUND               nothing at this address
     ├── MethodNotAllowed        METHOD_NOT_ALLOWED
+    ├── ForeignOrigin           FOREIGN_ORIGIN          a command from a page that is not ours
     ├── BodyTooSlow             REQUEST_TIMEOUT
     ├── BodyTooLarge            BODY_TOO_LARGE
     ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyKeyReused    IDEMPOTENCY_KEY_REUSED
+    ├── RequestHeadersTooLarge  REQUEST_HEADERS_TOO_LARGE
     ├── RateLimited             RATE_LIMITED            retry_after, in whole seconds
     └── OrderChanged
         └── PreconditionFailed  ORDER_CHANGED           a failed If-Match
@@ -37,6 +39,16 @@ class MethodNotAllowed(SkyholdError):
     sentence = "This address does not know this method."
 
 
+class ForeignOrigin(SkyholdError):
+    """A page that is neither ours nor named in CORS_ORIGINS sent a command; it is rejected before anything is held."""
+
+    code = "FOREIGN_ORIGIN"
+    sentence = (
+        "The server does not know the address of this page as its own, so nothing was done. Operators: set PUBLIC_URL "
+        "to the address that the browser shows, or name a page of another site in CORS_ORIGINS."
+    )
+
+
 class BodyTooSlow(SkyholdError):
     """The body did not come in time; the connection is closed, since the rest of it may still be under way."""
 
@@ -63,6 +75,16 @@ class IdempotencyKeyReused(SkyholdError):
 
     code = "IDEMPOTENCY_KEY_REUSED"
     sentence = "This Idempotency-Key was used for another request; make a new one for each."
+
+
+class RequestHeadersTooLarge(SkyholdError):
+    """The head of the request is larger than the server reads, mostly by cookies that others on the host have set."""
+
+    code = "REQUEST_HEADERS_TOO_LARGE"
+    sentence = (
+        "The request's headers are longer than 16 KB, often because of cookies that other programs on the same host "
+        "have set. Nothing was done. Send fewer or shorter ones."
+    )
 
 
 class RateLimited(SkyholdError):

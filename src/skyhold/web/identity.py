@@ -2,6 +2,9 @@
 
 Owns the cookie, the tokens, and when a cookie counts. What they open is decided by the queries, in the look-up of the
 order itself, so that an order of another's and one that is not there take the same way to the same 404.
+
+The cookie's name contains the instance's id. Cookies ignore ports, so two Skyholds on one host would overwrite each
+other's otherwise. The id comes from the ledger and not from SECRET_KEY, which can be rotated while orders live on.
 """
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request, Response
 
 from skyhold.queries.orders import Claimant
+from skyhold.web.errors import ForeignOrigin
+from skyhold.web.instances import Instance
 from skyhold.web.seals import Seals
 
 COOKIE_SECONDS = 400 * 24 * 3600
@@ -21,8 +25,9 @@ COOKIE_SECONDS = 400 * 24 * 3600
 
 _GUEST_ID_BYTES = 16
 _COOKIE_LENGTH_LIMIT = 128
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_COOKIE = "skyhold-guest"
+_ID_LENGTH = 12
+"""Digits of the instance's id in the name of its cookie."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,83 @@ class Identities:
 
 
 @dataclass(frozen=True)
+class Recognition:
+    """The guest of a request; `is_due` if its cookie has the name of an earlier version and must be set again."""
+
+    guest: Guest | None = None
+    is_due: bool = False
+
+
+class GuestCookies:
+    """Reads and sets the cookie that identifies a guest; its name contains the instance's id."""
+
+    def __init__(self, identities: Identities, instance: Instance) -> None:
+        self._identities = identities
+        self._instance = instance
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether the instance's id has been read, so that no query is needed."""
+        return self._instance.known_id is not None
+
+    async def recognise(self, request: Request) -> Recognition:
+        """Return the guest that the request's cookie identifies.
+
+        The name that all Skyholds shared before is still read, but never written or deleted: the value may be another
+        Skyhold's, and ours may still be needed by a process of the previous version.
+
+        Raises:
+            DatabaseUnavailable: there is a cookie, and the instance's id cannot be read.
+        """
+        if not any(_COOKIE in name for name in request.cookies):
+            return Recognition()
+        await self._instance.id()
+        return self.recognise_at_once(request)
+
+    def recognise_at_once(self, request: Request) -> Recognition:
+        """Return the guest that the request's cookie identifies, without a query: none until the id has been read."""
+        if not self.can_be_named:
+            return Recognition()
+        if guest := self._guest_of(request, self._name(request)):
+            return Recognition(guest)
+        earlier = self._guest_of(request, _prefix(request) + _COOKIE)
+        return Recognition(earlier, is_due=earlier is not None)
+
+    async def give(self, request: Request, response: Response, guest: Guest) -> None:
+        """Set the guest's cookie. A value under this name is always our own, so it may be replaced.
+
+        Raises:
+            DatabaseUnavailable: the instance's id cannot be read.
+        """
+        await self._instance.id()
+        response.set_cookie(
+            self._name(request),
+            self._identities.cookie_of(guest),
+            max_age=COOKIE_SECONDS,
+            path="/",
+            secure=_is_tls(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _guest_of(self, request: Request, name: str) -> Guest | None:
+        cookie = request.cookies.get(name)
+        return self._identities.guest_of_cookie(cookie) if cookie else None
+
+    def _name(self, request: Request) -> str:
+        return f"{_prefix(request)}{_COOKIE}-{(self._instance.known_id or '')[:_ID_LENGTH]}"
+
+
+def _prefix(request: Request) -> str:
+    """Return the start of a cookie's name: over TLS the prefix that keeps neighbouring hosts from setting one."""
+    return "__Host-" if _is_tls(request) else ""
+
+
+def _is_tls(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who sent a request: what the cookie and the bearer token say, both already believed or dropped."""
 
@@ -76,80 +158,56 @@ class Caller:
     guest: Guest | None = None
     token: str | None = None
     is_foreign_page: bool = False
+    is_due_a_cookie: bool = False
 
     def claim(self, order_id: str) -> Claimant:
         """Return what the caller may base a claim to this order on."""
-        has_token = self.token is not None and self.identities.is_token_of(order_id, self.token)
-        return Claimant(self.guest.hash if self.guest else None, has_token=has_token)
+        return Claimant(self.guest.hash if self.guest else None, has_token=self.holds_token_of(order_id))
+
+    def holds_token_of(self, order_id: str) -> bool:
+        """Return whether the caller sent the token of this order."""
+        return self.token is not None and self.identities.is_token_of(order_id, self.token)
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request."""
-    identities: Identities = request.app.state.services.identities
-    is_foreign = request.method not in _SAFE_METHODS and _comes_from_foreign_page(request)
-    cookie = None if is_foreign else request.cookies.get(cookie_name(request))
+    """Return who sent the request; the cookie of a foreign page's command is ignored.
+
+    Raises:
+        DatabaseUnavailable: it has a cookie, and the instance's id cannot be read.
+    """
+    services = request.app.state.services
+    cookies: GuestCookies = services.cookies
+    is_foreign = services.origins.is_foreign_command(request)
+    known = Recognition() if is_foreign else await cookies.recognise(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return Caller(
-        identities,
-        identities.guest_of_cookie(cookie) if cookie else None,
-        token.strip() if scheme.lower() == "bearer" else None,
-        is_foreign,
-    )
+    bearer = token.strip() if scheme.lower() == "bearer" else None
+    return Caller(services.identities, known.guest, bearer, is_foreign, known.is_due)
 
 
-UsedCaller = Annotated[Caller, Depends(caller_of)]
+async def admitted_caller(request: Request) -> Caller:
+    """Return who sent the request, before anything of it is carried out.
+
+    A command with the order's token needs no cookie, so it is accepted from any page.
+
+    Raises:
+        ForeignOrigin: a foreign page sent a command without the order's token.
+    """
+    caller = await caller_of(request)
+    if caller.is_foreign_page and not caller.holds_token_of(request.path_params.get("orderId", "")):
+        raise ForeignOrigin
+    return caller
 
 
-def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
-    """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers."""
-    if caller.guest == guest or caller.is_foreign_page:
+UsedCaller = Annotated[Caller, Depends(admitted_caller)]
+
+
+async def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
+    """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers.
+
+    Raises:
+        DatabaseUnavailable: the instance's id cannot be read.
+    """
+    if caller.is_foreign_page or (caller.guest == guest and not caller.is_due_a_cookie):
         return
-    response.set_cookie(
-        cookie_name(request),
-        caller.identities.cookie_of(guest),
-        max_age=COOKIE_SECONDS,
-        path="/",
-        secure=_is_tls(request),
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def cookie_name(request: Request) -> str:
-    """Return the cookie's name; behind TLS with the prefix that keeps neighbouring hosts from planting one."""
-    return "__Host-skyhold-guest" if _is_tls(request) else "skyhold-guest"
-
-
-def _is_tls(request: Request) -> bool:
-    return request.url.scheme == "https"
-
-
-def _comes_from_foreign_page(request: Request) -> bool:
-    """Say whether a page of another origin sent the request: then the cookie came along without anyone's will.
-
-    SameSite keeps it back from other sites, but not from other hosts of this one. What no browser sent says neither.
-    """
-    origin = request.headers.get("origin")
-    if origin in request.app.state.services.friendly_origins:
-        return False
-    if site := request.headers.get("sec-fetch-site"):
-        return site not in {"same-origin", "none"}
-    return origin is not None and not _is_own_origin(origin, request)
-
-
-def _is_own_origin(origin: str, request: Request) -> bool:
-    """Say whether the origin is the host that was asked, which a proxy may have written with its port and in capitals.
-
-    By which scheme is not known where TLS ends at a proxy that we do not listen to; where it is, no other is ours.
-    """
-    try:
-        theirs = urlsplit(origin)
-        ours = urlsplit(f"{theirs.scheme}://{request.headers.get('host', '')}")
-        is_same_host = bool(theirs.hostname) and _place(theirs) == _place(ours)
-    except ValueError:
-        return False
-    return is_same_host and (theirs.scheme == "https" or not _is_tls(request))
-
-
-def _place(url: SplitResult) -> tuple[str | None, int | None]:
-    return url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
+    cookies: GuestCookies = request.app.state.services.cookies
+    await cookies.give(request, response, guest)

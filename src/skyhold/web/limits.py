@@ -22,7 +22,7 @@ from limits.errors import StorageError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.web.errors import RateLimited
-from skyhold.web.identity import Identities, cookie_name
+from skyhold.web.identity import GuestCookies
 from skyhold.web.page_problems import told
 from skyhold.web.problems import problem_of_refusal
 from skyhold.web.seals import Seals
@@ -74,7 +74,7 @@ class LocalCounters:
 class RateLimits:
     """The limits of one rate: of a guest, and a hundred times that of an address."""
 
-    def __init__(self, rate: str, storage: Storage, seals: Seals, identities: Identities) -> None:
+    def __init__(self, rate: str, storage: Storage, seals: Seals, cookies: GuestCookies) -> None:
         per_guest = parse(rate)
         self._limits: Mapping[str, RateLimitItem] = {
             "guest": per_guest,
@@ -82,14 +82,14 @@ class RateLimits:
         }
         self._storage = storage
         self._seals = seals
-        self._identities = identities
+        self._cookies = cookies
         self._local = LocalCounters()
         self._away_until = 0.0
         self.is_away = False
 
     async def seconds_to_wait(self, request: Request) -> int:
         """Count the request and return for how many whole seconds it is refused; 0 if it is not."""
-        guest = self._identities.guest_of_cookie(request.cookies.get(cookie_name(request), ""))
+        guest = self._cookies.recognise_at_once(request).guest
         names = {"address": self._name("address", address_of(request))}
         names |= {"guest": self._name("guest", guest.id)} if guest else {}
         # What came to this process alone is within no limit that all processes together would be.

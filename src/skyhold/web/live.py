@@ -10,6 +10,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -17,10 +18,12 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch, FeedAway
+from skyhold.web.clocks import LedgerClock
 from skyhold.web.errors import RateLimited
 from skyhold.web.live_flights import LiveFlights
 from skyhold.web.live_orders import LiveOrders
-from skyhold.web.stream import KEEP_ALIVE, EventStream, Listener
+from skyhold.web.schemas import BeatBody
+from skyhold.web.stream import EventStream, Listener, beat
 
 STREAMS_LIMIT = 5_000
 """How many streams one process keeps open."""
@@ -31,7 +34,8 @@ COMPARE_SECONDS = 15.0
 COMPARE_SECONDS_ALONE = 2.0
 """How often what is watched is compared with PostgreSQL, and how often while Redis, or PostgreSQL itself, was away."""
 
-KEEP_ALIVE_SECONDS = 15.0
+BEAT_SECONDS = 15.0
+"""How often every stream sends a beat. A client that receives nothing for three times as long may give it up."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two tries to reach Redis, growing."""
@@ -40,6 +44,8 @@ CLOSING_SECONDS = 0.25
 """How long readers have to take what is on its way when the process ends."""
 
 CANCELS_LIMIT = 10
+
+ReadClock = Callable[[], Awaitable[datetime]]
 
 _log = structlog.get_logger(__name__)
 
@@ -58,10 +64,12 @@ class Feed(Protocol):
 class Live:
     """All streams of this process."""
 
-    def __init__(self, feed: Feed, flights: LiveFlights, orders: LiveOrders) -> None:
+    def __init__(self, feed: Feed, flights: LiveFlights, orders: LiveOrders, read_clock: ReadClock) -> None:
         self.flights = flights
         self.orders = orders
         self._feed = feed
+        self._read_clock = read_clock
+        self._clock: LedgerClock | None = None
         self._listeners: set[Listener] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closed = False
@@ -113,7 +121,7 @@ class Live:
 
     def _start(self) -> None:
         if not self._tasks and not self._is_closed:
-            work = (self._follow, self._compare, self._keep_alive)
+            work = (self._follow, self._compare, self._beat)
             loop = asyncio.get_running_loop()
             # In a context of their own: they serve everybody, and their log lines are not the first request's.
             self._tasks = [loop.create_task(self._go_on(turn), context=Context()) for turn in work]
@@ -170,12 +178,24 @@ class Live:
         await self.orders.compare()
         await self.flights.compare()
 
-    async def _keep_alive(self) -> None:
-        """Send something now and then, so that nobody in between takes a quiet stream for a dead one."""
+    async def _beat(self) -> None:
+        """Send a beat on every stream at this interval, so that proxies keep it open and clients can detect silence."""
+        await self._set_clock()
         while True:
-            await asyncio.sleep(KEEP_ALIVE_SECONDS)
-            for listener in self._listeners:
-                listener.offer(KEEP_ALIVE)
+            await asyncio.sleep(BEAT_SECONDS)
+            if not self._listeners:
+                continue
+            await self._set_clock()
+            if self._clock is not None:
+                body = BeatBody(server_time=self._clock.now())
+                encoded = beat(body.model_dump_json(by_alias=True))
+                for listener in self._listeners:
+                    listener.offer(encoded)
+
+    async def _set_clock(self) -> None:
+        """Read PostgreSQL's clock; while it is unavailable, the last reading is extrapolated."""
+        with contextlib.suppress(DatabaseUnavailable):
+            self._clock = LedgerClock(await self._read_clock())
 
     async def _go_on(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that never ends; a fault of ours costs a log line and a pause, and what it hid is looked for."""

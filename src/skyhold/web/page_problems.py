@@ -5,6 +5,7 @@ Owns the words, and whom they are for: whoever asks for a page, or asks as a bro
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,15 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from skyhold.domain.errors import FlightNotFound, InvalidRequest, OrderNotFound, SkyholdError, Unavailable
-from skyhold.web.errors import Internal, RateLimited
+from skyhold.domain.errors import (
+    DatabaseUnavailable,
+    FlightNotFound,
+    InvalidRequest,
+    OrderNotFound,
+    SkyholdError,
+    Unavailable,
+)
+from skyhold.web.errors import Internal, RateLimited, RequestHeadersTooLarge
 from skyhold.web.identity import caller_of, remember_guest
 from skyhold.web.rendering import NOT_KEPT, pages_of
 
@@ -24,12 +32,17 @@ _PAGES = ("/flights/", "/orders/")
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a page says is so; one that `passes` is tried again by the page itself."""
+    """What a page says is so; one that `passes` is tried again by the page itself.
+
+    One that `stands_alone` has its style inline, because the browser's next request would fail as well.
+    """
 
     title: str
     heading: str
     text: str
+    advice: str = ""
     passes: bool = False
+    stands_alone: bool = False
     request_id: str = ""
 
 
@@ -60,6 +73,17 @@ _TOO_OFTEN = Trouble(
     passes=True,
 )
 
+_TOO_MANY_COOKIES = Trouble(
+    "Too many cookies",
+    "Your browser sends more than we can read.",
+    "It has many or long cookies for this address, mostly set by other programs on the same host, and sends all of "
+    "them with each request. Nothing was done. Seats that you hold stay held until their time is up.",
+    advice="Delete the cookies of this address that you do not need: most browsers list them in the menu beside the "
+    "address, under cookies or site data. Keep the one that has skyhold-guest in its name, because your orders open "
+    "with it. Then try again.",
+    stands_alone=True,
+)
+
 _TROUBLES: dict[type[Exception], Trouble] = {
     FlightNotFound: Trouble(
         "No such flight",
@@ -72,6 +96,7 @@ _TROUBLES: dict[type[Exception], Trouble] = {
         "The address may have been mistyped, or the order was made in another browser: an order opens only there.",
     ),
     RateLimited: _TOO_OFTEN,
+    RequestHeadersTooLarge: _TOO_MANY_COOKIES,
     Unavailable: _AWAY,
     Internal: _BROKEN,
 }
@@ -98,7 +123,12 @@ def told(request: Request, error: Exception, problem: Response) -> Response:
         return problem
     trouble = replace(_trouble_of(error), request_id=request.state.request_id if isinstance(error, Internal) else "")
     page = pages_of(request).reply(
-        request, "problem.html", {"trouble": trouble}, status=problem.status_code, cache_control=NOT_KEPT
+        request,
+        "problem.html",
+        {"trouble": trouble},
+        status=problem.status_code,
+        cache_control=NOT_KEPT,
+        stands_alone=trouble.stands_alone,
     )
     for name in ("Retry-After", "Allow"):
         if value := problem.headers.get(name):
@@ -109,9 +139,11 @@ def told(request: Request, error: Exception, problem: Response) -> Response:
 def _handler(tell: Handler) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
         answer = told(request, error, await tell(request, error))
-        if is_for_people(request):
-            caller = await caller_of(request)
-            remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
+        can_be_named = request.app.state.services.cookies.can_be_named
+        if is_for_people(request) and (can_be_named or not isinstance(error, Unavailable)):
+            with contextlib.suppress(DatabaseUnavailable):  # then the next page sets the cookie
+                caller = await caller_of(request)
+                await remember_guest(request, answer, caller, caller.guest or caller.identities.new_guest())
         return answer
 
     return handle

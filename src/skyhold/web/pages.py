@@ -41,11 +41,11 @@ router = APIRouter(include_in_schema=False)
 _CODE = re.compile(AIRPORT_PATTERN)
 
 
-def install_pages(app: FastAPI) -> None:
-    """Add the pages, and show problems as pages to people; the handlers of problems must be there."""
+def install_pages(app: FastAPI, prefix: str) -> None:
+    """Add the pages, whose links start with the prefix, and render problems as pages; install their handlers first."""
     assets = Assets()
     app.state.assets = assets
-    app.state.pages = Pages(assets)
+    app.state.pages = Pages(assets, prefix)
     app.state.cities = Cities()
     app.state.places = Places(lambda: app.state.services.flights)
     app.include_router(router)
@@ -72,7 +72,7 @@ async def show_flights(request: Request, services: UsedServices, caller: UsedCal
         "more": more,
         "hold_time": spelled_length(services.policy.hold_seconds),
     }
-    return _shown(request, caller, "flights.html", context)
+    return await _shown(request, caller, "flights.html", context)
 
 
 @router.get("/flights/{flightId}")
@@ -91,7 +91,7 @@ async def show_flight(
         "has_departed": found.has_departed,
         "cabins": _free_seats(found.seat_map.cabins, found.seat_map.seats),
     }
-    return _shown(request, caller, "flight.html", context)
+    return await _shown(request, caller, "flight.html", context)
 
 
 @router.get("/orders/{orderId}")
@@ -111,14 +111,14 @@ async def show_order(
         "origin_city": leg.origin_city if leg else "",
         "destination_city": leg.destination_city if leg else "",
     }
-    return _shown(request, caller, "order.html", context, cache_control=NOT_KEPT)
+    return await _shown(request, caller, "order.html", context, cache_control=NOT_KEPT)
 
 
-def _shown(
+async def _shown(
     request: Request, caller: Caller, template: str, context: Mapping[str, Any], *, cache_control: str = ASKED_AGAIN
 ) -> Response:
     page = pages_of(request).reply(request, template, context, cache_control=cache_control)
-    remember_guest(request, page, caller, caller.guest or caller.identities.new_guest())
+    await remember_guest(request, page, caller, caller.guest or caller.identities.new_guest())
     return page
 
 

@@ -17,6 +17,7 @@ from skyhold.domain.errors import DatabaseUnavailable, SkyholdError, Unavailable
 from skyhold.web.errors import (
     BodyTooLarge,
     BodyTooSlow,
+    ForeignOrigin,
     IdempotencyKeyReused,
     Internal,
     MethodNotAllowed,
@@ -24,6 +25,7 @@ from skyhold.web.errors import (
     OutcomeUnknown,
     PreconditionFailed,
     RateLimited,
+    RequestHeadersTooLarge,
     UnsupportedMediaType,
 )
 from skyhold.web.idempotency import replay_headers
@@ -35,6 +37,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not well-formed"),
     errors.InvalidPaymentCode: (400, "The payment code is not well-formed"),
     errors.InvalidSeats: (400, "These seats cannot be asked for"),
+    ForeignOrigin: (403, "The page is not at a known address"),
     errors.FlightNotFound: (404, "No such flight"),
     errors.OrderNotFound: (404, "No such order"),
     NotFound: (404, "Not found"),
@@ -59,6 +62,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     UnsupportedMediaType: (415, "Unsupported media type"),
     IdempotencyKeyReused: (422, "The idempotency key was used before"),
     RateLimited: (429, "Too many requests"),
+    RequestHeadersTooLarge: (431, "The request's headers are too large"),
     Internal: (500, "Something broke"),
     DatabaseUnavailable: (503, "The ledger cannot be reached"),
     WorkflowUnavailable: (503, "The outcome is not known"),

@@ -6,6 +6,8 @@ comes from elsewhere, so the policy has no exception.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,6 @@ PAGE_POLICY = (
 """The icons in the styles are `data:`."""
 
 HEADERS = {
-    "Content-Security-Policy": PAGE_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
@@ -39,9 +40,9 @@ NOT_KEPT = "no-store"
 
 
 class Pages:
-    """Makes pages from templates."""
+    """Makes pages from templates; `prefix`, the path of the public address, starts every link."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, prefix: str = "") -> None:
         self._assets = assets
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER),
@@ -51,7 +52,10 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=IS_CHECKOUT,
         )
-        self._templates.globals.update(asset=assets.address_of, modules_of=assets.modules_of)
+        self._prefix = prefix
+        self._templates.globals.update(
+            at=self._at, asset=lambda name: self._at(assets.address_of(name)), modules_of=assets.modules_of
+        )
         self._templates.filters.update(money=words.money)
 
     def reply(
@@ -62,13 +66,29 @@ class Pages:
         *,
         status: int = 200,
         cache_control: str = ASKED_AGAIN,
+        stands_alone: bool = False,
     ) -> Response:
-        """Return the page."""
+        """Return the page; one that stands alone has its style inline and loads nothing."""
         self._assets.renew()
-        html = self._templates.get_template(template).render(context)
+        style = self._style() if stands_alone else ""
+        html = self._templates.get_template(template).render(context, style=style)
         body, form = Content(html.encode()).for_client(request.headers.get("Accept-Encoding"))
-        headers = {**HEADERS, **form, "Cache-Control": cache_control}
+        policy = PAGE_POLICY.replace("style-src 'self'", f"style-src {_hash_of(style)}") if style else PAGE_POLICY
+        headers = {**HEADERS, **form, "Content-Security-Policy": policy, "Cache-Control": cache_control}
         return Response(body, status, headers=headers, media_type="text/html")
+
+    def _style(self) -> str:
+        """Return the styles that all pages share, as one text."""
+        found = (self._assets.find(name) for name in ("tokens.css", "base.css"))
+        return "\n".join(asset.content.plain.decode() for asset in found if asset)
+
+    def _at(self, path: str) -> str:
+        return self._prefix + path
+
+
+def _hash_of(style: str) -> str:
+    """Return the source expression by which a content security policy allows this inline style alone."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
 
 
 def pages_of(request: Request) -> Pages:

@@ -237,6 +237,12 @@ class AcceptedPaymentBody(Body):
     status: Literal[OrderStatus.PAYMENT_PENDING] = OrderStatus.PAYMENT_PENDING
 
 
+class BeatBody(Body):
+    """The data of a `beat`, which every event stream sends each 15 seconds."""
+
+    server_time: Instant
+
+
 class OrderStatusBody(Body):
     """Where an order stands, by PostgreSQL's clock."""
 

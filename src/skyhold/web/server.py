@@ -1,8 +1,9 @@
 """The server under the app: uvicorn, with a bound on how long and how much a connection may keep it waiting.
 
-A head must come whole within ten seconds and in 16 KB, a body is bounded by its route, idle connections are closed, and
-so are those whose client does not take what it asked for. Uvicorn itself waits without end for a head that comes byte
-by byte, and for a client that has stopped reading.
+A head must come whole within ten seconds of its first byte and in 16 KB, a body is bounded by its route, idle
+connections are closed, and so are those whose client does not take what it asked for. Uvicorn itself waits without end
+for a head that comes byte by byte, and for a client that has stopped reading. It answers what it cannot parse with a
+bare line of text; here the app rejects it with a problem or a page.
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast
 
+import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from skyhold.domain.errors import InvalidRequest, SkyholdError
+from skyhold.web.errors import RequestHeadersTooLarge
+from skyhold.web.refusals import refused, unreadable_request
 from skyhold.web.stream import CONNECTION
 
 BACKLOG = 2048
@@ -24,7 +32,16 @@ HEAD_LIMIT_BYTES = 16 * 1024
 PIECE_BYTES = 1024
 """Bytes are looked at in such pieces: a head that comes in one go would be parsed however long it is."""
 
-KEEP_ALIVE_SECONDS = 5
+KEEP_ALIVE_TIMEOUT = timedelta(seconds=75)
+"""How long an idle connection is kept between two requests: longer than proxies keep theirs, or they would send a
+request over one that is being closed."""
+
+LINGER_SECONDS = 2.0
+"""How long the bytes that a rejected client still sends are read and dropped. If the connection were closed with unread
+bytes, the kernel would send a reset, and the client might lose the answer."""
+
+_UNREADABLE = "The request is not valid HTTP/1.1; nothing was done."
+_HEADERS_TOO_LARGE = 431
 
 UNREAD_SECONDS = 30.0
 """How long a client may leave unread what waits for it: some 50 KB must go out in this time."""
@@ -49,6 +66,7 @@ class BoundedProtocol(H11Protocol):
     """One connection, closed when the head of its next request does not come whole and in time, or nothing is read."""
 
     head_timer: asyncio.TimerHandle | None = None
+    is_refused = False
     unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,7 +79,7 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; it may complete a head."""
         for start in range(0, len(data), PIECE_BYTES):
-            if not self.transport.is_closing():
+            if not self.transport.is_closing() and not self.is_refused:
                 super().data_received(data[start : start + PIECE_BYTES])
         self._watch()
 
@@ -70,10 +88,57 @@ class BoundedProtocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Let the app reject what cannot be parsed, unless its answer to the request has started."""
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self._close()
+            return
+        scope = self._refused_scope(cast("h11.RemoteProtocolError", sys.exception()))
+        if self.cycle is not None:
+            # The request whose body is invalid may still be processed; its own answer is dropped.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.is_refused = True
+        self._unset_keepalive_if_required()
+        self.cycle = RequestResponseCycle(
+            scope=cast("Any", scope),
+            conn=self.conn,
+            transport=cast("Any", _Lingering(self)),
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def linger(self) -> None:
+        """Shut down sending, and close after the client has closed or the time is over."""
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self._stop_waiting()
+            self.head_timer = self.loop.call_later(LINGER_SECONDS, self._close)
+
+    def _refused_scope(self, error: h11.RemoteProtocolError) -> dict[str, Any]:
+        refusal: SkyholdError = InvalidRequest(_UNREADABLE)
+        if self._is_answering():
+            return cast("dict[str, Any]", refused(cast("Any", self.scope), refusal))
+        if error.error_status_hint == _HEADERS_TOO_LARGE:
+            refusal = RequestHeadersTooLarge()
+        connection = {"client": self.client, "server": self.server, "scheme": self.scheme, "state": self.app_state}
+        return cast("dict[str, Any]", unreadable_request(self.conn.trailing_data[0], refusal, connection))
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         super().connection_lost(exc)
         self._stop_waiting()
+        self._unset_keepalive_if_required()  # after a reset uvicorn's timer would keep the connection in memory
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -89,11 +154,25 @@ class BoundedProtocol(H11Protocol):
             self.unread_timer = None
 
     def _watch(self) -> None:
-        """Let the time run exactly while no request is being answered; more bytes do not make it longer."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        """Run the timeout of a head from its first byte on; more bytes do not extend it.
+
+        On a new connection it runs from the start. An idle one between two requests has uvicorn's own timeout,
+        `timeout_keep_alive`.
+        """
+        if self.is_refused:
+            return
+        if self._is_answering() or self._is_idle():
             self._stop_waiting()
         elif self.head_timer is None:
             self.head_timer = self.loop.call_later(HEAD_SECONDS, self._close)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_idle(self) -> bool:
+        """Return whether the connection is idle: a request was answered and no byte of the next has arrived."""
+        has_nothing = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+        return self.cycle is not None and has_nothing
 
     def _close(self) -> None:
         """Close when the client has read what is left, or has had time for it."""
@@ -110,7 +189,19 @@ class BoundedProtocol(H11Protocol):
             self.head_timer = None
 
 
-def server_of(app: FastAPI) -> Server:
+class _Lingering:
+    """The transport of a rejection; its close does not reset a connection whose client is still sending."""
+
+    def __init__(self, connection: BoundedProtocol) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        self._connection.linger()
+
+
+def server_of(app: FastAPI, *, keep_alive: timedelta = KEEP_ALIVE_TIMEOUT) -> Server:
     """Return a server for the app; it is run with sockets of the caller's."""
     # Our own log line for each request names the route; uvicorn's would repeat paths and queries. Proxies are the
     # app's to trust, by its settings.
@@ -126,7 +217,7 @@ def server_of(app: FastAPI) -> Server:
             proxy_headers=False,
             backlog=BACKLOG,
             h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=cast("int", keep_alive.total_seconds()),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     )

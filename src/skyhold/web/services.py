@@ -16,8 +16,9 @@ from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.web.alternatives import Alternatives
 from skyhold.web.claims import ClaimsUnderWay
 from skyhold.web.idempotency import RequestNames
-from skyhold.web.identity import Identities
+from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.live import Live
+from skyhold.web.origins import Origins
 from skyhold.web.readiness import Checks
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
@@ -33,11 +34,12 @@ class Services:
     orders: OrderQueries
     sales: SaleQueries
     identities: Identities
+    cookies: GuestCookies
     names: RequestNames
     alternatives: Alternatives
     live: Live
     policy: Policy = field(default_factory=Policy)
-    friendly_origins: frozenset[str] = frozenset()
+    origins: Origins = field(default_factory=Origins)
     kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
     kept_flight_lists: KeptReplies = field(default_factory=KeptReplies)
     claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)

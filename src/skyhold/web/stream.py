@@ -18,8 +18,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 MEDIA_TYPE = "text/event-stream"
 
-KEEP_ALIVE = b": keep-alive\n\n"
-
 FRAMES_LIMIT = 64
 BYTES_LIMIT = 256 * 1024
 """What waits for one listener at most, beside what its connection holds; frames of a flight come ten times a second."""
@@ -39,6 +37,11 @@ _HEADERS = {
 def frame(event: str, data: str, event_id: str) -> bytes:
     """Return one event as it goes over the wire; `data` is JSON, which has no line breaks in it."""
     return f"event: {event}\nid: {event_id}\ndata: {data}\n\n".encode()
+
+
+def beat(data: str) -> bytes:
+    """Return the heartbeat event, without an id, so that `Last-Event-ID` stays that of the last change."""
+    return f"event: beat\ndata: {data}\n\n".encode()
 
 
 def retry_line() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -318,16 +319,23 @@ async def test_a_flight_that_is_not_there_is_a_problem_before_any_stream(api: Ap
     assert api.live.flights._watches == {}
 
 
-async def test_a_quiet_stream_is_kept_alive(api: Api, flight: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "KEEP_ALIVE_SECONDS", 0.05)
+async def test_a_quiet_stream_beats_by_postgresqls_clock(
+    api: Api, flight: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.05)
     stream = await api.watch(flight)
     await stream.next()
     reading = asyncio.create_task(stream.next())
 
-    async def is_kept_alive() -> bool:
-        return stream.comments >= 3
+    async def is_alive() -> bool:
+        return len(stream.beats) >= 3
 
-    await eventually(is_kept_alive, seconds=9)
+    before = await pool.fetchval("SELECT clock_timestamp()")
+    await eventually(is_alive, seconds=9)
+    after = await pool.fetchval("SELECT clock_timestamp()")
+    told = datetime.fromisoformat(stream.beats[-1].data["serverTime"])
+    assert before - timedelta(seconds=1) < told < after + timedelta(seconds=1)
+    assert {beat.id for beat in stream.beats} == {""}
     assert not reading.done()
     reading.cancel()
 

@@ -233,8 +233,7 @@ def machine(servers: Servers) -> Iterator[type[SeatLockWalk]]:
 
 @pytest.mark.timeout(SHRINK_SECONDS)
 def test_seat_locks_do_what_their_model_does(machine: type[SeatLockWalk]) -> None:
-    walk(machine, walks=40, steps_each=30)
-    assert all(machine.seen[what] for what in NEVER_LEFT_OUT), machine.seen
+    walk(machine, walks=40, steps_each=30, until_seen=NEVER_LEFT_OUT)
 
 
 @pytest.mark.long

@@ -54,6 +54,10 @@ async def invalid_payment_code(scene: Scene) -> httpx.Response:
     return await scene.service.pay((await scene.service.hold("1A"))["orderId"], "1234")
 
 
+async def foreign_origin(scene: Scene) -> httpx.Response:
+    return await scene.post({"flightId": FL101, "seats": ["1A"]}, Origin="https://evil.example")
+
+
 async def flight_not_found(scene: Scene) -> httpx.Response:
     return await scene.post({"flightId": FL101.replace("0001", "9999"), "seats": ["1A"]})
 
@@ -194,6 +198,7 @@ TABLE: list[tuple[Provoke, int, str, set[str]]] = [
     (invalid_request, 400, "INVALID_REQUEST", {"errors"}),
     (invalid_seats, 400, "INVALID_SEATS", {"seats"}),
     (invalid_payment_code, 400, "INVALID_PAYMENT_CODE", set()),
+    (foreign_origin, 403, "FOREIGN_ORIGIN", set()),
     (flight_not_found, 404, "FLIGHT_NOT_FOUND", set()),
     (order_not_found, 404, "ORDER_NOT_FOUND", set()),
     (not_found, 404, "NOT_FOUND", set()),

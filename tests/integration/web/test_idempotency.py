@@ -22,7 +22,7 @@ from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
 from skyhold.workflows.booking_client import BookingClient
 from support.services import FL101, Service, eventually, running_service
-from support.web import client_of
+from support.web import COOKIE, client_of
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -90,7 +90,7 @@ async def test_twenty_times_at_once_by_a_guest_without_a_cookie_is_one_order_of_
     async def ask() -> tuple[int, str, str]:
         async with client_of(app) as stranger:
             reply = await _create(Service(stranger), key, "2A")
-            return reply.status_code, reply.json()["orderId"], stranger.cookies["skyhold-guest"]
+            return reply.status_code, reply.json()["orderId"], stranger.cookies[COOKIE]
 
     replies = await asyncio.gather(*(ask() for _ in range(20)))
     assert len(set(replies)) == 1
@@ -98,7 +98,7 @@ async def test_twenty_times_at_once_by_a_guest_without_a_cookie_is_one_order_of_
     assert await pool.fetchval("SELECT count(*) FROM orders") == 1
     # Whoever has one of the replies is known again, and asks for the same with the cookie.
     async with client_of(app) as guest:
-        guest.cookies["skyhold-guest"] = replies[0][2]
+        guest.cookies[COOKIE] = replies[0][2]
         assert (await _create(Service(guest), key, "2A")).json()["orderId"] == replies[0][1]
 
 

@@ -25,7 +25,7 @@ from skyhold.web.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateL
 from skyhold.web.seals import Seals
 from support.absences import Return, killed, stopped
 from support.services import SECRET_KEY, eventually
-from support.web import ScriptedServices, app_over
+from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over
 
 PATH = "/api/orders/no!order"
 IDENTITIES = Identities(Seals(SECRET_KEY))
@@ -41,7 +41,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def _limited(redis_url: str, rate: str | None) -> AsyncIterator[tuple[FastAPI, RateLimits | None]]:
     settings = Settings(redis_url=redis_url, rate_limit=rate, secret_key=SECRET_KEY)
-    async with open_limits(settings, Seals(SECRET_KEY), IDENTITIES) as limits:
+    async with open_limits(settings, Seals(SECRET_KEY), a_guests_cookies(Seals(SECRET_KEY))) as limits:
         yield create_app(app_over(ScriptedServices()).state.services, Edge(limits=limits)), limits
 
 
@@ -50,7 +50,7 @@ async def _client(
     app: FastAPI, *, cookie: str | None = None, address: str = "192.0.2.1"
 ) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, client=(address, 1234))
-    cookies = {"skyhold-guest": cookie} if cookie else {}
+    cookies = {COOKIE: cookie} if cookie else {}
     async with httpx.AsyncClient(transport=transport, base_url="http://skyhold.test", cookies=cookies) as client:
         yield client
 

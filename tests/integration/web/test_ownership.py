@@ -19,10 +19,11 @@ from skyhold.messages import BOOKING_WORKFLOW
 from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
 from support.services import FL101, SECRET_KEY, Service, eventually
-from support.web import client_of
+from support.web import COOKIE, client_of
 
 NOBODYS = "01a203b1-c506-75c8-9d65-356101a1b6aa"
-COOKIE = "skyhold-guest"
+OF_BEFORE = "skyhold-guest"
+"""The name that the cookie had in every Skyhold."""
 
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "", None),
@@ -95,6 +96,8 @@ FORGERIES: list[tuple[str, Callable[[str, str], dict[str, str]]]] = [
     ("a token without its scheme", lambda _, token: {"Authorization": token}),
     ("no token", lambda *_: {"Authorization": "Bearer "}),
     ("the cookie as a token", lambda cookie, _: {"Authorization": f"Bearer {cookie}"}),
+    ("the name of before with another seal", lambda cookie, _: {"Cookie": f"{OF_BEFORE}={_tampered(cookie)}"}),
+    ("the name of another Skyhold", lambda cookie, _: {"Cookie": f"{OF_BEFORE}-0123456789ab={cookie}"}),
     ("the token as a cookie", lambda _, token: {"Cookie": f"{COOKIE}={token}"}),
     ("the cookie that TLS would have", lambda cookie, _: {"Cookie": f"__Host-{COOKIE}={cookie}"}),
 ]
@@ -223,9 +226,10 @@ async def test_a_page_of_another_origin_cannot_use_the_cookie(headers: dict[str,
     for method, way, body in ROUTES:
         if method != "GET":
             reply = await guest.api.request(method, f"/api/orders/{held['orderId']}{way}", json=body, headers=headers)
-            assert (reply.status_code, reply.json()["error"]) == (404, "ORDER_NOT_FOUND")
+            assert (reply.status_code, reply.json()["error"]) == (403, "FOREIGN_ORIGIN")
     made = await guest.api.post("/api/orders", json={"flightId": FL101, "seats": ["4B"]}, headers=headers)
-    assert made.status_code == 201
+    assert (made.status_code, made.json()["error"]) == (403, "FOREIGN_ORIGIN")
+    assert (await guest.seat("4B"))["status"] == "available"
     assert "set-cookie" not in made.headers
     assert guest.api.cookies[COOKIE] == cookie
     assert (await guest.status(held["orderId"]))["status"] == "SEATS_RESERVED"
@@ -253,7 +257,7 @@ async def test_behind_tls_a_page_without_it_cannot_use_the_cookie(app: FastAPI) 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://skyhold.test") as client:
         made = await Service(client).order(["4E"])
-        for origin, status in (("http://skyhold.test", 404), ("https://skyhold.test", 204)):
+        for origin, status in (("http://skyhold.test", 403), ("https://skyhold.test", 204)):
             reply = await client.delete(made.headers["location"], headers={"Origin": origin})
             assert reply.status_code == status
 

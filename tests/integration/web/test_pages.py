@@ -17,7 +17,7 @@ from skyhold.settings import Settings
 from skyhold.stores.postgres import Pool
 from support.markup import Markup, markup_of
 from support.services import FL101, SK900, Service
-from support.web import client_of
+from support.web import COOKIE, client_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -25,6 +25,7 @@ POLICY = (
 )
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 MOST_BYTES = 60_000
+WHO_WE_ARE = "SELECT id FROM instance"
 NO_FLIGHT = "550e8400-e29b-41d4-a716-446655449999"
 
 COPY_OF_FL101 = """
@@ -127,7 +128,7 @@ async def test_a_page_names_beforehand_every_module_that_it_loads(service: Servi
 async def test_a_first_visit_makes_a_guest_and_later_pages_leave_it(service: Service) -> None:
     first = await service.api.get("/")
     cookie = first.headers["set-cookie"]
-    assert re.match(r"skyhold-guest=[\w-]+\.[\w-]+;", cookie)
+    assert re.match(rf"{COOKIE}=[\w-]+\.[\w-]+;", cookie)
     assert {"HttpOnly", "Path=/", "SameSite=lax", "Max-Age=34560000"} <= set(cookie.split("; "))
     order = await service.hold("2A")
     for path in ("/", f"/flights/{FL101}", f"/orders/{order['orderId']}", "/orders/another", "/nowhere"):
@@ -137,7 +138,7 @@ async def test_a_first_visit_makes_a_guest_and_later_pages_leave_it(service: Ser
 
 @pytest.mark.parametrize("path", ["/", f"/flights/{FL101}", f"/flights/{NO_FLIGHT}", "/orders/another", "/?date=soon"])
 async def test_every_page_knows_a_cookie_of_ours_and_replaces_any_other(path: str, visitor: httpx.AsyncClient) -> None:
-    visitor.cookies.set("skyhold-guest", "somebody.else")
+    visitor.cookies.set(COOKIE, "somebody.else")
     assert "set-cookie" in (await visitor.get(path)).headers
     visitor.cookies.clear()
     assert "set-cookie" in (await visitor.get(path)).headers
@@ -147,7 +148,7 @@ async def test_every_page_knows_a_cookie_of_ours_and_replaces_any_other(path: st
 async def test_behind_tls_the_cookie_is_secure_and_bound_to_the_host(app: FastAPI) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://skyhold.test") as client:
         cookie = (await client.get("/")).headers["set-cookie"]
-    assert cookie.startswith("__Host-skyhold-guest=")
+    assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie.split("; ")
 
 
@@ -380,10 +381,11 @@ async def test_a_page_costs_few_statements(
 
     monkeypatch.setattr(Database, "rows", counted)
     await visitor.get(path)
-    assert len(asked) == most
+    assert asked.count(WHO_WE_ARE) == 1
+    assert len(asked) == most + 1
     asked.clear()
     await visitor.get(path)
-    assert len(asked) == 1, "where flights go is remembered"
+    assert len(asked) == 1, "where flights go is remembered, and who we are"
 
 
 async def test_pages_are_no_part_of_the_contract(visitor: httpx.AsyncClient) -> None:

@@ -271,8 +271,7 @@ def machine(
 
 @pytest.mark.timeout(SHRINK_SECONDS)
 def test_every_customer_gets_what_was_promised(machine: type[SystemWalk]) -> None:
-    walk(machine, walks=6, steps_each=15)
-    assert machine.seen["CONFIRMED"]
+    walk(machine, walks=6, steps_each=15, until_seen={"CONFIRMED"})
 
 
 @pytest.mark.long

@@ -115,3 +115,32 @@ def test_the_token_of_the_order_goes_with_every_request(
     client.send("POST", "/api/orders/an-order/pay", {}, if_match='"3"')
     assert [request.headers["Authorization"] for request in asked] == ["Bearer a-token"] * 2
     assert asked[1].headers["If-Match"] == '"3"'
+
+
+FOREIGN = httpx.Response(403, json={"error": "FOREIGN_ORIGIN"})
+NO_ORDER = httpx.Response(404, json={"error": "ORDER_NOT_FOUND"})
+
+
+@pytest.mark.parametrize(
+    ("address", "origin", "site"),
+    [
+        ("http://fly.test:8080/fly", "http://fly.test:8080", None),
+        ("http://me:secret@fly.test", "http://fly.test", None),
+        ("https://fly.test/", "https://fly.test", "same-origin"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "same-origin"),
+    ],
+)
+def test_whether_pages_are_known_is_asked_as_their_browser_would_ask(
+    address: str, origin: str, site: str | None
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return FOREIGN if len(asked) == 1 else NO_ORDER
+
+    with ApiClient(address, transport=httpx.MockTransport(answer)) as client:
+        assert client.refuses_own_pages()
+        assert not client.refuses_own_pages()
+    assert {(request.method, request.headers["Origin"]) for request in asked} == {("DELETE", origin)}
+    assert {request.headers.get("Sec-Fetch-Site") for request in asked} == {site}

@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from skyhold.cli import watch
+from skyhold.cli import api_client, watch
 from skyhold.cli.api_client import ApiClient, ApiUnreachable, Event
 from skyhold.cli.failures import Failure
 from skyhold.cli.problems import Refused
@@ -103,6 +103,36 @@ def test_an_api_that_has_never_answered_is_not_waited_for(
 def test_what_is_no_stream_of_ours_is_said(said: Answer) -> None:
     with _client(said, asked=[]) as client, pytest.raises(Failure, match="sends no events"):
         list(client.listen("/events"))
+
+
+BEAT = 'event: beat\ndata: {"serverTime": "2026-03-01T12:00:00.000Z"}\n\n'
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_beat_is_no_change_and_leaves_the_last_event_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[httpx.Request] = []
+    with _client(_event("seats", "a-1") + BEAT, BEAT + _event("seats", "a-2"), asked=asked) as client:
+        watch._print(itertools.islice(watch._listen(client, "/events"), 6))
+    assert [request.headers.get("Last-Event-ID") for request in asked] == [None, "a-1"]
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["id"]) for line in printed] == [("seats", "a-1"), ("seats", "a-2")]
+
+
+@pytest.mark.parametrize("first", ["", BEAT], ids=["an API without beats", "an API with beats"])
+def test_a_stream_that_a_proxy_keeps_open_is_dead_once_its_beats_are_missed(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = itertools.count(0, 20)
+    monkeypatch.setattr(api_client, "monotonic", lambda: float(next(now)))
+    with _client(_event("seats", "a-1") + first + ": of a proxy\n\n" * 9, asked=[]) as client:
+        heard = client.listen("/events")
+        assert next(heard).name == "seats"
+        if not first:
+            assert list(heard) == []
+            return
+        assert next(heard).name == "beat"
+        with pytest.raises(ApiUnreachable):
+            next(heard)
 
 
 def test_a_stream_may_keep_alive_without_an_event() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from skyhold.simulation import guests
 from skyhold.simulation.connections import Api
 from skyhold.simulation.guests import Guest
 from skyhold.simulation.orders import OwnOrder
@@ -204,6 +205,20 @@ async def test_where_no_stream_is_to_be_had_the_status_is_looked_at(guest: Guest
     assert (await guest.await_end(order, seen.append))["failureCode"] == "CANCELLED"
     assert [status["failureCode"] for status in seen] == ["CANCELLED"]
     assert small.asked[-1].url.path == f"/api/orders/{order}/status"
+
+
+async def test_a_stream_that_misses_its_beats_is_left_and_the_status_is_looked_at(
+    guest: Guest, small: SmallApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "SILENCE_SECONDS", -1.0)
+    order = (await hold(guest, "1A")).body["orderId"]
+    held = small.orders[order] | small._times(small.orders[order])
+    told = f"event: order\nid: 1\ndata: {json.dumps(held)}\n\nevent: beat\ndata: {{}}\n\n: of a proxy\n\n"
+    small.fault = on("GET", ".*/events", httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"}))
+    ending = asyncio.create_task(guest.await_end(order, lambda _: None))
+    await until(lambda: guest.troubles["stream ReadTimeout"])
+    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+    assert (await asyncio.wait_for(ending, 5))["status"] == "FAILED"
 
 
 async def test_every_status_of_a_stream_is_seen_and_one_that_must_not_be_ends_it(guest: Guest, small: SmallApi) -> None:

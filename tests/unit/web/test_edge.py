@@ -11,7 +11,11 @@ from fastapi import FastAPI, Request
 
 from skyhold.web.app import create_app
 from skyhold.web.edge import Edge
+from skyhold.web.proxies import is_host_forwarded
+from skyhold.web.public_address import PublicAddress
 from support.web import FLIGHT, ScriptedServices, app_over, client_of
+
+Headers = list[tuple[str, str]]
 
 OURS = "https://app.example"
 ALWAYS = {
@@ -120,22 +124,28 @@ async def _preflight(app: FastAPI, origin: str, method: str, names: Sequence[str
     return await _ask(app, "OPTIONS", "/api/orders", headers=headers)
 
 
-async def _seen(trusted: tuple[str, ...], client: str, forwarded: dict[str, str]) -> tuple[str, str, bool]:
-    """Return the address and the scheme that the app sees, and whether it asks for TLS from now on."""
-    app = _app(Edge(trusted_proxies=trusted))
-    seen: list[tuple[str, str]] = []
+async def _request_seen(edge: Edge, client: str, headers: Headers) -> tuple[Request, httpx.Response]:
+    """Return the request as the routes see it, and the reply."""
+    app = _app(edge)
+    seen: list[Request] = []
 
     @app.middleware("http")
     async def look(request: Request, call_next: Any) -> Any:
-        assert request.client
-        seen.append((request.client.host, request.url.scheme))
+        seen.append(request)
         return await call_next(request)
 
-    app.user_middleware.append(app.user_middleware.pop(0))  # innermost: it sees what the routes see
+    app.user_middleware.append(app.user_middleware.pop(0))  # innermost
     transport = httpx.ASGITransport(app, client=(client, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://skyhold.test") as api:
-        reply = await api.get("/livez", headers=forwarded)
-    return *seen[0], "strict-transport-security" in reply.headers
+        reply = await api.get("/livez", headers=headers)
+    return seen[0], reply
+
+
+async def _seen(trusted: tuple[str, ...], client: str, forwarded: dict[str, str]) -> tuple[str, str, bool]:
+    """Return the address and the scheme that the app sees, and whether it asks for TLS from now on."""
+    request, reply = await _request_seen(Edge(trusted_proxies=trusted), client, list(forwarded.items()))
+    assert request.client
+    return request.client.host, request.url.scheme, "strict-transport-security" in reply.headers
 
 
 FORWARDED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
@@ -159,6 +169,9 @@ FORWARDED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
         (("10.0.0.0/8",), "10.1.2.3", {"x-forwarded-proto": "gopher"}, ("10.1.2.3", "http", False)),
         (("10.0.0.0/8",), "10.1.2.3", {"forwarded": "for=1.1.1.1;proto=https"}, ("10.1.2.3", "http", False)),
         (("10.0.0.0/8",), "10.1.2.3", {}, ("10.1.2.3", "http", False)),
+        # A socket for both families writes its IPv4 neighbours so.
+        (("10.0.0.0/8",), "::ffff:10.1.2.3", FORWARDED, ("203.0.113.7", "https", True)),
+        (("10.0.0.0/8",), "::ffff:192.0.2.1", FORWARDED, ("192.0.2.1", "http", False)),
     ],
 )
 async def test_only_trusted_proxies_are_believed_about_address_and_scheme(
@@ -174,3 +187,39 @@ async def test_a_compressed_body_is_not_read() -> None:
     headers["content-encoding"] = "identity"
     body = f'{{"flightId": "{FLIGHT}", "seats": ["12A"]}}'
     assert (await _ask(_app(), "POST", "/api/orders", content=body, headers=headers)).status_code == 201
+
+
+HOST = "X-Forwarded-Host"
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "host"),
+    [
+        ("10.1.2.3", [(HOST, "fly.example")], "fly.example"),
+        ("10.1.2.3", [(HOST, "fly.example:8443")], "fly.example:8443"),
+        ("10.1.2.3", [(HOST, "[2001:db8::1]:8443")], "[2001:db8::1]:8443"),
+        # The neighbour's own comes last; before it stands what the client wrote.
+        ("10.1.2.3", [(HOST, "evil.example, fly.example")], "fly.example"),
+        ("10.1.2.3", [(HOST, "evil.example"), (HOST, "fly.example")], "fly.example"),
+        ("192.0.2.1", [(HOST, "fly.example")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "fly.example,")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "fly.example/evil")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "me@fly.example")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "fly example")], "skyhold.test"),
+        ("10.1.2.3", [(HOST, "x" * 300)], "skyhold.test"),
+    ],
+)
+async def test_only_a_trusted_proxy_is_believed_about_the_host_that_was_asked(
+    client: str, headers: Headers, host: str
+) -> None:
+    request, _ = await _request_seen(Edge(trusted_proxies=("10.0.0.0/8",)), client, headers)
+    assert request.headers.getlist("host") == [host]
+    assert is_host_forwarded(request.scope) is (host != "skyhold.test")
+
+
+async def test_the_scheme_of_the_public_address_is_that_of_the_request() -> None:
+    secure, reply = await _request_seen(Edge(public=PublicAddress("https://fly.example")), "10.1.2.3", [])
+    assert (secure.url.scheme, "strict-transport-security" in reply.headers) == ("https", True)
+    plain, reply = await _request_seen(Edge(public=PublicAddress("http://fly.example")), "10.1.2.3", [])
+    assert (plain.url.scheme, "strict-transport-security" in reply.headers) == ("http", False)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch
@@ -19,6 +22,7 @@ from skyhold.web.live import Live
 from skyhold.web.live_flights import FlightWatch, LiveFlights
 from skyhold.web.live_orders import LiveOrders
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 
 
@@ -42,12 +46,18 @@ class Ledger:
 
     def __init__(self) -> None:
         self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1, 35000)]
+        self.now: datetime | None = NOW
 
     async def seat_states(self, _: str) -> list[SeatState] | None:
         return self.seats
 
     async def find(self, _: str) -> None:
         return None
+
+    async def clock(self) -> datetime:
+        if self.now is None:
+            raise DatabaseUnavailable
+        return self.now
 
     async def change_times(self, _: Any) -> dict[str, Any]:
         return {}
@@ -65,7 +75,7 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 async def live(feed: ScriptedFeed, ledger: Ledger) -> AsyncIterator[Live]:
-    live = Live(feed, LiveFlights(ledger.seat_states), LiveOrders(ledger.find, ledger.change_times))
+    live = Live(feed, LiveFlights(ledger.seat_states), LiveOrders(ledger.find, ledger.change_times), ledger.clock)
     yield live
     await live.close()
 
@@ -149,3 +159,41 @@ async def test_a_stream_that_begins_after_the_end_ends_at_once(live: Live) -> No
     stream = live.stream(lambda: watch.join(None), watch.leave)
     await asyncio.wait_for(stream({"type": "http"}, asyncio.Event().wait, send), 5)  # type: ignore[arg-type]
     assert sent[-1]["more_body"] is False
+
+
+async def _beats(live: Live, count: int) -> list[datetime]:
+    """Return the server times of so many beats."""
+    watch = await live.flights.watch(FLIGHT)
+    listener = watch.join(None)
+    await listener.take()
+    live._listeners.add(listener)
+    told: list[datetime] = []
+    async with asyncio.timeout(20):
+        while len(told) < count:
+            for frame in (await listener.take()).decode().split("\n\n")[:-1]:
+                name, data = frame.split("\n")
+                assert name == "event: beat"
+                told.append(datetime.fromisoformat(json.loads(data.removeprefix("data: "))["serverTime"]))
+    return told
+
+
+async def test_every_stream_beats_with_the_ledgers_time_and_without_an_id(
+    live: Live, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BEAT_SECONDS", 0.01)
+    await _start(live)
+    assert all(NOW <= told < NOW + timedelta(seconds=20) for told in await _beats(live, 3))
+    ledger.now = NOW + timedelta(hours=1)
+    assert (await _beats(live, 3))[-1] >= ledger.now
+
+
+async def test_while_the_ledger_is_unavailable_beats_go_on_by_the_last_reading(
+    live: Live, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BEAT_SECONDS", 0.01)
+    await _start(live)
+    await _beats(live, 1)
+    ledger.now = None
+    told = await _beats(live, 5)
+    assert told == sorted(told)
+    assert all(NOW < each < NOW + timedelta(seconds=20) for each in told[1:])

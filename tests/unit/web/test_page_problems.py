@@ -18,7 +18,7 @@ from skyhold.web.limits import RateLimits
 from skyhold.web.page_problems import is_for_people
 from skyhold.web.seals import Seals
 from support.markup import markup_of
-from support.web import ScriptedServices, app_over, client_of
+from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over, client_of
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 
@@ -86,9 +86,9 @@ async def test_other_problems_are_not_asked_for_again(visitor: httpx.AsyncClient
 async def test_pages_count_towards_the_limits_and_a_page_says_so(broken: _Broken) -> None:
     services = app_over(broken).state.services
     seals = Seals("a key that only tests have, of 32 characters and more")
-    limits = RateLimits("2/minute", MemoryStorage(), seals, Identities(seals))
+    limits = RateLimits("2/minute", MemoryStorage(), seals, a_guests_cookies(seals))
     async with client_of(create_app(services, Edge(limits=limits))) as client:
-        client.cookies.set("skyhold-guest", Identities(seals).cookie_of(Identities(seals).new_guest()))
+        client.cookies.set(COOKIE, Identities(seals).cookie_of(Identities(seals).new_guest()))
         for path in ("/flights/1", "/orders/a%20b"):
             assert (await client.get(path)).status_code == 404
         for path in ("/", "/flights/1", "/orders/1", "/api/flights"):

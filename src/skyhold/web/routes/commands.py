@@ -24,8 +24,8 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
 from skyhold.web.bodies import JsonRoute
+from skyhold.web.clocks import LedgerClock
 from skyhold.web.commands import (
-    LedgerClock,
     SeatRequest,
     UsedTime,
     answer_once,
@@ -57,9 +57,9 @@ async def change_seats(
     order_id: Annotated[str, Path(alias="orderId")],
     wish: ChangeSeatsRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
     mark: UsedReplayMark,
+    caller: UsedCaller,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
@@ -122,9 +122,9 @@ async def pay_order(
     order_id: Annotated[str, Path(alias="orderId")],
     wish: PayRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
     mark: UsedReplayMark,
+    caller: UsedCaller,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
@@ -160,8 +160,8 @@ async def pay_order(
 async def cancel_order(
     order_id: Annotated[str, Path(alias="orderId")],
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
+    caller: UsedCaller,
     if_match: IfMatch = None,
 ) -> None:
     """Give the seats back; an order that is cancelled already stays so."""

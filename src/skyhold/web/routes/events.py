@@ -54,10 +54,17 @@ async def visible_order(
     return order
 
 
+_BEAT = 'event: beat\ndata: {"serverTime":"2026-03-01T12:00:00.000Z"}'
+_BEATS = (
+    "Every 15 seconds the stream sends a `beat` with `serverTime` and without an id. It is not a change. A stream "
+    "without any event for 45 seconds is dead: reconnect."
+)
+
+
 def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]:
-    example = "retry: 2000\n" + "".join(f"{event}\n\n" for event in events)
+    example = "retry: 2000\n" + "".join(f"{event}\n\n" for event in (*events, _BEAT))
     content = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": example}}
-    return {200: {"description": description, "content": content}}
+    return {200: {"description": f"{description} {_BEATS}", "content": content}}
 
 
 @router.get(

@@ -31,7 +31,8 @@ from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
 from skyhold.queries.sales import SaleLook
 from skyhold.web.bodies import JsonRoute
-from skyhold.web.commands import LedgerClock, SeatRequest, UsedTime, answer_once, told_alternatives, told_why
+from skyhold.web.clocks import LedgerClock
+from skyhold.web.commands import SeatRequest, UsedTime, answer_once, told_alternatives, told_why
 from skyhold.web.contract import problems
 from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
@@ -65,9 +66,9 @@ async def create_order(
     *,
     wish: CreateOrderRequest,
     services: UsedServices,
-    caller: UsedCaller,
     time: UsedTime,
     mark: UsedReplayMark,
+    caller: UsedCaller,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
@@ -80,10 +81,10 @@ async def create_order(
         command, guest = await _settle(services, caller, key, {"flightId": flight_id} | identity_of(wish))
         order_id = command.order_id
         look = await services.sales.look(order_id, flight_id, wish.seats)
+        await remember_guest(request, response, caller, guest)
     clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
     if look.departs_at is None:
         raise FlightNotFound
-    remember_guest(request, response, caller, guest)
     try:
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
@@ -106,7 +107,9 @@ async def create_order(
     except OutcomeUnknown as unknown:
         # The seats may be held: who asked must be able to look.
         raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from unknown
-    response.headers.update({"Location": f"/api/orders/{order_id}", "ETag": tag_of(order["version"])})
+    response.headers.update(
+        {"Location": f"{request.app.state.prefix}/api/orders/{order_id}", "ETag": tag_of(order["version"])}
+    )
     more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
     return HeldOrderBody.model_validate(order | more)
 

@@ -9,6 +9,9 @@ const COMMAND_TIMEOUT_MS = 20_000;
 const COMMAND_PATIENCE_MS = 120_000;
 const PAUSES_MS = [500, 1_000, 2_000, 3_000, 5_000];
 
+/** The path of PUBLIC_URL, such as "/fly", or nothing: every module lies two folders below it. */
+const PREFIX = new URL("../..", import.meta.url).pathname.slice(0, -1);
+
 /** Paths that were asked for already: their first reply may be older than the question. @type {Set<string>} */
 const asked = new Set();
 
@@ -29,6 +32,13 @@ export class Unanswered extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/**
+ * The address of a page or of the API, as browsers reach it.
+ *
+ * @param {string} path begins with a slash
+ */
+export const at = (path) => PREFIX + path;
 
 /**
  * Read what is at a path of the API.
@@ -87,7 +97,7 @@ async function ask(path, options, timeout) {
   const sentAt = performance.now();
   let reply;
   try {
-    reply = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(timeout) });
+    reply = await fetch(at(path), { ...options, cache: "no-store", signal: AbortSignal.timeout(timeout) });
   } catch {
     throw new Unanswered();
   }
@@ -100,7 +110,7 @@ async function ask(path, options, timeout) {
 function preloadOf(path) {
   if (asked.has(path)) return null;
   asked.add(path);
-  const loads = performance.getEntriesByName(new URL(path, location.href).href, "resource");
+  const loads = performance.getEntriesByName(new URL(at(path), location.href).href, "resource");
   const preload = loads.find(({ initiatorType }) => initiatorType === "link");
   return preload ? { sentAt: preload.requestStart, receivedAt: preload.responseStart } : null;
 }

@@ -1,6 +1,6 @@
 // What the customer has booked: a ticket for each, that leads back to the boarding pass.
 
-import { read } from "./api.js";
+import { at, read } from "./api.js";
 import { el, part, show } from "./dom.js";
 import { atPlace } from "./words.js";
 
@@ -22,7 +22,7 @@ export async function showBookings(section, orders) {
 }
 
 function ticket({ orderId, reference, seats }, flight) {
-  const link = el("a", { class: "ticket", href: `/orders/${orderId}` }, el("b", {}, reference));
+  const link = el("a", { class: "ticket", href: at(`/orders/${orderId}`) }, el("b", {}, reference));
   if (flight) {
     const { day, time, zone } = atPlace(flight.departureTime, flight.departureZone);
     link.append(el("span", {}, `${flight.origin} to ${flight.destination}`), el("span", {}, `${day}, ${time} ${zone}`));

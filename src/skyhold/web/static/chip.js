@@ -1,7 +1,7 @@
 // The chip in the head of a page: the hold that runs out first, wherever on Skyhold one is.
 // As it asks for the customer's orders anyway, it tells them to whoever shows more of them.
 
-import { read } from "./api.js";
+import { at, read } from "./api.js";
 import { Countdown } from "./countdown.js";
 import { el, fill, part } from "./dom.js";
 import { presence } from "./presence.js";
@@ -35,7 +35,7 @@ export function showHolds(nav, { exceptFlight, onOrders = () => {} } = {}) {
     const first = shown.sort((one, other) => (one.expiresAt < other.expiresAt ? -1 : 1))[0];
     chip.hidden = !first;
     if (!first) return countdown.stop();
-    chip.href = `/orders/${first.orderId}`;
+    chip.href = at(`/orders/${first.orderId}`);
     part(chip, "seats").replaceChildren(seatsOf(first), spoken(" on hold for you,"));
     countdown.runTo(first.expiresAt, first.updatedAt);
   }

@@ -1,5 +1,6 @@
 // The rows of the list: made of the page's own template, filled, and changed in place when their numbers change.
 
+import { at } from "./api.js";
 import { copyOf, fill, part } from "./dom.js";
 import { atPlace, duration, money, skyAt } from "./words.js";
 
@@ -53,7 +54,7 @@ export class FlightRows {
     ];
     const city = (code) => this.#cities.get(code) ?? code;
     row.dataset.flight = flight.id;
-    part(row, "link").href = `/flights/${flight.id}`;
+    part(row, "link").href = at(`/flights/${flight.id}`);
     part(row, "origin").title = city(flight.origin);
     part(row, "destination").title = city(flight.destination);
     part(row, "departs").dateTime = flight.departureTime;

@@ -1,5 +1,6 @@
 // Which flights are wanted: the form, and the address of the page, which say the same at all times.
 
+import { at } from "./api.js";
 import { atPlace } from "./words.js";
 
 const FIELDS = ["origin", "destination", "date"];
@@ -50,7 +51,7 @@ export class FlightWishes extends EventTarget {
 
   #follow(field) {
     const said = new URLSearchParams([...new FormData(this.#form)].filter(([, value]) => value));
-    const address = said.size ? `/?${said}` : "/";
+    const address = at(said.size ? `/?${said}` : "/");
     // A date is typed in parts, each of which is a change: together they are one step back.
     if (field === "date" && history.state?.field === "date") history.replaceState({ field }, "", address);
     else history.pushState({ field }, "", address);

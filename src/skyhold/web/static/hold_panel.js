@@ -1,5 +1,6 @@
 // The panel beside the cabin, on a phone the dock below it: what is chosen or held, the clock, and the next step.
 
+import { at } from "./api.js";
 import { Countdown, drawDial } from "./countdown.js";
 import { el, fill, icon, part, say, show } from "./dom.js";
 import { areFor, count, lengthOfTime, list, money, sentence } from "./words.js";
@@ -106,7 +107,7 @@ export class HoldPanel {
     if (note.dataset.text === text) return;
     note.dataset.text = text;
     const isConfirmed = hold.ending?.kind === "confirmed" && text !== "" && !hold.notice;
-    const link = isConfirmed && el("a", { href: `/orders/${hold.ending.order.orderId}` }, "Show the boarding pass");
+    const link = isConfirmed && el("a", { href: at(`/orders/${hold.ending.order.orderId}`) }, "Show the boarding pass");
     note.replaceChildren(...[text, link && " ", link].filter(Boolean));
     if (text) say(text);
   }
@@ -249,7 +250,7 @@ export class HoldPanel {
     show(pay, hold.order !== null);
     const isSettled = !hold.asking && hold.wanted.size > 0;
     if (hold.order) {
-      pay.href = `/orders/${hold.order.orderId}`;
+      pay.href = at(`/orders/${hold.order.orderId}`);
       const words = hold.isPaying ? "Show the payment" : `Pay ${money(hold.order.totalPriceCents, this.currency)}`;
       fill(root, { pay: hold.asking === "change" ? "Changing seats…" : words });
       pay.setAttribute("aria-busy", !isSettled && hold.asking !== "");

@@ -2,6 +2,7 @@
 //
 // The browser reconnects by itself after a cut; after a refusal (503, 429) it gives up for ever, so this does it.
 
+import { at } from "./api.js";
 import { presence } from "./presence.js";
 
 /** A cut that is mended within this time is nobody's business. */
@@ -18,12 +19,12 @@ export class LiveStream {
   #grace = 0;
 
   /**
-   * @param {string} url
+   * @param {string} path
    * @param {Record<string, (data: any) => void>} listeners by the name of the event; data is the parsed JSON
    * @param {{onState?: (isLive: boolean) => void}} [more] hears when the stream is heard, and when it is cut off
    */
-  constructor(url, listeners, { onState = () => {} } = {}) {
-    this.url = url;
+  constructor(path, listeners, { onState = () => {} } = {}) {
+    this.url = at(path);
     this.listeners = listeners;
     this.onState = onState;
     this.reopen = () => this.#open();

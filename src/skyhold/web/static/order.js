@@ -1,6 +1,6 @@
 // The page of one order: follows it, pays for it, gives it back, and says how it ended.
 
-import { Refused, Unanswered, command, read } from "./api.js";
+import { Refused, Unanswered, at, command, read } from "./api.js";
 import { confirmedView } from "./boarding_pass.js";
 import { Countdown, drawDial } from "./countdown.js";
 import { part, say, show } from "./dom.js";
@@ -256,7 +256,7 @@ async function holdAgain(seats, expectedTotalCents) {
   await ask("again", async () => {
     const body = { flightId: known.flight.id, seats, expectedTotalCents };
     const order = await command("POST", "/api/orders", { body, onWaiting });
-    location.assign(`/orders/${order.orderId}`);
+    location.assign(at(`/orders/${order.orderId}`));
   }, { seats, expectedTotalCents });
 }
 

@@ -1,5 +1,6 @@
 // How orders end without a booking: what happened, what happened to the money, what became of the seats.
 
+import { at } from "./api.js";
 import { copyOf, el, fill, part, say, show } from "./dom.js";
 import { named } from "./order_views.js";
 import { areFor, atPlace, list, money } from "./words.js";
@@ -86,7 +87,7 @@ export function endedView(known, { onAgain }) {
     money: told(ending.money),
   });
   view.querySelector(".pane").dataset.shade = order.status === "EXPIRED" ? "" : "half";
-  part(view, "other").href = known.flight ? `/flights/${known.flight.id}` : "/";
+  part(view, "other").href = at(known.flight ? `/flights/${known.flight.id}` : "/");
   const again = part(view, "again");
   again.addEventListener("click", onAgain);
   drawEnded(view, known, { asking: "" });

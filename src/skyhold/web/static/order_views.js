@@ -2,6 +2,7 @@
 //
 // Each view is a template of parts/order_views.html: made once, then only its words change.
 
+import { at } from "./api.js";
 import { drawDial } from "./countdown.js";
 import { copyOf, el, fill, part, show } from "./dom.js";
 import { areFor, atPlace, count, digits, list, money } from "./words.js";
@@ -34,7 +35,7 @@ export function heldView(known, { onPay, onRelease }) {
     showFault(view, "");
   });
   part(view, "release").addEventListener("click", onRelease);
-  part(view, "change").href = `/flights/${known.order.flightId}?order=${known.order.orderId}`;
+  part(view, "change").href = at(`/flights/${known.order.flightId}?order=${known.order.orderId}`);
   drawHeld(view, known, { asking: "" });
   return view;
 }
