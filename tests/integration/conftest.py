@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.embedded.servers import Servers
-from skyhold.stores.postgres import Pool, open_pool
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.stores.seat_locks import SeatLocks
 from support.desks import Desk
 from support.gateways import ScriptedGateway

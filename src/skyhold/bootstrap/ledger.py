@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from skyhold.bootstrap.addresses import DATABASE_SCHEMES, require, require_url
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores import demo_flights, schema
-from skyhold.stores.postgres import Pool, open_pool
 from skyhold.web.readiness import Probe
 
 

@@ -25,6 +25,7 @@ from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import ReconciliationQueries
 from skyhold.queries.servers import ServerQueries
@@ -32,7 +33,6 @@ from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
 from skyhold.stores.payments import PaymentStore
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_lock_repairs import SeatLockRepairs
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.stores.seats import SeatStore

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from skyhold.domain.errors import ERRORS
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
+from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.pages import Position
 
@@ -201,7 +200,7 @@ def seats_of(rows: Iterable[Sequence[Any]]) -> tuple[Seat, ...]:
     return tuple(Seat(seat_id, SeatStatus(status), order_id, price) for seat_id, status, order_id, price in rows)
 
 
-def _order_of(row: asyncpg.Record) -> OrderView:
+def _order_of(row: Row) -> OrderView:
     facts = dict(row)
     policy, answer, changes = Policy(**facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
     status = OrderStatus(facts.pop("status"))
@@ -223,6 +222,6 @@ def _last_error_of(answer: dict[str, Any] | None) -> str | None:
     return f"{ERRORS[refusal['error']].code}: {refusal['detail']}" if refusal else None
 
 
-def _event_of(row: asyncpg.Record) -> OrderEventView:
+def _event_of(row: Row) -> OrderEventView:
     facts = {name: value for name, value in row.items() if name not in {"id", "seats"}}
     return OrderEventView(**facts, seats=sort_seats(row["seats"]))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
+from skyhold.postgresql.errors import unavailable
+from skyhold.postgresql.sessions import MIGRATION_SETTINGS, Row, open_session
 
 if TYPE_CHECKING:
+    import asyncpg
     from alembic.config import Config
     from sqlalchemy import Connection
 
@@ -26,14 +28,19 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
     """Apply what is missing and return the versions that were applied, oldest first.
 
     Two at once are harmless: the second waits for the first, up to `patience_seconds`, and finds nothing to do.
+
+    Raises:
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or lets the role not do it; nothing is changed by
+            the migration that failed.
     """
     # Alembic and SQLAlchemy serve migrations alone; who only books or reads need not wait for them to load.
     from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(database_url, timeout=5, server_settings={"application_name": "skyhold migrate"})
+    async def connect() -> asyncpg.Connection[Row]:
+        return await open_session(database_url, application="skyhold migrate", settings=MIGRATION_SETTINGS)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
@@ -43,6 +50,11 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
             await connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        # SQLAlchemy's error has the adapter's as `orig`, and that has the driver's as its cause.
+        if error.orig is not None and (why := unavailable(error.orig.__cause__ or error.orig)):
+            raise why from error
+        raise
     finally:
         await engine.dispose()
 

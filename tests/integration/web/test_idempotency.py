@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.servers import Servers
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from support.services import FL101, Service
 from support.web import client_of
 

@@ -1,0 +1,162 @@
+"""A pool of sessions: transactions and statements, what their failures mean, and sessions that are made new in time.
+
+Whatever keeps PostgreSQL from its work is raised as `PostgresUnavailable`; everything else passes as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from skyhold.postgresql.errors import PostgresMisconfigured, PostgresSilent, PostgresUnavailable, unavailable
+from skyhold.postgresql.sessions import Connection, Row, Sessions
+
+RENEWAL_SECONDS = 1.0
+"""The sessions are made new at most this often, however many fail: a server that only reads still serves readers."""
+
+RELEASE_SECONDS = 0.1
+"""How long PostgreSQL has to hear that a statement is not waited for any more; the session is dropped then."""
+
+MEMORY_SECONDS = 5.0
+"""For how long a refused write is held against a server that says that it is well."""
+
+LOG_SECONDS = 10.0
+"""How often the same reason is logged."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def open_pool(database_url: str, *, application: str, size: int = 16) -> Pool:
+    """Return a pool that connects when it is first used, so that a program can start while PostgreSQL is unavailable.
+
+    Raises:
+        PostgresMisconfigured: the address cannot be used.
+    """
+    sessions = Sessions(database_url, application=application)
+
+    async def connect(*_: Any, **__: Any) -> asyncpg.Connection[Row]:
+        return await sessions.open()
+
+    pool = await asyncpg.create_pool(min_size=0, max_size=size, connect=connect, reset=_keep)
+    return Pool(pool)
+
+
+async def _keep(_: Connection) -> None:
+    """Every use leaves no session state behind, so a reset would be a round trip for nothing."""
+
+
+class Pool:
+    """Sessions that are alike, each lent to one user at a time."""
+
+    def __init__(self, pool: asyncpg.Pool[Row]) -> None:
+        self._pool = pool
+        self._renewed_at = self._answered_at = -RENEWAL_SECONDS
+        self._refused_write: tuple[float, PostgresUnavailable] | None = None
+        self._logged: dict[str, float] = {}
+
+    @contextlib.asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """Lend a session for statements of which each is a transaction.
+
+        Raises:
+            PostgresUnavailable: there is no session, or a statement found that PostgreSQL cannot do its work.
+        """
+        async with self._judged():
+            connection = await self._pool.acquire()
+            try:
+                yield connection
+            finally:
+                with contextlib.suppress(TimeoutError):
+                    await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[Connection]:
+        """Commit what the block did, or nothing of it; all reads of a snapshot see the same instant.
+
+        Raises:
+            PostgresUnavailable: as for `acquire`; if it was the commit that failed, its outcome is unknown.
+        """
+        isolation: Any = "repeatable_read" if is_snapshot else None
+        async with self.acquire() as connection, connection.transaction(isolation=isolation):
+            try:
+                yield connection
+            except TimeoutError:
+                connection.terminate()  # a server that is silent would not hear of a rollback either
+                raise
+
+    async def fetch(self, statement: str, *values: Any) -> list[Row]:
+        """Run one statement in a transaction of its own and return its rows. Raises as `acquire` does."""
+        async with self.acquire() as connection:
+            return await connection.fetch(statement, *values)
+
+    async def fetchrow(self, statement: str, *values: Any) -> Row | None:
+        """Run one statement in a transaction of its own and return its first row. Raises as `acquire` does."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(statement, *values)
+
+    async def fetchval(self, statement: str, *values: Any) -> Any:
+        """Run one statement in a transaction of its own and return its first value. Raises as `acquire` does."""
+        async with self.acquire() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def execute(self, statement: str, *values: Any) -> str:
+        """Run one statement in a transaction of its own and return its command tag. Raises as `acquire` does."""
+        async with self.acquire() as connection:
+            return await connection.execute(statement, *values)
+
+    async def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each of the values, in one transaction. Raises as `acquire` does."""
+        async with self.acquire() as connection:
+            await connection.executemany(statement, values)
+
+    def terminate(self) -> None:
+        """Close every session at once."""
+        self._pool.terminate()
+
+    async def close(self) -> None:
+        """Close every session when it is no longer used."""
+        await self._pool.close()
+
+    async def take_note(self, why: PostgresUnavailable, *, since: float) -> None:
+        """Log why something failed that began at `since`, by the loop's clock, and make suspect sessions new."""
+        now = asyncio.get_running_loop().time()
+        if why.is_write_refused:
+            self._refused_write = now, why
+        if now - self._logged.get(type(why).__name__, now - LOG_SECONDS) >= LOG_SECONDS:
+            self._logged[type(why).__name__] = now
+            remedy = {"remedy": why.remedy} if isinstance(why, PostgresMisconfigured) else {}
+            _log.warning("PostgreSQL unavailable; retrying", error=type(why).__name__, reason=why.words, **remedy)
+        # A silent server has silent sessions; if another one had an answer meanwhile, it was the statement.
+        is_suspect = self._answered_at < since if isinstance(why, PostgresSilent) else why.is_session_suspect
+        if is_suspect and now - self._renewed_at >= RENEWAL_SECONDS:
+            self._renewed_at = now
+            await self._pool.expire_connections()
+
+    def refused_write(self) -> PostgresUnavailable | None:
+        """Return why PostgreSQL refused to write a moment ago, if it did."""
+        if self._refused_write is None:
+            return None
+        at, why = self._refused_write
+        return why if asyncio.get_running_loop().time() - at < MEMORY_SECONDS else None
+
+    @contextlib.asynccontextmanager
+    async def _judged(self) -> AsyncIterator[None]:
+        """Raise what an error of the block means, if it means that PostgreSQL cannot do its work."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        try:
+            yield
+        except Exception as error:
+            why = unavailable(error)
+            if why is None:
+                raise
+            await self.take_note(why, since=since)
+            if why is error:
+                raise
+            raise why from error
+        self._answered_at = loop.time()

@@ -1,0 +1,177 @@
+"""Sessions of PostgreSQL: one way to open them for everything that Skyhold does, and what each of them is sure of.
+
+A session sets what the code stands on, since a database, a role or a pooler may have other defaults, and reads it back
+once: one that is not as it was asked for is refused before it can break a promise. Values travel in binary, so the
+styles of dates, intervals and bytes have no say; what only costs time (JIT, plans, memory) is the administrator's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from skyhold.postgresql.addresses import Host, has_target, hosts_of, schema_of
+from skyhold.postgresql.errors import (
+    OWN_ADDRESS,
+    PostgresMisconfigured,
+    PostgresReadOnly,
+    PostgresUnavailable,
+    one_line,
+    refused_session,
+)
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+# The classes are generic for the type checker alone.
+Row: TypeAlias = "asyncpg.Record"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+CONNECT_SECONDS = 3.0
+CONNECT_SECONDS_EACH = 1.0
+"""For one of several servers: one that is gone without a word must not use up the time of the others."""
+
+COMMAND_SECONDS = 6.0
+"""A little more than `statement_timeout`, so that the server is the one that ends a statement."""
+
+OLDEST_VERSION = 15
+
+SETTINGS: Mapping[str, str] = {
+    # What a transaction sees and may do: the ledger's rules read again after they waited for a lock.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    # What was answered must not be lost by a crash of the server.
+    "synchronous_commit": "on",
+    # A stopped or lost process holds nothing for longer (product.md, section 4); an idle session of the pool may rest.
+    "lock_timeout": "4s",
+    "statement_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+    "idle_session_timeout": "0",
+    "TimeZone": "UTC",
+    # A policy on one of our tables is an error, and never rows that are silently not there.
+    "row_security": "off",
+}
+"""The settings of every session, beside `search_path`; written as PostgreSQL shows them."""
+
+MIGRATION_SETTINGS: Mapping[str, str] = {"lock_timeout": "0", "statement_timeout": "0"} | {
+    "idle_in_transaction_session_timeout": "0"
+}
+"""A migration may take as long as it takes; who runs it bounds what it waits for."""
+
+# What can only be looked at: one needs a superuser, the other is younger than the oldest PostgreSQL that we know.
+_READ_BACK = """
+SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_name,
+       current_setting('session_replication_role') AS replication_role,
+       coalesce(current_setting('transaction_timeout', true), '0') AS transaction_timeout,
+       ARRAY(SELECT current_setting(name) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place)
+             ORDER BY place) AS settings
+"""
+
+
+async def open_session(
+    url: str, *, application: str, settings: Mapping[str, str] | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Open one session; `settings` are those that differ from every session's.
+
+    Raises:
+        PostgresUnavailable: there is none to be had, or it is not as it was asked for.
+    """
+    return await Sessions(url, application=application, settings=settings).open()
+
+
+class Sessions:
+    """Opens sessions at one address; of several servers the one that writes, and the last that did is asked first."""
+
+    def __init__(self, url: str, *, application: str, settings: Mapping[str, str] | None = None) -> None:
+        schema = schema_of(url).replace('"', '""')
+        self._url = url
+        self._settings = {**SETTINGS, **(settings or {}), "search_path": f'"{schema}"'}
+        self._options: dict[str, Any] = {
+            "server_settings": self._settings | {"application_name": application},
+            "command_timeout": COMMAND_SECONDS if self._settings["statement_timeout"] != "0" else None,
+        }
+        # One server is the driver's to find: by the address, or where it gives none, by its own defaults.
+        hosts = hosts_of(url)
+        self._hosts: list[Host | None] = [*hosts] if len(hosts) > 1 else [None]
+        if len(hosts) > 1 and not has_target(url):
+            self._options["target_session_attrs"] = "read-write"
+
+    async def open(self) -> asyncpg.Connection[asyncpg.Record]:
+        """Open a session.
+
+        Raises:
+            PostgresUnavailable: there is none to be had, or it is not as it was asked for.
+        """
+        connection = await self._connect()
+        try:
+            await self._require_settings(connection)
+            await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        except BaseException as error:
+            connection.terminate()
+            if isinstance(error, Exception) and (why := refused_session(error)):
+                raise why from error
+            raise
+        return connection
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        """Return a connection to the server that writes; while none does, to one that reads, so that reading goes on.
+
+        A server that did not do is asked last from now on, also when the caller did not wait for its answer.
+        """
+        last = PostgresUnavailable("its address names no server")
+        readers: list[Host | None] = []
+        for host in tuple(self._hosts):
+            will_do = False
+            try:
+                connection = await self._connect_to(host)
+                will_do = True
+            except PostgresReadOnly as why:
+                last = why
+                readers.append(host)
+            except PostgresUnavailable as why:
+                last = why
+            else:
+                return connection
+            finally:
+                if not will_do:
+                    self._hosts.remove(host)
+                    self._hosts.append(host)
+        for host in readers:
+            return await self._connect_to(host, target_session_attrs="any")
+        raise last
+
+    async def _connect_to(self, host: Host | None, **more: Any) -> asyncpg.Connection[asyncpg.Record]:
+        if host is not None:
+            more |= {"host": host.name, "port": host.port}
+        seconds = CONNECT_SECONDS_EACH if host else CONNECT_SECONDS
+        try:
+            return await asyncpg.connect(self._url, timeout=seconds, **(self._options | more))
+        except Exception as error:
+            if why := refused_session(error):
+                raise why from error
+            raise
+
+    async def _require_settings(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """See that the session is as it was asked for, by what it says itself.
+
+        Raises:
+            PostgresMisconfigured: it is not.
+        """
+        row = await connection.fetchrow(_READ_BACK, list(self._settings))
+        if row is None:
+            raise LookupError("a session does not tell its settings")
+        if row["version"] < OLDEST_VERSION * 10_000:
+            words = f"it is PostgreSQL {row['version_name']}"
+            raise PostgresMisconfigured(words, f"Skyhold needs PostgreSQL {OLDEST_VERSION} or newer.")
+        for (name, wanted), found in zip(self._settings.items(), row["settings"], strict=True):
+            if found != wanted:
+                words = f"it does not keep the settings of a session ({name} is {found}, not {wanted})"
+                raise PostgresMisconfigured(one_line(words), OWN_ADDRESS)
+        if row["replication_role"] != "origin":
+            words = f"session_replication_role is {row['replication_role']}, so no trigger guards the ledger"
+            raise PostgresMisconfigured(words, "ALTER ROLE … RESET session_replication_role, for the database too.")
+        if row["transaction_timeout"] != "0":
+            await connection.execute("SET transaction_timeout = 0")
