@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import asyncpg
 import structlog
 
-from skyhold.postgresql.errors import PostgresMisconfigured, PostgresSilent, PostgresUnavailable, unavailable
+from skyhold.postgresql.errors import (
+    PostgresMisconfigured,
+    PostgresReadOnly,
+    PostgresSilent,
+    PostgresUnavailable,
+    unavailable,
+)
 from skyhold.postgresql.sessions import Connection, Row, Sessions
 
 RENEWAL_SECONDS = 1.0
@@ -37,13 +44,9 @@ async def open_pool(database_url: str, *, application: str, size: int = 16) -> P
     Raises:
         PostgresMisconfigured: the address cannot be used.
     """
-    sessions = Sessions(database_url, application=application)
-
-    async def connect(*_: Any, **__: Any) -> asyncpg.Connection[Row]:
-        return await sessions.open()
-
-    pool = await asyncpg.create_pool(min_size=0, max_size=size, connect=connect, reset=_keep)
-    return Pool(pool)
+    pool = Pool(Sessions(database_url, application=application))
+    await pool.open(size)
+    return pool
 
 
 async def _keep(_: Connection) -> None:
@@ -53,11 +56,26 @@ async def _keep(_: Connection) -> None:
 class Pool:
     """Sessions that are alike, each lent to one user at a time."""
 
-    def __init__(self, pool: asyncpg.Pool[Row]) -> None:
-        self._pool = pool
-        self._renewed_at = self._answered_at = -RENEWAL_SECONDS
+    _pool: asyncpg.Pool[Row]
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._is_read_only = False
+        self._renewed_at = self._answered_at = -math.inf
         self._refused_write: tuple[float, PostgresUnavailable] | None = None
         self._logged: dict[str, float] = {}
+
+    async def open(self, size: int) -> None:
+        """Make room for so many sessions; the first is opened when it is needed."""
+        self._pool = await asyncpg.create_pool(min_size=0, max_size=size, connect=self._connect, reset=_keep)
+
+    async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection[Row]:
+        session = await self._sessions.open()
+        if self._is_read_only and not session.is_read_only:
+            # Another server writes now: what the others read may be older than what was written there.
+            await self._pool.expire_connections()
+        self._is_read_only = session.is_read_only
+        return session.connection
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -122,11 +140,15 @@ class Pool:
         """Close every session when it is no longer used."""
         await self._pool.close()
 
-    async def take_note(self, why: PostgresUnavailable, *, since: float) -> None:
-        """Log why something failed that began at `since`, by the loop's clock, and make suspect sessions new."""
+    async def take_note(self, why: PostgresUnavailable, *, since: float = math.inf) -> None:
+        """Log why something failed, and make sessions new that may fail for the same reason.
+
+        A server is silent if none of them had an answer since the failed one began, at `since` by the loop's clock.
+        """
         now = asyncio.get_running_loop().time()
         if why.is_write_refused:
             self._refused_write = now, why
+        self._is_read_only = self._is_read_only or isinstance(why, PostgresReadOnly)
         if now - self._logged.get(type(why).__name__, now - LOG_SECONDS) >= LOG_SECONDS:
             self._logged[type(why).__name__] = now
             remedy = {"remedy": why.remedy} if isinstance(why, PostgresMisconfigured) else {}

@@ -7,8 +7,11 @@ styles of dates, intervals and bytes have no say; what only costs time (JIT, pla
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -18,6 +21,7 @@ from skyhold.postgresql.errors import (
     OWN_ADDRESS,
     PostgresMisconfigured,
     PostgresReadOnly,
+    PostgresSilent,
     PostgresUnavailable,
     one_line,
     refused_session,
@@ -33,6 +37,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 CONNECT_SECONDS = 3.0
 CONNECT_SECONDS_EACH = 1.0
 """For one of several servers: one that is gone without a word must not use up the time of the others."""
+
+SILENCE_SECONDS = 5.0
+"""How long one of several servers that did not answer is asked only if no other answers."""
 
 COMMAND_SECONDS = 6.0
 """A little more than `statement_timeout`, so that the server is the one that ends a statement."""
@@ -65,6 +72,7 @@ MIGRATION_SETTINGS: Mapping[str, str] = {"lock_timeout": "0", "statement_timeout
 _READ_BACK = """
 SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_name,
        current_setting('session_replication_role') AS replication_role,
+       current_setting('transaction_read_only') = 'on' AS is_read_only,
        coalesce(current_setting('transaction_timeout', true), '0') AS transaction_timeout,
        ARRAY(SELECT current_setting(name) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place)
              ORDER BY place) AS settings
@@ -79,7 +87,15 @@ async def open_session(
     Raises:
         PostgresUnavailable: there is none to be had, or it is not as it was asked for.
     """
-    return await Sessions(url, application=application, settings=settings).open()
+    return (await Sessions(url, application=application, settings=settings).open()).connection
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection as it was asked for; `is_read_only` if it leads to a server that does not write."""
+
+    connection: asyncpg.Connection[asyncpg.Record]
+    is_read_only: bool
 
 
 class Sessions:
@@ -98,8 +114,9 @@ class Sessions:
         self._hosts: list[Host | None] = [*hosts] if len(hosts) > 1 else [None]
         if len(hosts) > 1 and not has_target(url):
             self._options["target_session_attrs"] = "read-write"
+        self._silent_until: dict[Host | None, float] = {}
 
-    async def open(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def open(self) -> Session:
         """Open a session.
 
         Raises:
@@ -107,41 +124,47 @@ class Sessions:
         """
         connection = await self._connect()
         try:
-            await self._require_settings(connection)
+            is_read_only = await self._require_settings(connection)
             await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
         except BaseException as error:
             connection.terminate()
             if isinstance(error, Exception) and (why := refused_session(error)):
                 raise why from error
             raise
-        return connection
+        return Session(connection, is_read_only=is_read_only)
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
-        """Return a connection to the server that writes; while none does, to one that reads, so that reading goes on.
-
-        A server that did not do is asked last from now on, also when the caller did not wait for its answer.
-        """
+        """Return a connection to the server that writes; while none does, to one that reads, for the readers."""
         last = PostgresUnavailable("its address names no server")
         readers: list[Host | None] = []
-        for host in tuple(self._hosts):
-            will_do = False
+        for host in self._in_order():
+            if readers and self._is_silent(host):
+                continue
             try:
-                connection = await self._connect_to(host)
-                will_do = True
-            except PostgresReadOnly as why:
-                last = why
-                readers.append(host)
+                return await self._connect_to(host)
             except PostgresUnavailable as why:
                 last = why
-            else:
-                return connection
-            finally:
-                if not will_do:
-                    self._hosts.remove(host)
-                    self._hosts.append(host)
+                self._ask_last(host, is_silent=isinstance(why, PostgresSilent))
+                if isinstance(why, PostgresReadOnly):
+                    readers.append(host)
+            except BaseException:
+                self._ask_last(host, is_silent=True)  # the caller did not wait for its answer
+                raise
         for host in readers:
             return await self._connect_to(host, target_session_attrs="any")
         raise last
+
+    def _in_order(self) -> list[Host | None]:
+        return sorted(self._hosts, key=self._is_silent)
+
+    def _is_silent(self, host: Host | None) -> bool:
+        return asyncio.get_running_loop().time() < self._silent_until.get(host, -math.inf)
+
+    def _ask_last(self, host: Host | None, *, is_silent: bool) -> None:
+        self._hosts.remove(host)
+        self._hosts.append(host)
+        if is_silent:
+            self._silent_until[host] = asyncio.get_running_loop().time() + SILENCE_SECONDS
 
     async def _connect_to(self, host: Host | None, **more: Any) -> asyncpg.Connection[asyncpg.Record]:
         if host is not None:
@@ -154,8 +177,8 @@ class Sessions:
                 raise why from error
             raise
 
-    async def _require_settings(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """See that the session is as it was asked for, by what it says itself.
+    async def _require_settings(self, connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+        """See that the session is as it was asked for, by what it says itself; return whether it only reads.
 
         Raises:
             PostgresMisconfigured: it is not.
@@ -175,3 +198,4 @@ class Sessions:
             raise PostgresMisconfigured(words, "ALTER ROLE … RESET session_replication_role, for the database too.")
         if row["transaction_timeout"] != "0":
             await connection.execute("SET transaction_timeout = 0")
+        return bool(row["is_read_only"])

@@ -11,7 +11,7 @@ from skyhold.domain.errors import ERRORS
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
 from skyhold.postgresql.sessions import Row
-from skyhold.queries.database import Database
+from skyhold.queries.database import IS_READ_ONLY, Database
 from skyhold.queries.pages import Position
 
 EVENTS_LIMIT = 1000
@@ -45,10 +45,10 @@ ORDER BY o.created_at DESC, o.id DESC LIMIT $4
 
 _LOOK = f"""
 SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version,
-       (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now,
+       (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now, {IS_READ_ONLY},
        ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
              WHERE flight_id = o.flight_id AND (seat_id = ANY($4) OR order_id = o.id)) AS seats
-FROM orders o WHERE {_CLAIMED}
+FROM (VALUES (true)) AS server LEFT JOIN orders o ON {_CLAIMED}
 """  # noqa: S608 - made of the statements above
 
 _EVENTS = f"""
@@ -177,12 +177,15 @@ class OrderQueries:
         """Return what a command must know before it is sent, or None as `find` does.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not answer.
+            DatabaseUnavailable: PostgreSQL does not answer, or only reads.
         """
-        row = await self._database.row(_LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted))
-        if row is None:
+        row = await self._database.row_before_write(
+            _LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted)
+        )
+        if row is None or row["status"] is None:
             return None
         facts = dict(row) | {"status": OrderStatus(row["status"]), "seats": seats_of(row["seats"])}
+        del facts["is_read_only"]
         return OrderLook(**facts)
 
     async def list_events(self, order_id: str, claimant: Claimant) -> list[OrderEventView] | None:

@@ -11,6 +11,7 @@ import pytest
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.postgresql.errors import PostgresSilent
 from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Sessions
 from skyhold.queries import database
 from skyhold.queries.database import Database
 
@@ -39,7 +40,9 @@ class BrokenPool:
 
 
 def _over(pool: BrokenPool) -> Database:
-    return Database(Pool(pool))  # type: ignore[arg-type]
+    ours = Pool(Sessions("postgresql://127.0.0.1/skyhold", application="tests"))
+    ours._pool = pool  # type: ignore[assignment]
+    return Database(ours)
 
 
 BROKEN = [
