@@ -43,7 +43,7 @@ class Replica(PostgresServer):
         return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() in {"ready", "standby"}
 
     def demote(self) -> None:
-        """Kill it, and let it come back on its port as one that only reads and follows nobody."""
+        """Kill it, and let it come back on its port as one that only reads and follows no other."""
         self.kill()
         sign = self._cluster / "standby.signal"
         sign.touch()

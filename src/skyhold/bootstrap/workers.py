@@ -16,7 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.bootstrap.addresses import bare_address
-from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, describe_namespace, until_replaced
@@ -28,7 +28,6 @@ from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import ReconciliationQueries
-from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
@@ -106,13 +105,14 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
 
     Raises:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
-        DatabaseUnavailable: PostgreSQL does not answer. (Redis may be away: booking goes on without it.)
+        PostgresUnavailable: PostgreSQL does not answer, or the ledger is not ours to work in. (Redis may be away:
+            booking goes on without it.)
         WorkflowUnavailable: Temporal does not answer.
     """
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_database(settings, application="skyhold worker"))
         redis = await stack.enter_async_context(open_redis_of(settings))
-        await ServerQueries(Database(pool)).server_version()
+        (await require_ledger(pool)).require_rights()
         client = await connect_temporal()
         namespace_id, has_status_attribute = await describe_namespace(client)
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))

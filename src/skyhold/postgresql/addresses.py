@@ -16,6 +16,7 @@ DEFAULT_SCHEMA = "public"
 
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search[_-]path=((?:\\.|[^\s\\])*)", re.IGNORECASE)
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*", re.IGNORECASE)
+_NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_]*")
 _QUOTED = re.compile(r'"([^"]+)"')
 
 
@@ -45,6 +46,11 @@ def schema_of(url: str) -> str:
         "the search_path in the options of its address is not the name of one schema",
         "Write ?options=-csearch_path%3DNAME in DATABASE_URL.",
     )
+
+
+def quoted(name: str) -> str:
+    """Return the name as SQL needs it, and as a search path shows it."""
+    return name if _NEEDS_NO_QUOTES.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def is_schema_named(url: str) -> bool:

@@ -36,6 +36,10 @@ OWN_ADDRESS = (
 )
 GRANT = "Grant it to the role of DATABASE_URL, or name the role that owns the ledger."
 MIGRATE = "Run `skyhold migrate`."
+OWN_SCHEMA = "Give Skyhold a schema of its own, and name it by ?options=-csearch_path%3DNAME in DATABASE_URL."
+
+_TAKEN = frozenset({"42710", "42723", "42P06", "42P07"})
+"""A name that a migration was to give is another's: of a type, a function, a schema, a table."""
 
 _REMEDIES = {
     "28": "Correct the role, the password or the certificate in DATABASE_URL, or admit the role in pg_hba.conf.",
@@ -76,7 +80,7 @@ class PostgresUnavailable(DatabaseUnavailable):
 
 
 class PostgresSilent(PostgresUnavailable):
-    """Nothing was heard from PostgreSQL in time."""
+    """PostgreSQL did not answer in time."""
 
     is_worth_another_try = False
 
@@ -163,6 +167,13 @@ def refused_session(error: Exception) -> PostgresUnavailable | None:
         return PostgresMisconfigured(words, f"{OWN_ADDRESS} Skyhold needs PostgreSQL 15 or newer.")
     if isinstance(error, ValueError):
         return PostgresMisconfigured(*_BAD_ADDRESS)
+    return unavailable(error)
+
+
+def refused_migration(error: BaseException) -> PostgresUnavailable | None:
+    """Return what an error of a migration means, if it is not a fault of the migration's own."""
+    if str(getattr(error, "sqlstate", "")) in _TAKEN:
+        return PostgresMisconfigured(words_of(error), OWN_SCHEMA)
     return unavailable(error)
 
 

@@ -27,7 +27,7 @@ RENEWAL_SECONDS = 1.0
 """The sessions are made new at most this often, however many fail: a server that only reads still serves readers."""
 
 RELEASE_SECONDS = 0.1
-"""How long PostgreSQL has to hear that a statement is not waited for any more; the session is dropped then."""
+"""How long the cancellation of an unfinished statement may take; after that the session is closed."""
 
 MEMORY_SECONDS = 5.0
 """For how long a refused write is held against a server that says that it is well."""
@@ -64,6 +64,16 @@ class Pool:
         self._renewed_at = self._answered_at = -math.inf
         self._refused_write: tuple[float, PostgresUnavailable] | None = None
         self._logged: dict[str, float] = {}
+
+    @property
+    def schema(self) -> str:
+        """The name of the schema that its sessions are in."""
+        return self._sessions.schema
+
+    @property
+    def is_schema_named(self) -> bool:
+        """Whether the address names the schema, so that no other is meant."""
+        return self._sessions.is_schema_named
 
     async def open(self, size: int) -> None:
         """Make room for so many sessions; the first is opened when it is needed."""
@@ -104,7 +114,7 @@ class Pool:
             try:
                 yield connection
             except TimeoutError:
-                connection.terminate()  # a server that is silent would not hear of a rollback either
+                connection.terminate()  # a silent server would not answer a rollback either
                 raise
 
     async def fetch(self, statement: str, *values: Any) -> list[Row]:

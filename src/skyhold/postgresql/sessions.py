@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from skyhold.postgresql.addresses import Host, has_target, hosts_of, schema_of
+from skyhold.postgresql.addresses import Host, has_target, hosts_of, is_schema_named, quoted, schema_of
 from skyhold.postgresql.errors import (
     OWN_ADDRESS,
     PostgresMisconfigured,
@@ -102,9 +102,9 @@ class Sessions:
     """Opens sessions at one address; of several servers the one that writes, and the last that did is asked first."""
 
     def __init__(self, url: str, *, application: str, settings: Mapping[str, str] | None = None) -> None:
-        schema = schema_of(url).replace('"', '""')
+        self.schema, self.is_schema_named = schema_of(url), is_schema_named(url)
         self._url = url
-        self._settings = {**SETTINGS, **(settings or {}), "search_path": f'"{schema}"'}
+        self._settings = {**SETTINGS, **(settings or {}), "search_path": quoted(self.schema)}
         self._options: dict[str, Any] = {
             "server_settings": self._settings | {"application_name": application},
             "command_timeout": COMMAND_SECONDS if self._settings["statement_timeout"] != "0" else None,
@@ -185,7 +185,7 @@ class Sessions:
         """
         row = await connection.fetchrow(_READ_BACK, list(self._settings))
         if row is None:
-            raise LookupError("a session does not tell its settings")
+            raise LookupError("a session has no settings")
         if row["version"] < OLDEST_VERSION * 10_000:
             words = f"it is PostgreSQL {row['version_name']}"
             raise PostgresMisconfigured(words, f"Skyhold needs PostgreSQL {OLDEST_VERSION} or newer.")

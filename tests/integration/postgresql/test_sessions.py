@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
-
 import asyncpg
 import pytest
 
 from skyhold.domain.orders import OrderStatus
-from skyhold.embedded.servers import Servers
 from skyhold.messages import ExpireOrder
 from skyhold.postgresql.errors import PostgresInterrupted, PostgresMisconfigured
 from skyhold.postgresql.pools import open_pool
@@ -20,6 +15,7 @@ from skyhold.stores.seat_locks import SeatLocks, open_redis
 from support.desks import Desk, a_flight, change, fail, next_step
 from support.gateways import ScriptedGateway
 from support.poolers import Manner, pooler
+from support.roles import as_role
 
 HOSTILE = {
     "default_transaction_isolation": "serializable",
@@ -57,28 +53,11 @@ async def hostile_url(database_url: str) -> str:
     return database_url
 
 
-@pytest.fixture
-async def plain_role(servers: Servers) -> AsyncIterator[str]:
-    """The name of a role that may log in, and no more."""
-    name = f"plain_{secrets.token_hex(4)}"
-    connection = await asyncpg.connect(servers.database_url)
-    await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
-    yield name
-    await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-    await connection.close()
-
-
-def as_role(url: str, role: str) -> str:
-    """Return the address with another role."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{role}:secret@{parts.netloc.rpartition('@')[2]}").geturl()
-
-
 async def test_a_session_has_our_settings_whatever_the_defaults_are(hostile_url: str) -> None:
     session = await open_session(hostile_url, application="tests")
     found = {name: await session.fetchval(f"SHOW {name}") for name in (*SETTINGS, "search_path", "transaction_timeout")}
     await session.close()
-    assert found == {**SETTINGS, "search_path": '"public"', "transaction_timeout": "0"}
+    assert found == {**SETTINGS, "search_path": "public", "transaction_timeout": "0"}
 
 
 async def test_a_session_for_migrations_has_its_own_time_limits(hostile_url: str) -> None:
@@ -103,9 +82,9 @@ async def test_bookings_go_their_ways_whatever_the_defaults_are(hostile_url: str
 
 
 async def test_migrations_run_whatever_the_defaults_are(hostile_url: str) -> None:
-    connection = await asyncpg.connect(hostile_url, server_settings={"default_transaction_read_only": "off"})
-    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE SCHEMA elsewhere")
-    await connection.close()
+    session = await open_session(hostile_url, application="tests", settings=MIGRATION_SETTINGS)
+    await session.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE SCHEMA elsewhere")
+    await session.close()
     assert (await migrate(hostile_url))[-1] == newest_version()
     session = await open_session(hostile_url, application="tests")
     assert await session.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'elsewhere'") == 0
@@ -114,9 +93,9 @@ async def test_migrations_run_whatever_the_defaults_are(hostile_url: str) -> Non
 
 async def test_the_ledger_is_in_the_schema_that_the_address_names(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
-    await connection.execute('CREATE SCHEMA "Seats of ours"')
+    await connection.execute('CREATE SCHEMA "Seats of Skyhold"')
     await connection.close()
-    named = f'{database_url}?options=-csearch_path%3D"Seats%5C%20of%5C%20ours"'
+    named = f'{database_url}?options=-csearch_path%3D"Seats%5C%20of%5C%20Skyhold"'
     assert (await migrate(named))[-1] == newest_version()
     pool = await open_pool(named, application="tests")
     assert await pool.fetchval("SELECT count(*) FROM flights") == 0, "those of public are another ledger's"
