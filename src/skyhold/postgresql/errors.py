@@ -130,6 +130,15 @@ class PostgresForbidden(PostgresMisconfigured):
     is_write_refused = True
 
 
+OUTAGES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # time-outs among them
+    PostgresUnavailable,
+)
+"""Every class of errors among which there are outages: those of server, driver and system, and what they mean."""
+
 _KINDS: Mapping[str, type[PostgresUnavailable]] = {
     "25006": PostgresReadOnly,
     "53100": PostgresDiskFull,
@@ -165,7 +174,7 @@ def refused_session(error: Exception) -> PostgresUnavailable | None:
         return PostgresMisconfigured(words, OWN_ADDRESS)
     if state in {"0A000", "42704"}:
         return PostgresMisconfigured(words, f"{OWN_ADDRESS} Skyhold needs PostgreSQL 15 or newer.")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, OSError):  # as a certificate's is, too
         return PostgresMisconfigured(*_BAD_ADDRESS)
     return unavailable(error)
 
@@ -214,7 +223,8 @@ def _by_system(error: OSError) -> PostgresUnavailable:
     if isinstance(error, TimeoutError):
         return PostgresSilent()
     if isinstance(error, ssl.SSLError):
-        return PostgresUnavailable(one_line(f"TLS: {error.reason or 'the handshake failed'}"))
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or "the handshake failed"
+        return PostgresUnavailable(one_line(f"TLS: {said}"))
     if error.errno is None:
         return PostgresUnavailable(_BROKEN)
     return PostgresUnavailable(one_line(os.strerror(error.errno) if error.errno > 0 else str(error.strerror)))

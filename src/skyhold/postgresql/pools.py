@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import asyncpg
 import structlog
 
 from skyhold.postgresql.errors import (
+    OUTAGES,
     PostgresMisconfigured,
     PostgresReadOnly,
     PostgresSilent,
@@ -22,6 +23,11 @@ from skyhold.postgresql.errors import (
     unavailable,
 )
 from skyhold.postgresql.sessions import Connection, Row, Sessions
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+T = TypeVar("T")
 
 RENEWAL_SECONDS = 1.0
 """The sessions are made new at most this often, however many fail: a server that only reads still serves readers."""
@@ -60,7 +66,7 @@ class Pool:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._is_read_only = False
+        self._is_read_only = self._is_down = False
         self._renewed_at = self._answered_at = -math.inf
         self._refused_write: tuple[float, PostgresUnavailable] | None = None
         self._logged: dict[str, float] = {}
@@ -84,6 +90,7 @@ class Pool:
         if self._is_read_only and not session.is_read_only:
             # Another server writes now: what the others read may be older than what was written there.
             await self._pool.expire_connections()
+            _log.info("PostgreSQL writes again")
         self._is_read_only = session.is_read_only
         return session.connection
 
@@ -94,13 +101,18 @@ class Pool:
         Raises:
             PostgresUnavailable: there is no session, or a statement found that PostgreSQL cannot do its work.
         """
-        async with self._judged():
+        since = asyncio.get_running_loop().time()
+        try:
             connection = await self._pool.acquire()
             try:
                 yield connection
             finally:
-                with contextlib.suppress(TimeoutError):
-                    await self._pool.release(connection, timeout=RELEASE_SECONDS)
+                await self._release(connection)
+        except OUTAGES as error:
+            if why := await self._meaning_of(error, since):
+                raise why from error
+            raise
+        self._note_answer()
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[Connection]:
@@ -119,28 +131,23 @@ class Pool:
 
     async def fetch(self, statement: str, *values: Any) -> list[Row]:
         """Run one statement in a transaction of its own and return its rows. Raises as `acquire` does."""
-        async with self.acquire() as connection:
-            return await connection.fetch(statement, *values)
+        return await self._run(lambda connection: connection.fetch(statement, *values))
 
     async def fetchrow(self, statement: str, *values: Any) -> Row | None:
         """Run one statement in a transaction of its own and return its first row. Raises as `acquire` does."""
-        async with self.acquire() as connection:
-            return await connection.fetchrow(statement, *values)
+        return await self._run(lambda connection: connection.fetchrow(statement, *values))
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """Run one statement in a transaction of its own and return its first value. Raises as `acquire` does."""
-        async with self.acquire() as connection:
-            return await connection.fetchval(statement, *values)
+        return await self._run(lambda connection: connection.fetchval(statement, *values))
 
     async def execute(self, statement: str, *values: Any) -> str:
         """Run one statement in a transaction of its own and return its command tag. Raises as `acquire` does."""
-        async with self.acquire() as connection:
-            return await connection.execute(statement, *values)
+        return await self._run(lambda connection: connection.execute(statement, *values))
 
     async def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of the values, in one transaction. Raises as `acquire` does."""
-        async with self.acquire() as connection:
-            await connection.executemany(statement, values)
+        await self._run(lambda connection: connection.executemany(statement, values))
 
     def terminate(self) -> None:
         """Close every session at once."""
@@ -158,6 +165,8 @@ class Pool:
         now = asyncio.get_running_loop().time()
         if why.is_write_refused:
             self._refused_write = now, why
+        elif why.is_session_suspect:
+            self._is_down = True
         self._is_read_only = self._is_read_only or isinstance(why, PostgresReadOnly)
         if now - self._logged.get(type(why).__name__, now - LOG_SECONDS) >= LOG_SECONDS:
             self._logged[type(why).__name__] = now
@@ -176,19 +185,35 @@ class Pool:
         at, why = self._refused_write
         return why if asyncio.get_running_loop().time() - at < MEMORY_SECONDS else None
 
-    @contextlib.asynccontextmanager
-    async def _judged(self) -> AsyncIterator[None]:
-        """Raise what an error of the block means, if it means that PostgreSQL cannot do its work."""
-        loop = asyncio.get_running_loop()
-        since = loop.time()
+    async def _run(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do one thing with a session; as `acquire` does it, and quicker, since readers do nothing else."""
+        since = asyncio.get_running_loop().time()
         try:
-            yield
-        except Exception as error:
-            why = unavailable(error)
-            if why is None:
-                raise
+            connection = await self._pool.acquire()
+            try:
+                answer = await ask(connection)
+            finally:
+                await self._release(connection)
+        except OUTAGES as error:
+            if why := await self._meaning_of(error, since):
+                raise why from error
+            raise
+        self._note_answer()
+        return answer
+
+    async def _release(self, connection: Connection) -> None:
+        with contextlib.suppress(TimeoutError):
+            await self._pool.release(cast("PoolConnectionProxy[Row]", connection), timeout=RELEASE_SECONDS)
+
+    async def _meaning_of(self, error: Exception, since: float) -> PostgresUnavailable | None:
+        """Return what an error means of what began at `since`; None if it says so itself, or is a fault."""
+        why = unavailable(error)
+        if why is not None:
             await self.take_note(why, since=since)
-            if why is error:
-                raise
-            raise why from error
-        self._answered_at = loop.time()
+        return None if why is error else why
+
+    def _note_answer(self) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
+        if self._is_down:
+            self._is_down = False
+            _log.info("PostgreSQL available again")
