@@ -53,10 +53,7 @@ async def migrate(settings: Settings) -> list[str]:
         await ServerQueries(Database(pool)).server_version()
 
         async def check() -> None:
-            found = await SchemaQueries(pool).find()
-            found.require_ours(schema.versions(), is_named=pool.is_schema_named)
-            if found.version != schema.newest_version():
-                found.require_creatable()
+            (await require_ledger(pool)).require_migratable(schema.versions())
 
         return await schema.migrate(require(settings.database_url, "DATABASE_URL"), check=check)
 
@@ -83,15 +80,17 @@ async def require_ledger(pool: Pool) -> LedgerSchema:
         PostgresUnavailable: PostgreSQL does not answer.
     """
     found = await SchemaQueries(pool).find()
-    found.require_ours(schema.versions(), is_named=pool.is_schema_named)
+    found.require_ours(is_named=pool.is_schema_named)
     return found
 
 
 def outdated_schema(found: LedgerSchema) -> str | None:
-    """Say that the ledger has to be migrated, and from which version; nothing if it is at the newest."""
+    """Return why the ledger is not at the version that this release needs; None if it is."""
     newest = schema.newest_version()
     if found.version == newest:
         return None
+    if found.version is not None and found.version not in schema.versions():
+        return f"is at version {found.version}, newer than this release needs, which is {newest}"
     return f"is at version {found.version or 'none'}, needed is {newest}: run `skyhold migrate`"
 
 

@@ -38,10 +38,9 @@ SELECT quote_ident(current_user) AS role, quote_ident($1) AS quoted, n.oid IS NO
        ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = n.oid AND relname = ANY($2)) AS tables,
        EXISTS (SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num'
                WHERE c.relnamespace = n.oid AND c.relname = 'alembic_version') AS has_version,
-       ARRAY(SELECT quote_ident(other.nspname) FROM pg_namespace other
-             WHERE other.oid <> n.oid AND cardinality($3::text[]) =
-                   (SELECT count(*) FROM pg_class c WHERE c.relnamespace = other.oid AND c.relname = ANY($3))
-             ORDER BY 1 LIMIT 3) AS elsewhere,
+       ARRAY(SELECT quote_ident(other.nspname) FROM pg_class c JOIN pg_namespace other ON other.oid = c.relnamespace
+             WHERE c.relname = ANY($3) AND other.oid <> n.oid
+             GROUP BY other.nspname HAVING count(*) = cardinality($3::text[]) ORDER BY 1 LIMIT 3) AS elsewhere,
        ARRAY(SELECT format('%s on %s', wanted.privilege, wanted.name)
              FROM unnest($4::text[], $5::text[]) AS wanted (name, privilege)
              JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
@@ -78,13 +77,13 @@ class LedgerSchema:
         """Whether the role may at least read all of the ledger."""
         return not any(right.startswith("SELECT ") for right in self.missing_rights)
 
-    def require_ours(self, known: Sequence[str], *, is_named: bool) -> None:
-        """Check that the schema has our ledger, or is free for one.
+    def require_ours(self, *, is_named: bool) -> None:
+        """Check that the schema has our ledger, of whichever release, or is free for one.
 
-        `known` are the versions that this release knows, oldest first; `is_named` if the address names the schema.
+        With `is_named` the address names the schema, so no other can be meant.
 
         Raises:
-            PostgresMisconfigured: it is not there or not usable, another application's, or of a newer release.
+            PostgresMisconfigured: it is not there or not usable, or another application's.
         """
         if not self.is_there:
             raise PostgresMisconfigured(f"schema {self.name} does not exist", self._own_schema())
@@ -104,19 +103,19 @@ class LedgerSchema:
                 "or the ledger is damaged",
                 self._own_schema(),
             )
-        elif self.versions[0] not in known:
-            raise PostgresMisconfigured(
-                f"the ledger is at version {self.versions[0]}, and this release knows versions up to {known[-1]}",
-                "Run the newer release of Skyhold.",
-            )
 
-    def require_creatable(self) -> None:
-        """Check that the role may migrate.
+    def require_migratable(self, known: Sequence[str]) -> None:
+        """Check that this release, which knows these versions, oldest first, can migrate the ledger and its role may.
 
         Raises:
-            PostgresForbidden: it may not make a table.
+            PostgresMisconfigured: the ledger is newer, or the role may not create a table.
         """
-        if not self.may_create:
+        if self.version is not None and self.version not in known:
+            raise PostgresMisconfigured(
+                f"the ledger is at version {self.version}, and this release knows versions up to {known[-1]}",
+                "Run the newer release of Skyhold.",
+            )
+        if self.version != known[-1] and not self.may_create:
             grant = f"GRANT CREATE ON SCHEMA {self.name} TO {self.role}, or: {self._own_schema()}"
             raise PostgresForbidden(f"permission denied for schema {self.name}", grant)
 
