@@ -102,7 +102,7 @@ async def test_the_ledger_is_in_the_schema_that_the_address_names(database_url: 
     pool.terminate()
 
 
-@pytest.mark.parametrize("options", ["-csearch_path%3Da,b", '-c search_path%3D"$user"', "--search_path%3D"])
+@pytest.mark.parametrize("options", ["-csearch_path%3Da,b", '-c%20search_path%3D"$user"', "--search_path%3D"])
 async def test_an_address_that_names_no_single_schema_is_refused(database_url: str, options: str) -> None:
     with pytest.raises(PostgresMisconfigured) as refusal:
         await open_pool(f"{database_url}?options={options}", application="tests")
