@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from skyhold.embedded.servers import Servers, running_servers
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.stores.demo_flights import seed_demo_flights
-from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
 from support.leftovers import Surroundings

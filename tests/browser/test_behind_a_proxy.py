@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.web import live
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay

@@ -2,18 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.servers import Servers
-from skyhold.stores.postgres import Pool, open_pool
+from skyhold.embedded.valkey import ValkeyServer
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.stores.seat_locks import SeatLocks
 from support.desks import Desk
 from support.gateways import ScriptedGateway
 from support.patience import patient_redis
+from support.roles import ROLE_PASSWORD, run_sql
+
+REDIS_USER = "app"
+"""A user that tests make on a Valkey of their own."""
+
+
+@pytest.fixture(scope="module")
+def passable_path() -> Iterator[Path]:
+    """A directory that a lowered user can pass through; pytest's own are closed to others."""
+    path = Path(tempfile.mkdtemp(prefix="integration-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def own_valkey(passable_path: Path) -> Iterator[ValkeyServer]:
+    """A Valkey that a module may do to whatever it likes."""
+    data = DataDirectory.open(passable_path / "valkey", is_ephemeral=True)
+    server = ValkeyServer(data)
+    server.start()
+    yield server
+    server.stop()
+    data.close()
+
+
+@pytest.fixture
+async def own_valkey_admin(own_valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    """A client of it that may do everything; what it configured is undone."""
+    async with aclosing(Redis.from_url(own_valkey.url, decode_responses=True)) as admin:
+        yield admin
+        await admin.config_set("maxmemory", "0")
+        await admin.config_set("min-replicas-to-write", "0")
+        await admin.replicaof("NO", "ONE")
+        await admin.acl_deluser(REDIS_USER)
+        await admin.flushall()
+
+
+@pytest.fixture
+async def plain_role(servers: Servers, database_url: str) -> AsyncIterator[str]:
+    """The name of a role that may log in, and no more; what it owns in the database of the test goes with it."""
+    name = f"plain_{secrets.token_hex(4)}"
+    await run_sql(servers.database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{ROLE_PASSWORD}'")
+    yield name
+    await run_sql(database_url, f"DROP OWNED BY {name} CASCADE")
+    await run_sql(servers.database_url, f"DROP ROLE {name}")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from skyhold.audit.audit import Audit, Wait
 from skyhold.audit.findings import AuditReport, Graces
 from skyhold.audit.locks import SeatLockReader
 from skyhold.audit.workflows import WorkflowReader
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
-from skyhold.stores.postgres import Pool
 from support.bookings import NAMESPACE_ID, Bookings
 
 

@@ -27,7 +27,7 @@ from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.events.feed import Publisher
 from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, RECONCILIATION_WORKFLOW, Reconciliation, workflow_id_of
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import build_worker
 from skyhold.workflows.booking_client import BookingClient

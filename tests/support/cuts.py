@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from skyhold.domain.payments import PaymentCode
 from skyhold.domain.seats import LockAttempt
 from skyhold.payments.gateway import ChargeResult, PaymentGateway, StatementLine
-from skyhold.stores.postgres import Connection, Pool
+from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Connection
 from skyhold.stores.seat_locks import SeatLocks
 
 T = TypeVar("T")
@@ -92,6 +93,11 @@ class CutPool:
     async def acquire(self) -> AsyncIterator[CutConnection]:
         async with self._pool.acquire() as connection:
             yield CutConnection(connection, self._wire)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[CutConnection]:
+        async with self.acquire() as connection, connection.transaction():
+            yield connection
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         return _over(self._wire, self._pool, name)

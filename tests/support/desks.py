@@ -34,10 +34,10 @@ from skyhold.messages import (
     workflow_id_of,
 )
 from skyhold.payments.gateway import PaymentGateway
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
 from skyhold.stores.payments import PaymentStore
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.stores.seats import SeatStore
 from support.bookings import NAMESPACE_ID, new_order_id

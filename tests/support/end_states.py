@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import lock_name
 
 EndState = dict[str, list[tuple[Any, ...]]]

@@ -13,7 +13,7 @@ from typing import TypeVar
 from skyhold.domain.payments import PaymentCode
 from skyhold.payments.gateway import ChargeResult, GatewayError
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.cuts import CrashedError
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from skyhold.domain.orders import Policy
 from skyhold.domain.payments import PaymentCode
 from skyhold.messages import Answer, RefundPayment
 from skyhold.payments.gateway import GatewayError
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
-from skyhold.stores.postgres import Pool, open_pool
 from skyhold.stores.seat_locks import SeatLocks
 from support.cuts import CrashedError
 from support.desks import CHAIN, Desk, StepAsk, a_flight

@@ -14,7 +14,7 @@ from skyhold.activities.booking_runs import BookingRuns
 from skyhold.bootstrap.temporal import describe_namespace
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.booking_client import BookingClient

@@ -15,9 +15,9 @@ from skyhold.audit.money import find_money
 from skyhold.domain.errors import SkyholdError
 from skyhold.embedded.servers import Servers
 from skyhold.messages import workflow_id_of
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
-from skyhold.stores.postgres import Pool, open_pool
 from skyhold.workflows.payloads import DATA_CONVERTER
 from support.bookings import Booking, Bookings, running_bookings
 from support.gateways import ScriptedGateway

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-import asyncpg
 import pytest
 from temporalio import activity
 
 from skyhold.bootstrap.temporal import OutagesInOneLine
+from skyhold.postgresql.errors import PostgresReadOnly
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +39,18 @@ def _fail(error: BaseException) -> None:
         TimeoutError(),
         ConnectionRefusedError("10.0.0.1"),
         asyncio.CancelledError(),
-        asyncpg.CannotConnectNowError("10.0.0.1"),
-        asyncpg.InterfaceError("10.0.0.1"),
-        asyncpg.AdminShutdownError("10.0.0.1"),
     ],
 )
 def test_a_step_that_failed_by_an_outage_is_one_line(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     logged = _logged(error, caplog)
     assert logged.endswith(f"Completing activity as failed: {type(error).__name__}\n")
+    assert logged.count("\n") == 1
+
+
+def test_why_postgresql_is_unavailable_is_in_that_line(caplog: pytest.LogCaptureFixture) -> None:
+    logged = _logged(PostgresReadOnly("cannot execute INSERT in a read-only transaction"), caplog)
+    said = "PostgresReadOnly (cannot execute INSERT in a read-only transaction)"
+    assert logged.endswith(f"Completing activity as failed: {said}\n")
     assert logged.count("\n") == 1
 
 

@@ -1,28 +1,20 @@
-"""The HTTP API, put together from the settings, and the probes by which it knows whether its servers answer."""
+"""The HTTP API, put together from the settings."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, timedelta
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from functools import partial
 
 from fastapi import FastAPI
-from redis.asyncio import Redis
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from skyhold.bootstrap.addresses import require
-from skyhold.bootstrap.clocks import clock_probe, common_time
-from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.ledger import open_database
 from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.live import open_live
+from skyhold.bootstrap.probes import probes_of, trouble_with_redis
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
+from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.instances import InstanceQueries
@@ -30,7 +22,6 @@ from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.queries.seat_plans import SeatPlanQueries
-from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.idempotency import IdempotencyStore
 from skyhold.web.alternatives import Alternatives
@@ -41,15 +32,10 @@ from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
 from skyhold.web.origins import Origins
 from skyhold.web.public_address import PublicAddress
-from skyhold.web.readiness import CLOCK, Checks, Probe
+from skyhold.web.readiness import Checks
 from skyhold.web.seals import Seals
 from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
-
-PROBE_RPC_TIMEOUT = timedelta(seconds=1)
-
-POLLER_MEMORY = timedelta(seconds=75)
-"""A worker without work asks for some once a minute: one that has not for longer than this is gone."""
 
 
 @contextlib.asynccontextmanager
@@ -69,6 +55,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
         limits = await stack.enter_async_context(open_limits(settings, seals, cookies))
         live = await stack.enter_async_context(open_live(settings, database))
         client = await connect_temporal(is_lazy=True)
+        known = partial(trouble_with_redis, live, limits)
         services = Services(
             bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
             flights=FlightQueries(database),
@@ -82,58 +69,6 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             live=live,
             policy=settings.policy,
             origins=Origins(public, settings.cors_origins),
-            checks=Checks(_probes(ServerQueries(database), redis, client, settings.temporal_task_queue)),
+            checks=Checks(probes_of(pool, redis, client, settings.temporal_task_queue, known=known)),
         )
         yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits, public))
-
-
-@contextlib.asynccontextmanager
-async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
-    """Make the probes of the API without the API, for a look from outside.
-
-    Raises:
-        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
-    """
-    async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
-        servers, client = ServerQueries(Database(pool)), await connect_temporal(is_lazy=True)
-        yield _probes(servers, redis, client, settings.temporal_task_queue)
-
-
-def _probes(servers: ServerQueries, redis: Redis, client: Client, task_queue: str) -> dict[str, Probe]:
-    """Return a question for each server, for what must be on it (product.md, section 8), and for the clock here."""
-
-    async def ask_postgresql() -> None:
-        await servers.server_version()
-
-    async def ask_redis() -> None:
-        await cast("Any", redis.ping())
-
-    async def ask_temporal() -> str | None:
-        try:
-            await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
-        except (RPCError, RuntimeError) as error:
-            return temporal_trouble(error, client)
-        return None
-
-    async def ask_for_worker() -> str | None:
-        asked = DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        # Not by the clock of this machine: one that is ahead would miss a worker that is there.
-        now, queue = await asyncio.gather(
-            common_time(servers), client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
-        )
-        since = now - POLLER_MEMORY
-        is_polled = any(poller.last_access_time.ToDatetime(UTC) > since for poller in queue.pollers)
-        return None if is_polled else f"no worker on task queue {task_queue}"
-
-    return {
-        "postgresql": ask_postgresql,
-        "redis": ask_redis,
-        "temporal": ask_temporal,
-        "worker": ask_for_worker,
-        "schema": schema_probe(servers),
-        CLOCK: clock_probe(servers),
-    }

@@ -8,7 +8,7 @@ from skyhold.audit.audit import Audit, Wait
 from skyhold.audit.findings import AuditReport, Graces
 from skyhold.audit.locks import SeatLockReader
 from skyhold.audit.workflows import WorkflowReader
-from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
@@ -24,12 +24,13 @@ async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditRepo
     Raises:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
         BadSettingError: one of them, or an address or namespace of Temporal, cannot be meant.
-        DatabaseUnavailable: PostgreSQL does not answer.
+        PostgresUnavailable: PostgreSQL does not answer, or the schema has no ledger.
     """
     async with (
         open_database(settings, application="skyhold audit") as pool,
         open_redis_of(settings) as redis,
     ):
+        await require_ledger(pool)
         behaviour = Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate)
         audit = Audit(
             AuditQueries(Database(pool)),

@@ -1,17 +1,23 @@
-"""The ledger by itself: a pool for who needs one, and what is done to it without a worker: migrate and seed."""
+"""The ledger by itself: a pool for who needs one, whether the schema is ours, and migrate and seed without a worker."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from skyhold.bootstrap.addresses import require, require_database_url
+from skyhold.postgresql.errors import PostgresForbidden, PostgresMisconfigured, PostgresUnavailable
+from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
+from skyhold.queries.schemas import LedgerSchema, SchemaQueries
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores import demo_flights, schema
-from skyhold.stores.postgres import Pool, open_pool
-from skyhold.web.readiness import Probe
+from skyhold.web.readiness import Probe, ProbeFailure
+
+ANSWER_SECONDS = 2.0
+"""How long a process waits at its start for PostgreSQL to say that something must be set or granted."""
 
 
 class SchemaOutdatedError(Exception):
@@ -40,35 +46,86 @@ async def migrate(settings: Settings) -> list[str]:
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        DatabaseUnavailable: PostgreSQL does not answer.
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours or not ours to change;
+            then nothing is.
     """
     async with open_database(settings, application="skyhold migrate") as pool:
         await ServerQueries(Database(pool)).server_version()
-    return await schema.migrate(require(settings.database_url, "DATABASE_URL"))
+
+        async def check() -> None:
+            (await require_ledger(pool)).require_migratable(schema.versions())
+
+        return await schema.migrate(require(settings.database_url, "DATABASE_URL"), check=check)
 
 
 async def seed(settings: Settings) -> tuple[int, int]:
-    """Sow the demo flights; return how many were sown and how many that had left were moved.
+    """Insert the demo flights; return how many were inserted and how many that had left were moved.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        DatabaseUnavailable: PostgreSQL does not answer.
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours to write in.
         SchemaOutdatedError: the ledger is not at the newest version.
     """
     async with open_database(settings, application="skyhold seed") as pool:
-        if wrong := await schema_probe(ServerQueries(Database(pool)))():
-            raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
+        if outdated := outdated_schema(await require_ledger(pool)):
+            raise SchemaOutdatedError(f"The ledger's schema {outdated}.")
         return await demo_flights.seed_demo_flights(pool)
 
 
-def schema_probe(servers: ServerQueries) -> Probe:
-    """Return the question whether the ledger is at the version that this code needs."""
+async def require_ledger(pool: Pool) -> LedgerSchema:
+    """Check that the schema of the address is ours, and return it; it may still have to be migrated.
+
+    Raises:
+        PostgresMisconfigured: it is not; a person must set or grant something.
+        PostgresUnavailable: PostgreSQL does not answer.
+    """
+    found = await SchemaQueries(pool).find()
+    found.require_ours(is_named=pool.is_schema_named)
+    return found
+
+
+def outdated_schema(found: LedgerSchema) -> str | None:
+    """Return why the ledger is not at the version that this release needs; None if it is."""
     newest = schema.newest_version()
+    if found.version == newest:
+        return None
+    if found.version is not None and found.version not in schema.versions():
+        return f"is at version {found.version}, newer than this release needs, which is {newest}"
+    return f"is at version {found.version or 'none'}, needed is {newest}: run `skyhold migrate`"
 
-    async def ask_schema() -> str | None:
-        version = await servers.schema_version() if await servers.has_schema() else None
-        if version == newest:
-            return None
-        return f"is at version {version or 'none'}, needed is {newest}: run `skyhold migrate`"
 
-    return ask_schema
+def schema_probe(pool: Pool) -> Probe:
+    """Return the question whether the ledger is ours, at the version that this code needs, and ours to write in."""
+
+    async def probe_schema() -> ProbeFailure | str | None:
+        try:
+            found = await require_ledger(pool)
+        except PostgresMisconfigured as why:
+            return ProbeFailure(why.words, remedy=why.remedy, is_misconfigured=True)
+        if outdated := outdated_schema(found):
+            return outdated
+        try:
+            found.require_rights()
+        except PostgresForbidden as why:
+            reason = f"a right is missing: {', '.join(found.missing_rights)}"
+            return ProbeFailure(reason, why.words, why.remedy, is_partial=found.may_read, is_misconfigured=True)
+        return None
+
+    return probe_schema
+
+
+async def require_usable_ledger(settings: Settings, *, within: float = ANSWER_SECONDS) -> None:
+    """Check that nothing about the ledger needs a person, as far as PostgreSQL answers within so many seconds.
+
+    Raises:
+        MissingSettingError: DATABASE_URL is not set.
+        PostgresMisconfigured: a person must set or grant something.
+    """
+    async with open_database(settings, application="skyhold") as pool:
+        try:
+            async with asyncio.timeout(within):
+                (await require_ledger(pool)).require_rights()
+        except PostgresMisconfigured:
+            raise
+        except (PostgresUnavailable, TimeoutError):
+            return  # it is waited for

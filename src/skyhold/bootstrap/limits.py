@@ -8,10 +8,9 @@ from typing import Any, cast
 
 from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from skyhold.bootstrap.addresses import require_redis_url
+from skyhold.redis_clients import retry
 from skyhold.settings import Settings
 from skyhold.web.identity import GuestCookies
 from skyhold.web.limits import WAIT_SECONDS, RateLimits
@@ -40,7 +39,7 @@ async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -
         timeout=WAIT_SECONDS,
         socket_timeout=WAIT_SECONDS,
         socket_connect_timeout=WAIT_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        retry=retry(1),
     )
     # The address is the pool's; the storage only learns from its own which client it talks through.
     storage = RedisStorage(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, schema_probe
+from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, outdated_schema, require_ledger
 from skyhold.queries.database import Database
 from skyhold.queries.orders import Claimant, OrderQueries
-from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 
 
@@ -20,11 +19,11 @@ async def knows_an_order(settings: Settings, order_ids: Collection[str]) -> bool
         SchemaOutdatedError: the ledger is not at the newest version.
     """
     async with open_database(settings, application="skyhold simulate") as pool:
-        servers = ServerQueries(Database(pool))
-        if not await servers.has_schema():
+        found = await require_ledger(pool)
+        if found.version is None:
             return False
-        if wrong := await schema_probe(servers)():
-            raise SchemaOutdatedError(f"The ledger's schema {wrong}.")
+        if outdated := outdated_schema(found):
+            raise SchemaOutdatedError(f"The ledger's schema {outdated}.")
         orders, anyone = OrderQueries(Database(pool)), Claimant(None, has_token=True)
         for order_id in order_ids:
             if await orders.find(order_id, anyone) is not None:

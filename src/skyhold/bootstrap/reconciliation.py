@@ -27,13 +27,11 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.temporal import connect_to_namespace, temporal_trouble
 from skyhold.bootstrap.temporal_failures import TemporalFailure
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
-from skyhold.queries.database import Database
-from skyhold.queries.servers import ServerQueries
 from skyhold.settings import BadSettingError, Settings
 from skyhold.stores.ledger import Ledger
 
@@ -110,7 +108,7 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
         NoReconciliation: no worker took it in time, or it failed.
     """
     async with open_database(settings, application="skyhold reconcile") as pool:
-        await ServerQueries(Database(pool)).server_version()
+        await require_ledger(pool)
     client, _, _ = await connect_to_namespace()
     task_queue = settings.temporal_task_queue
     try:
@@ -150,7 +148,7 @@ async def adopt(settings: Settings, *, lost: str) -> int:
     if name := await _name_of(client, lost):
         raise BadSettingError(f"--adopt: that namespace is not gone, this Temporal has it as {name!r}")
     async with open_database(settings, application="skyhold reconcile") as pool:
-        await ServerQueries(Database(pool)).server_version()
+        await require_ledger(pool)
         return await Ledger(pool).adopt(ours, lost=lost)
 
 

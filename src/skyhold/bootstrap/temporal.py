@@ -8,7 +8,6 @@ import logging
 from datetime import timedelta
 from shlex import quote
 
-import asyncpg
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -17,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.bootstrap.temporal_configuration import temporal_configuration
 from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, why_unreachable
-from skyhold.domain.errors import WorkflowUnavailable
+from skyhold.domain.errors import Unavailable, WorkflowUnavailable
 from skyhold.messages import STATUS_ATTRIBUTE
 from skyhold.settings import BadSettingError
 from skyhold.workflows.payloads import DATA_CONVERTER
@@ -38,10 +37,7 @@ _CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ER
 _OUTAGES = (
     OSError,  # time-outs and refused connections among them
     asyncio.CancelledError,  # the time of a local activity was up
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
+    Unavailable,  # its words have no secrets, and say why
 )
 """How a step fails while a server is away; it is tried again until that is back, for every open order."""
 
@@ -53,7 +49,8 @@ class OutagesInOneLine(logging.Filter):
         """Let every line pass."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, _OUTAGES):
-            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+            why = f" ({error})" if isinstance(error, Unavailable) else ""
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}{why}", ()
             record.exc_info = None
         return True
 

@@ -16,7 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.addresses.shown import show_address
-from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_to_namespace, until_replaced
@@ -25,14 +25,13 @@ from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
 from skyhold.payments.gateway import PaymentGateway
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import ReconciliationQueries
-from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
 from skyhold.stores.payments import PaymentStore
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_lock_repairs import SeatLockRepairs
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.stores.seats import SeatStore
@@ -106,13 +105,14 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
 
     Raises:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
-        DatabaseUnavailable: PostgreSQL does not answer. (Redis may be away: booking goes on without it.)
+        PostgresUnavailable: PostgreSQL does not answer, or the ledger is not ours to work in. (Redis may be away:
+            booking goes on without it.)
         WorkflowUnavailable: Temporal does not answer.
     """
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_database(settings, application="skyhold worker"))
         redis = await stack.enter_async_context(open_redis_of(settings))
-        await ServerQueries(Database(pool)).server_version()
+        (await require_ledger(pool)).require_rights()
         client, namespace_id, has_status_attribute = await connect_to_namespace()
         gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
         stack.push_async_callback(gateway.stop)

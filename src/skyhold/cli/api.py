@@ -33,12 +33,14 @@ def api(*, data_dir: DataDir = None) -> None:
     """
     import uvloop  # noqa: PLC0415 - loads only where it is used
 
+    from skyhold.bootstrap.ledger import require_usable_ledger  # noqa: PLC0415
     from skyhold.cli.logs import configure_logging  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
-    configure_logging(settings.log_format, settings.log_level)
     with explained(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(require_usable_ledger(settings))
+        configure_logging(settings.log_format, settings.log_level)
         raise typer.Exit(runner.run(_serve(settings)))
 
 

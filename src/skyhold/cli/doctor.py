@@ -22,6 +22,7 @@ from skyhold.cli.output import AsJson, print_json, stdout
 
 if TYPE_CHECKING:
     from skyhold.settings import Settings
+    from skyhold.web.readiness import ProbeFailure
 
 PACKAGES = ("temporalio", "fastapi", "asyncpg", "redis", "pydantic")
 
@@ -44,6 +45,7 @@ class Finding:
     health: Health
     detail: str
     remedy: str | None = None
+    is_misconfigured: bool = False
 
 
 _MARKS = {
@@ -77,11 +79,11 @@ def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson 
     """
     findings = [*_installed(), *_binaries(), *_servers(data_dir), *_api(api, data_dir)]
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([_as_json(finding) for finding in findings])
     else:
         _print(findings)
     found = {finding.health for finding in findings}
-    if any(finding.name == "settings" and finding.health is Health.BAD for finding in findings):
+    if any(finding.is_misconfigured for finding in findings):
         raise typer.Exit(ExitCode.USAGE)
     if Health.UNREACHABLE in found:
         raise typer.Exit(ExitCode.UNREACHABLE)
@@ -121,7 +123,7 @@ def _servers(data_dir: Path | None) -> Iterator[Finding]:
         settings = settings_for(data_dir)
     except Failure as failure:
         health = Health.UNREACHABLE if failure.exit_code is ExitCode.UNREACHABLE else Health.BAD
-        yield Finding("servers", "settings", health, str(failure))
+        yield Finding("servers", "settings", health, str(failure), is_misconfigured=health is Health.BAD)
         return
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not getattr(settings, name.lower())]
     if missing:
@@ -134,31 +136,38 @@ def _servers(data_dir: Path | None) -> Iterator[Finding]:
 
 async def _probe(settings: Settings) -> list[Finding]:
     from skyhold.bootstrap.addresses import MissingSettingError  # noqa: PLC0415
-    from skyhold.bootstrap.api import open_probes  # noqa: PLC0415
+    from skyhold.bootstrap.probes import open_probes  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.settings import BadSettingError  # noqa: PLC0415
-    from skyhold.web.readiness import ask_all  # noqa: PLC0415
+    from skyhold.web.readiness import ask_all, check_of  # noqa: PLC0415
 
     forward_temporal_logs("error")
     try:
         async with open_probes(settings) as probes:
-            checks = await ask_all(probes)
+            failures = await ask_all(probes)
     except BadSettingError as error:
-        return [Finding("servers", "settings", Health.BAD, str(error))]
+        return [Finding("servers", "settings", Health.BAD, str(error), is_misconfigured=True)]
     except MissingSettingError as error:
         return [Finding("servers", "settings", Health.ABSENT, str(error))]
-    return [_judge(name, said) for name, said in checks.items()]
+    return [_judge(name, check_of(name, failure), failure) for name, failure in failures.items()]
 
 
-def _judge(name: str, said: str) -> Finding:
-    if said == "ok":
+def _judge(name: str, said: str, failure: ProbeFailure | None) -> Finding:
+    if failure is None:
         return Finding("servers", name, Health.GOOD, said)
-    if name == "clock" and said.startswith("unavailable"):
+    if name == "clock" and not failure.is_partial:
         # Nobody says what time it is, and why is told of PostgreSQL.
         return Finding("servers", name, Health.UNREACHABLE, said)
-    # A schema that is old, a queue without a worker and a clock that is off are found on servers that answer.
-    health = Health.BAD if name in {"schema", "worker", "clock"} else Health.UNREACHABLE
-    return Finding("servers", name, health, said, _REMEDIES[name])
+    # All these are found on servers that answer.
+    is_answered = name in {"schema", "worker", "clock"} or failure.is_partial or failure.is_misconfigured
+    health = Health.BAD if is_answered else Health.UNREACHABLE
+    detail = f"{said} ({failure.detail})" if failure.detail and failure.detail not in said else said
+    remedy = failure.remedy or _REMEDIES[name]
+    return Finding("servers", name, health, detail, remedy, is_misconfigured=failure.is_misconfigured)
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    return {name: value for name, value in asdict(finding).items() if name != "is_misconfigured"}
 
 
 def _api(address: str | None, data_dir: Path | None) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.logs import configure_logging
 from skyhold.domain.errors import DatabaseUnavailable, WorkflowUnavailable
+from skyhold.postgresql.errors import PostgresMisconfigured
 from skyhold.settings import BadSettingError, Settings, read_settings
 
 
@@ -53,15 +54,10 @@ def explained(settings: Settings) -> Iterator[None]:
         raise Failure(str(error)) from error
     except DatabaseUnavailable as error:
         where = show_address("DATABASE_URL", settings.database_url)
-        raise Failure(
-            f"PostgreSQL at {where} cannot be used (DATABASE_URL){_cause(error)}.", ExitCode.UNREACHABLE
-        ) from error
+        remedy = f" {error.remedy}" if isinstance(error, PostgresMisconfigured) else ""
+        code = ExitCode.USAGE if isinstance(error, PostgresMisconfigured) else ExitCode.UNREACHABLE
+        raise Failure(f"PostgreSQL at {where} cannot be used (DATABASE_URL): {error}.{remedy}", code) from error
     except RedisUnreachable as error:
         raise Failure(str(error), ExitCode.UNREACHABLE) from error
     except WorkflowUnavailable as error:
         raise Failure(str(error.__cause__ or error), ExitCode.UNREACHABLE) from error
-
-
-def _cause(error: Exception) -> str:
-    # The class alone: a driver's message may repeat user and password.
-    return f": {type(error.__cause__).__name__}" if error.__cause__ else ""

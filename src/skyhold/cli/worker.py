@@ -36,12 +36,14 @@ def worker(*, data_dir: DataDir = None) -> None:
 
     Example: TEMPORAL_ADDRESS=temporal:7233 DATABASE_URL=… REDIS_URL=… skyhold worker
     """
-    from skyhold.cli.logs import configure_logging  # noqa: PLC0415 - loads only where it is used
+    from skyhold.bootstrap.ledger import require_usable_ledger  # noqa: PLC0415 - drivers load only where they are used
+    from skyhold.cli.logs import configure_logging  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
 
     settings = settings_for(data_dir)
-    configure_logging(settings.log_format, settings.log_level)
     with explained(settings):
+        asyncio.run(require_usable_ledger(settings))
+        configure_logging(settings.log_format, settings.log_level)
         raise typer.Exit(asyncio.run(_work(settings)))
 
 

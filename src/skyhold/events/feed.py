@@ -18,11 +18,10 @@ from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from skyhold.events.changes import Change
+from skyhold.redis_clients import refusal_of, retry
 
 STREAM = "{skyhold}:events"
 EPOCH = "{skyhold}:events:epoch"
@@ -52,7 +51,7 @@ _log = structlog.get_logger(__name__)
 
 
 class FeedAway(Exception):
-    """Redis does not answer: nothing is heard until it does."""
+    """Redis does not answer, or refuses; the message says which. No changes arrive until it does."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,8 @@ class Publisher:
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
             self._is_away = True
-            _log.warning("live events are not published, redis does not take them", error=type(error).__name__)
+            reason = refusal_of(error) or type(error).__name__
+            _log.warning("Redis takes no live events; publishing is retried", reason=reason)
 
     def _note_back(self) -> None:
         if self._is_away:
@@ -143,7 +143,7 @@ class Reader:
         The first batch, and the first after Redis was away, is an empty one with a gap: from there on all is heard.
 
         Raises:
-            FeedAway: Redis does not answer.
+            FeedAway: Redis does not answer, or refuses.
         """
         try:
             if self._position is None:
@@ -160,7 +160,7 @@ class Reader:
             return self._take(entries, has_gap=is_behind)
         except _AWAY as error:
             self._position = None
-            raise FeedAway from error
+            raise FeedAway(refusal_of(error) or "no answer") from error
 
     async def _open(self) -> Batch:
         self._epoch, self._position = await _end_of_stream(self._append)
@@ -196,7 +196,7 @@ def open_reader_redis(url: str) -> Redis:
         decode_responses=True,
         socket_timeout=READ_SECONDS + SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
+        retry=retry(0),
     )
 
 

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
-
 from skyhold.domain.payments import PaymentCode
 from skyhold.payments.gateway import ChargeResult, GatewayError, StatementLine
+from skyhold.postgresql.pools import Pool
 
 ALWAYS_DECLINED = PaymentCode("00000")
 ALWAYS_APPROVED = PaymentCode("99999")
@@ -78,7 +77,7 @@ class Behaviour:
 class SimulatedGateway:
     """A gateway with books of its own, that goes on working when the caller has stopped waiting."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], behaviour: Behaviour) -> None:
+    def __init__(self, pool: Pool, behaviour: Behaviour) -> None:
         self.pool = pool
         self.behaviour = behaviour
         self._under_way: set[asyncio.Task[ChargeResult]] = set()

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from skyhold.domain.orders import TRANSITIONS, OrderStatus
+from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import OVERDUE_FOR
 
@@ -315,5 +314,5 @@ class AuditQueries:
         return [Suspicion(**dict(row)) for row in await self._database.rows(statement, FINDINGS_LIMIT, *values)]
 
 
-def _order_of(row: asyncpg.Record) -> OrderInLedger:
+def _order_of(row: Row) -> OrderInLedger:
     return OrderInLedger(**dict(row) | {"status": OrderStatus(row["status"])})

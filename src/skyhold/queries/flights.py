@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import asyncpg
-
+from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.pages import Position
 
@@ -122,6 +121,6 @@ class FlightQueries:
         return [(row["origin"], row["destination"]) for row in rows]
 
 
-def flight_of(row: asyncpg.Record) -> FlightView:
+def flight_of(row: Row) -> FlightView:
     """Return the flight that a row tells of."""
     return FlightView(**{name: value for name, value in row.items() if name != "digest"})

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from skyhold.domain.errors import ERRORS
 from skyhold.domain.failures import Failure, failure_of
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
-from skyhold.queries.database import Database
+from skyhold.postgresql.sessions import Row
+from skyhold.queries.database import IS_READ_ONLY, Database
 from skyhold.queries.pages import Position
 
 EVENTS_LIMIT = 1000
@@ -47,12 +46,12 @@ ORDER BY o.created_at DESC, o.id DESC LIMIT $4
 
 _LOOK = f"""
 SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version, o.currency,
-       (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now,
+       (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now, {IS_READ_ONLY},
        ARRAY(SELECT (s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents))
              FROM seats s
              LEFT JOIN order_seats k ON k.order_id = o.id AND k.order_id = s.order_id AND k.seat_id = s.seat_id
              WHERE s.flight_id = o.flight_id AND (s.seat_id = ANY($4) OR s.order_id = o.id)) AS seats
-FROM orders o WHERE {_CLAIMED}
+FROM (VALUES (true)) AS server LEFT JOIN orders o ON {_CLAIMED}
 """  # noqa: S608 - made of the statements above
 
 _EVENTS = f"""
@@ -184,12 +183,15 @@ class OrderQueries:
         """Return what a command must know before it is sent, or None as `find` does.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not answer.
+            DatabaseUnavailable: PostgreSQL does not answer, or only reads.
         """
-        row = await self._database.row(_LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted))
-        if row is None:
+        row = await self._database.row_before_write(
+            _LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted)
+        )
+        if row is None or row["status"] is None:
             return None
         facts = dict(row) | {"status": OrderStatus(row["status"]), "seats": seats_of(row["seats"])}
+        del facts["is_read_only"]
         return OrderLook(**facts)
 
     async def list_events(self, order_id: str, claimant: Claimant) -> list[OrderEventView] | None:
@@ -207,7 +209,7 @@ def seats_of(rows: Iterable[Sequence[Any]]) -> tuple[Seat, ...]:
     return tuple(Seat(seat_id, SeatStatus(status), order_id, price) for seat_id, status, order_id, price in rows)
 
 
-def _order_of(row: asyncpg.Record) -> OrderView:
+def _order_of(row: Row) -> OrderView:
     facts = dict(row)
     policy, answer, changes = Policy.from_json(facts.pop("policy")), facts.pop("answer"), facts.pop("changes")
     status = OrderStatus(facts.pop("status"))
@@ -231,6 +233,6 @@ def _last_refusal_of(answer: dict[str, Any] | None, status: OrderStatus) -> str 
     return f"{ERRORS[refusal['error']].code}: {refusal['detail']}" if refusal else None
 
 
-def _event_of(row: asyncpg.Record) -> OrderEventView:
+def _event_of(row: Row) -> OrderEventView:
     facts = {name: value for name, value in row.items() if name not in {"id", "seats"}}
     return OrderEventView(**facts, seats=sort_seats(row["seats"]))

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
-
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
+from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 
 PAGE = 1000
@@ -190,6 +189,6 @@ class ReconciliationQueries:
         return {row["id"] for row in rows}
 
 
-def _order_of(row: asyncpg.Record) -> OrderRow:
+def _order_of(row: Row) -> OrderRow:
     facts = dict(row)
     return OrderRow(**facts | {"status": OrderStatus(row["status"]), "payment": PaymentState(row["payment"])})

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from skyhold.domain.seats import Seat
-from skyhold.queries.database import Database
+from skyhold.queries.database import IS_READ_ONLY, Database
 from skyhold.queries.orders import seats_of
 
-_SALE = """
-SELECT statement_timestamp() AS now, f.departs_at, f.currency,
+_SALE = f"""
+SELECT statement_timestamp() AS now, {IS_READ_ONLY}, f.departs_at, f.currency,
        ARRAY(SELECT (seat_id, status, order_id, price_cents) FROM seats
              WHERE flight_id = f.id AND (seat_id = ANY($2) OR order_id = $3)) AS seats
 FROM (VALUES ($1::uuid)) AS wanted (flight_id) LEFT JOIN flights f ON f.id = wanted.flight_id
-"""
+"""  # noqa: S608 - made of the statements above
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class SaleQueries:
         """Return what the order would find.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not answer.
+            DatabaseUnavailable: PostgreSQL does not answer, or only reads.
         """
-        row = await self._database.row(_SALE, flight_id, list(wanted), order_id)
+        row = await self._database.row_before_write(_SALE, flight_id, list(wanted), order_id)
         if row is None:
             raise LookupError("one row in, no row out")
         return SaleLook(row["departs_at"], row["currency"], seats_of(row["seats"]), row["now"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-import asyncpg
-
 from skyhold.domain.seats import SeatStatus
+from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightView
 
@@ -105,7 +104,7 @@ class SeatMapQueries:
         return _flight_with_seats(row) if row else None
 
 
-def _flight_with_seats(row: asyncpg.Record) -> FlightWithSeats:
+def _flight_with_seats(row: Row) -> FlightWithSeats:
     facts = dict(row)
     digest, has_departed = _hex(facts.pop("digest")), facts.pop("has_departed")
     cabins = tuple(

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself: that it answers, its version, its clock, and how old the ledger's schema is."""
+"""What PostgreSQL says of itself: that it answers, its version, and its clock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from skyhold.queries.database import Database
 _SERVER_VERSION = "SELECT current_setting('server_version') AS version"
 
 _CLOCK = "SELECT clock_timestamp() AS now"
-
-_HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL AS is_there"
-
-_SCHEMA_VERSION = "SELECT version_num FROM alembic_version LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -60,21 +56,3 @@ class ServerQueries:
         row = await self._database.row(_CLOCK)
         answered_at = datetime.now(UTC)
         return ClockReading(asked_at, row["now"] if row else answered_at, answered_at)
-
-    async def has_schema(self) -> bool:
-        """Say whether the ledger was ever migrated.
-
-        Raises:
-            DatabaseUnavailable: PostgreSQL does not answer.
-        """
-        row = await self._database.row(_HAS_SCHEMA)
-        return bool(row and row["is_there"])
-
-    async def schema_version(self) -> str | None:
-        """Return the version that the ledger is at; only of one that was migrated.
-
-        Raises:
-            DatabaseUnavailable: PostgreSQL does not answer, or the ledger was never migrated.
-        """
-        row = await self._database.row(_SCHEMA_VERSION)
-        return str(row["version_num"]) if row else None

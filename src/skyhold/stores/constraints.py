@@ -8,9 +8,8 @@ already needs no more than that.
 
 from __future__ import annotations
 
-import asyncpg
-
 from skyhold.domain.errors import InvalidRequest, OrderChanged, OrderIdTaken, SeatsUnavailable, SkyholdError
+from skyhold.postgresql.errors import ConstraintViolation
 
 CONSTRAINTS: dict[str, type[SkyholdError] | None] = {
     "cabins_flight_fkey": None,
@@ -78,7 +77,7 @@ CONSTRAINTS: dict[str, type[SkyholdError] | None] = {
 }
 
 
-def meaning_of(violation: asyncpg.IntegrityConstraintViolationError) -> SkyholdError | None:
+def meaning_of(violation: ConstraintViolation) -> SkyholdError | None:
     """Return the "no" that the violated constraint stands for, or None if it is a fault."""
     error = CONSTRAINTS.get(violation.constraint_name or "")
     return error() if error else None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from skyhold.stores.postgres import Connection, Pool
+from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Connection
 
 ZONES = {
     "NYC": "America/New_York",
@@ -114,7 +115,7 @@ async def seed_demo_flights(pool: Pool) -> tuple[int, int]:
     Two at once, or twice, are harmless.
     """
     sown = moved = 0
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SEED_LOCK)
         for flight in DEMO_FLIGHTS:
             sown += await _sow(connection, flight)

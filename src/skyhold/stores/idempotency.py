@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import asyncpg
-
 from skyhold.domain.idempotency import NamedCommand
+from skyhold.postgresql.sessions import Row
 
 # One statement and always a row, also beside itself: of two at once the second waits for the first, and reads its row.
 # Names that are past their day go along, a few at a time, and one that is used again after its day begins anew.
@@ -36,7 +35,7 @@ RETURNING request_hash, order_id, update_id
 class Statements(Protocol):
     """Runs one statement, and again on another connection if the first was broken."""
 
-    async def row(self, statement: str, *values: Any) -> asyncpg.Record | None:
+    async def row(self, statement: str, *values: Any) -> Row | None:
         """Return the first row of the statement, or None."""
 
 

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from skyhold.domain.errors import OrderIdTaken, SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 from skyhold.domain.seats import SeatState, SeatStatus, sort_seats
 from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
+from skyhold.postgresql.errors import ConstraintViolation
+from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Connection, Row
 from skyhold.stores.constraints import meaning_of
-from skyhold.stores.postgres import Connection, Pool
 
 _ORDER = """
     o.*, coalesce(p.state, 'open') AS payment_state,
@@ -129,7 +129,7 @@ class Birth:
 class LockedOrder:
     """The order's row while its lock is ours, and PostgreSQL's time since it is."""
 
-    row: asyncpg.Record
+    row: Row
     policy: Policy
     now: datetime
 
@@ -203,15 +203,15 @@ class Ledger:
 async def _transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Commit what the block did, or nothing of it; a violated constraint speaks as the "no" that it stands for."""
     try:
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.transaction() as connection:
             yield connection
-    except asyncpg.IntegrityConstraintViolationError as violation:
+    except ConstraintViolation as violation:
         if meaning := meaning_of(violation):
             raise meaning from violation
         raise
 
 
-async def _give_birth(connection: Connection, step: Step, birth: Birth) -> asyncpg.Record | None:
+async def _give_birth(connection: Connection, step: Step, birth: Birth) -> Row | None:
     """Make the order's row and return it, locked as it is by its making; None if it is there already."""
     return await connection.fetchrow(
         _BIRTH,
@@ -256,14 +256,14 @@ def _stored_answer(answer: dict[str, Any]) -> Answer:
     return Answer(Outcome(answer["outcome"]), Refusal(**refusal) if refusal else None)
 
 
-def seat_states_of(rows: Sequence[asyncpg.Record]) -> tuple[SeatState, ...]:
+def seat_states_of(rows: Sequence[Row]) -> tuple[SeatState, ...]:
     """Return the states of seats that a statement changed and returned."""
     return tuple(
         SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in rows
     )
 
 
-def order_of(row: asyncpg.Record | None) -> Order:
+def order_of(row: Row | None) -> Order:
     """Return the order that a row of the ledger tells of."""
     if row is None:
         raise LookupError("an order that was just read is gone")

@@ -8,8 +8,8 @@ from skyhold.domain.orders import PAYING, OrderStatus, new_reference, require_ve
 from skyhold.domain.payments import PaymentState
 from skyhold.domain.seats import SeatState
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
+from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling, seat_states_of
-from skyhold.stores.postgres import Connection
 
 _LOCK_OWN_SEATS = "SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from skyhold.domain.orders import PAYING, OrderStatus
 from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
 from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
+from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
-from skyhold.stores.postgres import Connection, Pool
 
 _PROCESSING = frozenset({OrderStatus.PAYMENT_PROCESSING})
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyhold.stores import connections
+from skyhold.postgresql.errors import refused_migration
+from skyhold.postgresql.sessions import MIGRATION_SETTINGS, Row, open_session
 
 if TYPE_CHECKING:
     import asyncpg
@@ -18,25 +20,36 @@ MIGRATION_LOCK = 7_305_804_385_213_001
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+def versions() -> list[str]:
+    """Return the versions that this code knows, oldest first: they are numbered, and their files named by number."""
+    return sorted(path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def newest_version() -> str:
-    """Return the version that this code needs: versions are numbered, and their files are named by number."""
-    return max(path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """Return the version that this code needs."""
+    return versions()[-1]
 
 
-async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[str]:
+async def migrate(
+    database_url: str, *, check: Callable[[], Awaitable[None]] | None = None, patience_seconds: float = 60.0
+) -> list[str]:
     """Apply what is missing and return the versions that were applied, oldest first.
 
-    Two at once are harmless: the second waits for the first, up to `patience_seconds`, and finds nothing to do.
+    Two at once are harmless: the second waits for the first, up to `patience_seconds`, and finds nothing to do. `check`
+    is called before anything is changed, while no other migrates, and may raise to prevent it.
+
+    Raises:
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or lets the role not do it; nothing is changed by
+            the migration that failed.
     """
     # Alembic and SQLAlchemy serve migrations alone; who only books or reads need not wait for them to load.
     from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    async def connect() -> asyncpg.Connection:
-        return await connections.connect(
-            database_url, timeout=5, server_settings={"application_name": "skyhold migrate"}
-        )
+    async def connect() -> asyncpg.Connection[Row]:
+        return await open_session(database_url, application="skyhold migrate", settings=MIGRATION_SETTINGS)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
@@ -45,7 +58,14 @@ async def migrate(database_url: str, *, patience_seconds: float = 60.0) -> list[
             await connection.execute(text(f"SET lock_timeout = {int(patience_seconds * 1000)}"))
             await connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             await connection.commit()
+            if check is not None:
+                await check()
             return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        # SQLAlchemy's error has the adapter's as `orig`, and that has the driver's as its cause.
+        if error.orig is not None and (why := refused_migration(error.orig.__cause__ or error.orig)):
+            raise why from error
+        raise
     finally:
         await engine.dispose()
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from skyhold.domain.holds import LOCK_MARGIN
 from skyhold.messages import SeatLockFault, SeatLockRepair, Trouble
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLock, SeatLocks
 
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
@@ -35,7 +35,7 @@ class SeatLockRepairs:
 
         A lock that has come to another order since the fault was seen is left alone: who has it may be at it.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.transaction() as connection:
             await connection.execute(_LOCK_SEAT, fault.flight_id, fault.seat_id)
             row = await connection.fetchrow(_SEAT, fault.flight_id, fault.seat_id)
             found = await self._locks.look(fault.flight_id, fault.seat_id)

@@ -1,7 +1,7 @@
 """Seat locks in Redis: they keep losers of a contended seat away from PostgreSQL's row locks, no more.
 
-A refusal is a hint that PostgreSQL confirms; an absent Redis is no obstacle, only slower for losers, and is said once
-when it goes and once when it is back.
+A refusal is a hint that PostgreSQL confirms. A Redis that is unavailable, or answers and refuses to write, is no
+obstacle, only slower for losers; it is logged once when that begins and once when it is over.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files
 from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError
 
 from skyhold.domain.orders import is_order_id
 from skyhold.domain.seats import LockAttempt
+from skyhold.redis_clients import refusal_of, retry
 
 SOCKET_TIMEOUT = 0.5
 SCAN_BATCH = 1000
@@ -40,13 +40,13 @@ _log = structlog.get_logger(__name__)
 
 
 def open_redis(url: str) -> Redis:
-    """Return a client whose calls end within a second; a connection that a restart broke is tried anew, once."""
+    """Return a client whose calls end within a second; one that a restart or a failover broke is tried again, once."""
     return Redis.from_url(
         url,
         decode_responses=True,
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
-        retry=Retry(NoBackoff(), 1),
+        retry=retry(1),
     )
 
 
@@ -76,12 +76,15 @@ class SeatLocks:
             for name in ("acquire", "assign", "extend", "release")
         )
         self._away_until = 0.0
+        self._refused: str | None = None
         self.is_away = False
 
     async def acquire(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> LockAttempt:
         """Lock all the seats for the order or none; without Redis nothing is locked and nothing contended."""
         keys = _keys(flight_id, seats)
-        reply = await self._ask(lambda: self._acquire(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys)
+        reply = await self._ask(
+            "acquire", lambda: self._acquire(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys
+        )
         if reply is None:
             return LockAttempt()
         won, *names = reply
@@ -92,25 +95,28 @@ class SeatLocks:
     ) -> None:
         """Give the order the locks of these others: PostgreSQL gave it the seats, so their locks were wrong."""
         keys = _keys(flight_id, seats)
-        await self._ask(lambda: self._assign(keys=keys, args=[order_id, _milliseconds(ttl), *others]), empty=not keys)
+        await self._ask(
+            "assign", lambda: self._assign(keys=keys, args=[order_id, _milliseconds(ttl), *others]), empty=not keys
+        )
 
     async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
         """Let the order's locks live at least this long from now."""
         keys = _keys(flight_id, seats)
-        await self._ask(lambda: self._extend(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys)
+        ask = partial(self._extend, keys=keys, args=[order_id, _milliseconds(ttl)])
+        await self._ask("extend", ask, empty=not keys)
 
     async def release(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
         """Remove the order's locks."""
         keys = _keys(flight_id, seats)
-        await self._ask(lambda: self._release(keys=keys, args=[order_id]), empty=not keys)
+        await self._ask("release", partial(self._release, keys=keys, args=[order_id]), empty=not keys)
 
     async def find_all(self) -> dict[tuple[str, str], SeatLock] | None:
         """Return every lock by flight and seat as it is at about this time; None if Redis does not answer."""
-        return cast("dict[tuple[str, str], SeatLock] | None", await self._ask(self._find_all, empty=False))
+        return cast("dict[tuple[str, str], SeatLock] | None", await self._ask("find", self._find_all, empty=False))
 
     async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
         """Return the seat's lock, if there is one; None if Redis does not answer."""
-        found = await self._ask(lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
+        found = await self._ask("read", lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
         return None if found is None else list(found.values())
 
     async def _find_all(self) -> dict[tuple[str, str], SeatLock]:
@@ -140,22 +146,41 @@ class SeatLocks:
             if value is not None and life != _GONE
         }
 
-    async def _ask(self, call: Any, *, empty: bool) -> Any:
-        """Return Redis's reply, or None if there is nothing to ask or nobody to answer."""
+    async def _ask(self, name: str, call: Any, *, empty: bool) -> Any:
+        """Return Redis's reply, or None if there is nothing to ask, or Redis is unavailable or refuses."""
         if empty or time.monotonic() < self._away_until:
             return None
         try:
             reply = await cast("Awaitable[Any]", call())
         except (RedisError, OSError, TimeoutError) as error:
-            self._away_until = time.monotonic() + PAUSE_SECONDS
-            if not self.is_away:
-                self.is_away = True
-                _log.warning("redis is away, booking goes on without seat locks", error=type(error).__name__)
+            if reason := refusal_of(error):
+                self._note_refusal(name, reason)
+            else:
+                self._note_away(error)
             return None
-        if self.is_away:
-            self.is_away = False
-            _log.info("redis is back")
+        self._note_success(name)
         return reply
+
+    def _note_away(self, error: Exception) -> None:
+        self._away_until = time.monotonic() + PAUSE_SECONDS
+        if not self.is_away:
+            self.is_away = True
+            _log.warning("Redis unavailable; continuing without seat locks", error=type(error).__name__)
+
+    def _note_refusal(self, name: str, reason: str) -> None:
+        """Redis answers, so asking costs no time, and what it does not refuse goes on: locks are released."""
+        if self._refused is None:
+            self._refused = name
+            _log.warning("Redis refuses to write; continuing without seat locks", call=name, reason=reason)
+
+    def _note_success(self, name: str) -> None:
+        # Without memory a lock can be released and not acquired, which needs all that the others need.
+        is_granted = self._refused is not None and name in {self._refused, "acquire"}
+        if self.is_away or is_granted:
+            self.is_away = False
+            _log.info("Redis available again; locking seats")
+        if is_granted:
+            self._refused = None
 
 
 def _keys(flight_id: str, seats: Iterable[str]) -> list[str]:

@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-import asyncpg
-
 from skyhold.domain.errors import FlightNotFound, GivenUp, HoldLimit, SkyholdError
 from skyhold.domain.flights import require_not_departed
 from skyhold.domain.holds import Hold, renew_hold, require_not_given_up, require_not_lapsed, start_hold
@@ -23,8 +21,8 @@ from skyhold.domain.orders import (
 )
 from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
+from skyhold.postgresql.sessions import Connection, Row
 from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling, seat_states_of
-from skyhold.stores.postgres import Connection
 
 # A seat keeps the price that it was claimed at while the order owns it; one that was lost is claimed anew.
 _LOOK = """
@@ -219,12 +217,12 @@ async def _has_chosen(connection: Connection, order: LockedOrder, seats: Collect
     return {row["seat_id"] for row in await connection.fetch(_CHOSEN, order.id)} == set(seats)
 
 
-def _time_of_locks(rows: Sequence[asyncpg.Record], order: LockedOrder) -> datetime:
+def _time_of_locks(rows: Sequence[Row], order: LockedOrder) -> datetime:
     """Return the time since which all these rows, and the order's, have been locked: the latest that was read."""
     return max((row["now"] for row in rows), default=order.now)
 
 
-def _claim_of(rows: Sequence[asyncpg.Record], order: LockedOrder, wanted: Sequence[str]) -> Claim:
+def _claim_of(rows: Sequence[Row], order: LockedOrder, wanted: Sequence[str]) -> Claim:
     seats = (Seat(row["seat_id"], SeatStatus(row["status"]), row["order_id"], row["price_cents"]) for row in rows)
     return plan_claim(order.id, wanted, seats, max_seats=order.policy.max_seats)
 

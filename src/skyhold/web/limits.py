@@ -85,6 +85,7 @@ class RateLimits:
         self._cookies = cookies
         self._local = LocalCounters()
         self._away_until = 0.0
+        self._failed_at = -math.inf
         self.is_away = False
 
     async def seconds_to_wait(self, request: Request) -> int:
@@ -128,11 +129,17 @@ class RateLimits:
         left = round(await self._storage.get_expiry(key) - time.time())
         return min(max(left, 0) + 1, seconds)
 
+    def has_failed_within(self, seconds: float) -> bool:
+        """Return whether this process had to count alone within so many seconds."""
+        return time.monotonic() - self._failed_at < seconds
+
     def _mark_away(self, error: Exception) -> None:
-        self._away_until = time.monotonic() + PAUSE_SECONDS
+        self._failed_at = time.monotonic()
+        self._away_until = self._failed_at + PAUSE_SECONDS
         if not self.is_away:
             self.is_away = True
-            _log.warning("redis is away, requests are counted by each process", error=type(error).__name__)
+            cause = error.storage_error if isinstance(error, StorageError) else error
+            _log.warning("Redis cannot count requests; each process counts its own", error=type(cause).__name__)
 
 
 class LimitedRequests:

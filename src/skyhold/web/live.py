@@ -101,6 +101,11 @@ class Live:
 
         return EventStream(enter_here, leave_here)
 
+    @property
+    def is_feed_down(self) -> bool:
+        """Whether the last read of the feed failed; false while there are no listeners."""
+        return self._is_alone
+
     async def close(self) -> None:
         """End every stream, at once: also those whose readers have stopped reading."""
         self._is_closed = True
@@ -133,8 +138,8 @@ class Live:
             try:
                 self._take(await self._feed.read())
                 pause = FIRST_PAUSE
-            except FeedAway:
-                self._note(is_alone=True)
+            except FeedAway as away:
+                self._note(is_alone=True, reason=str(away))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -208,14 +213,14 @@ class Live:
             self._is_behind = True
             self._compare_now.set()
 
-    def _note(self, *, is_alone: bool) -> None:
+    def _note(self, *, is_alone: bool, reason: str = "") -> None:
         if is_alone == self._is_alone:
             return
         self._is_alone = is_alone
         self._compare_now.set()
         if is_alone:
             self._is_behind = True
-            _log.warning("live events are not heard, postgresql is asked instead")
+            _log.warning("Redis sends no live events; comparing with PostgreSQL instead", reason=reason)
         else:
             _log.info("live events are heard again")
 

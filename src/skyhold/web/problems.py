@@ -113,7 +113,8 @@ def _handler(render: Callable[[str, Any], JSONResponse]) -> Callable[[Request, E
 
 
 def _of_unavailable(request_id: str, error: Unavailable) -> JSONResponse:
-    return _problem(request_id, type(error), detail=error.sentence, headers=_retry_later())
+    kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
+    return _problem(request_id, kind, detail=kind.sentence, headers=_retry_later())
 
 
 def _of_unknown_outcome(request_id: str, error: OutcomeUnknown) -> JSONResponse:

@@ -347,7 +347,7 @@ class HistoryBody(Body):
 
 
 class HealthBody(Body):
-    """What works: each check is `ok`, or `unavailable` with the reason, or says by how much the clock is off."""
+    """What works: each check is `ok`, `unavailable` or `degraded` with the reason, or how far the clock is off."""
 
     status: Literal["ready", "degraded", "unavailable"]
     checks: dict[str, str]

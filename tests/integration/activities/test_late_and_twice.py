@@ -23,7 +23,7 @@ from skyhold.messages import (
     RefundPayment,
     ReleaseSeats,
 )
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from support.cuts import CrashedError, Cut, CutGateway, CutLocks, CutPool, Wire, as_pool
 from support.desks import (

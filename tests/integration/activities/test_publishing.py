@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.messages import Answer, RefundPayment, ReleaseSeats
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.desks import Desk, a_flight, reserve
 from support.gateways import Act, ScriptedGateway
 from support.situations import (

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from skyhold.domain.orders import Policy
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.bookings import Bookings, running_bookings
 
 

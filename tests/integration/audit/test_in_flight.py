@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import OrderStatus, Policy
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.audits import audit_of, graces, told
 from support.bookings import SK900, Booking, Bookings, running_bookings
 

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from skyhold.bootstrap.api import open_api
 from skyhold.embedded.servers import Servers
 from skyhold.events.feed import Publisher
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from support.desks import Desk, a_flight
 from support.gateways import ScriptedGateway

@@ -19,9 +19,9 @@ import pytest
 from skyhold.embedded.servers import Servers
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.ledger import seat_states_of
-from skyhold.stores.postgres import Pool
 from skyhold.web.live_flights import FRAME_SECONDS
 from support.api_processes import ApiProcess, api_process
 from support.desks import Desk, a_flight, change

@@ -14,8 +14,8 @@ from skyhold.bootstrap.api import open_api
 from skyhold.events.changes import Change
 from skyhold.events.feed import EPOCH, STREAM, Publisher
 from skyhold.messages import ExpireOrder
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from skyhold.web import live, live_flights
 from skyhold.web.stream import RETRY_MILLISECONDS
 from support.desks import Desk, a_flight, change, fail, next_step

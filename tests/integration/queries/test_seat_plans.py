@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from skyhold.domain.alternatives import Alternative, find_alternatives
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.seat_plans import SeatPlanQueries
-from skyhold.stores.postgres import Pool
 from support.services import FL101, SK900
 
 

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from skyhold.embedded.servers import Servers
-from skyhold.stores.connections import connect
-from skyhold.stores.postgres import open_pool
+from skyhold.postgresql.connections import connect
+from skyhold.postgresql.pools import open_pool
 from support.foreign_shells import foreign_home
 from support.tls_proxies import Certificates, make_certificates, postgres_tls_proxy
 

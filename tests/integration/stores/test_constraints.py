@@ -7,9 +7,9 @@ import pytest
 from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.orders import Policy
 from skyhold.messages import ReserveSeats, Step
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.constraints import CONSTRAINTS
 from skyhold.stores.ledger import Ledger
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seats import SeatStore
 from support.desks import a_flight
 

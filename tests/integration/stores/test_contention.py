@@ -6,14 +6,15 @@ import asyncio
 import random
 import time
 
-import asyncpg
 import pytest
 
 from skyhold.domain.errors import HoldLimit, SeatsUnavailable
 from skyhold.domain.orders import Order, OrderStatus, Policy
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats
+from skyhold.postgresql.errors import PostgresBusy
+from skyhold.postgresql.pools import Pool
+from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Ledger
-from skyhold.stores.postgres import Connection, Pool
 from skyhold.stores.seats import SeatStore
 from support.bookings import NAMESPACE_ID, new_order_id, until
 from support.desks import Desk, a_flight, change, fail, next_step, reserve
@@ -127,7 +128,7 @@ async def test_the_wait_for_a_guests_other_order_is_bounded(shared_pool: Pool, s
         await stopped.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", guest)
         started = time.monotonic()
         keep_alive = asyncio.create_task(_keep_alive(stopped))
-        with pytest.raises(asyncpg.LockNotAvailableError):
+        with pytest.raises(PostgresBusy):
             await hold(seats, ask)
         assert time.monotonic() - started < 10, "without a bound the other one's lock is waited for as long as it lasts"
         keep_alive.cancel()

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 
 from skyhold.domain.idempotency import NamedCommand
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.stores.idempotency import IdempotencyStore
-from skyhold.stores.postgres import Pool
 
 _SOW = """
 INSERT INTO idempotency_keys (scope, key_hash, request_hash, order_id, update_id, remembered_at)

@@ -13,9 +13,9 @@ from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
 from skyhold.domain.payments import PaymentVerdict
 from skyhold.messages import Answer, ClosePayment, ConfirmOrder, ExpireOrder, Outcome, RefreshSeatLocks, ValidatePayment
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.payments import PaymentStore
-from skyhold.stores.postgres import Pool
 from support.bookings import until
 from support.desks import ANY_CODE, Desk, StepAsk, a_flight, change, fail, next_step, reserve
 

@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from skyhold.domain.orders import FailureCode, OrderStatus, can_become, new_reference
+from skyhold.postgresql.pools import Pool, open_pool
+from skyhold.postgresql.sessions import Connection
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, seed_demo_flights
-from skyhold.stores.postgres import Connection, Pool, open_pool
 from skyhold.stores.schema import migrate, newest_version
 from support.bookings import FL101, new_order_id
 from support.desks import Desk, a_flight, fail

@@ -193,7 +193,7 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
                 assert time.monotonic() - started < 10, "while Redis is known to be away it is left alone"
                 locks._away_until = 0.0  # the pause is over
         assert locks.is_away
-        assert [line["event"] for line in lines] == ["redis is away, booking goes on without seat locks"]
+        assert [line["event"] for line in lines] == ["Redis unavailable; continuing without seat locks"]
         assert all(str(url.rpartition(":")[2]) not in str(line) for line in lines), "an address may hold a password"
 
 
@@ -214,8 +214,8 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
         assert not locks.is_away
         assert await redis.get(lock_name(FLIGHT, "1A")) == "second"
         assert [line["event"] for line in lines] == [
-            "redis is away, booking goes on without seat locks",
-            "redis is back",
+            "Redis unavailable; continuing without seat locks",
+            "Redis available again; locking seats",
         ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from skyhold.domain.payments import PaymentCode
 from skyhold.payments.gateway import ChargeResult, GatewayError, StatementLine
 from skyhold.payments.simulated import ALWAYS_APPROVED, ALWAYS_DECLINED, Behaviour, SimulatedGateway
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.bookings import until
 
 CODE = PaymentCode("12345")

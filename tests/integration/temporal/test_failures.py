@@ -14,7 +14,7 @@ import pytest
 
 from skyhold.bootstrap import temporal
 from skyhold.bootstrap.addresses import MissingSettingError
-from skyhold.bootstrap.api import open_probes
+from skyhold.bootstrap.probes import open_probes
 from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.domain.errors import WorkflowUnavailable
@@ -178,7 +178,7 @@ async def test_and_so_does_the_check_of_a_process_that_started_without_it(
     settings = Settings(database_url=servers.database_url, redis_url=servers.redis_url)
     async with open_probes(settings) as probes:
         said = await asyncio.wait_for(probes["temporal"](), 10)
-    assert said is not None
+    assert isinstance(said, str)
     assert case.what in said
     assert case.variable in said
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.seat_map import FlightWithSeats, SeatMapQueries
-from skyhold.stores.postgres import Pool
 from support.services import FL101, SK900, Service
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -18,8 +18,8 @@ from temporalio.client import Client
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.servers import Servers
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from skyhold.workflows.booking_client import BookingClient
 from support.services import FL101, Service, eventually, running_service
 from support.web import COOKIE, client_of

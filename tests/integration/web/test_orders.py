@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, UPDATE_SEATS, ExpireOrder, Step
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
-from skyhold.stores.postgres import Pool
 from skyhold.web import claims
 from support.services import FL101, Service, eventually, running_service
 

@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from skyhold.bootstrap.api import open_api
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from support.markup import Markup, markup_of
 from support.services import FL101, SK900, Service
 from support.web import COOKIE, client_of

@@ -11,7 +11,7 @@ import pytest
 
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import PROCEED_TO_PAYMENT, UPDATE_SEATS
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.web.commands import SeatRequest
 from support.services import FL101, Service, eventually
 

@@ -13,7 +13,7 @@ import pytest
 
 from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.web import live
 from support.markup import markup_of
 from support.proxies import Proxy, serving_behind

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from skyhold.domain.orders import Policy
 from skyhold.embedded.servers import Servers
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import open_redis
 from skyhold.workflows.booking_client import BookingClient
 from support.bookings import Bookings, OpenWorld, running_bookings

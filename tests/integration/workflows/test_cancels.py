@@ -10,7 +10,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError
 
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 from support.splits import split_world

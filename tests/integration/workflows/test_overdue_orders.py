@@ -15,9 +15,9 @@ from skyhold.audit.workflows import find_workflows
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.orders import Policy
 from skyhold.messages import BOOKING_WORKFLOW, Finding
+from skyhold.postgresql.pools import Pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
-from skyhold.stores.postgres import Pool
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, graces, sentences, told, workflows_of
 from support.bookings import Booking, Bookings, OpenWorld, until

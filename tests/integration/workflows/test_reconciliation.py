@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from skyhold.activities import reconciliation
 from skyhold.domain.orders import FailureCode, Policy
 from skyhold.messages import BOOKING_WORKFLOW, FailOrder, Outcome
-from skyhold.stores.postgres import Pool
+from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import lock_name
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, told

@@ -14,8 +14,8 @@ from skyhold.bootstrap.api import open_api
 from skyhold.domain.orders import Order
 from skyhold.embedded.servers import Servers
 from skyhold.messages import Outcome
+from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.stores.postgres import Pool
 from skyhold.stores.seat_locks import open_redis
 from skyhold.web import live, live_flights
 from support.desks import Desk, change, fail, reserve

@@ -127,7 +127,7 @@ async def _back(desk: Desk) -> None:
     async with asyncio.timeout(30):
         while True:
             try:
-                await desk.pool.fetchval("SELECT 1", timeout=1)
+                await desk.pool.fetchval("SELECT 1")
             except Exception:  # noqa: BLE001 - away, starting, or a broken connection
                 await asyncio.sleep(0.05)
             else:

@@ -1,0 +1,50 @@
+"""Clients of Redis or Valkey: how they retry, and what it means when Redis answers and refuses.
+
+Owns no key and no command.
+"""
+
+from __future__ import annotations
+
+import re
+
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+WORDS_LIMIT = 200
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_IN_SCRIPT = re.compile(r"\.?\s+script: (\S+, )?on @user_script.*$", re.DOTALL)
+_DENIED = re.compile(r"^(NOPERM\b|ACL failure)", re.IGNORECASE)
+
+
+def retry(retries: int) -> Retry:
+    """Return how a client retries: at once, so many times, by a new connection.
+
+    One that leads to a replica is dropped as a broken one is: after a failover the address leads to another server.
+    """
+    return Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError, RedisTimeoutError, ReadOnlyError))
+
+
+def refusal_of(error: BaseException) -> str | None:
+    """Return why Redis, which answered, refused to do its work; None if it did not answer."""
+    if isinstance(error, OutOfMemoryError):
+        return "out of memory"
+    if isinstance(error, ReadOnlyError):
+        return "only reads"
+    if not isinstance(error, ResponseError):
+        return None
+    words = _CONTROL.sub(" ", _IN_SCRIPT.sub("", str(error))).strip(" .")[:WORDS_LIMIT]
+    is_denied = isinstance(error, NoPermissionError) or _DENIED.match(words)
+    return f"a right is missing: {words}" if is_denied else f"refused: {words}"

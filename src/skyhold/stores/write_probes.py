@@ -1,0 +1,78 @@
+"""Writes that prove that a server would take a real one, and leave nothing behind.
+
+PostgreSQL: a transaction that is assigned an id, writes a record of the write-ahead log, is committed and flushed as
+any other, through synchronous standbys too; and a temporary file, gone at the end of the statement, for which the disk
+of the data must have room. Neither touches a table. They cannot prove that a certain table can grow (it may be in
+another tablespace, or under a quota), nor that the log will have room for its next file when the current one is full.
+
+Redis: what the scripts of the seat locks and of the stream of events do, in one script, on keys beside theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from skyhold.postgresql.errors import PostgresReadOnly
+from skyhold.postgresql.pools import Pool
+from skyhold.stores.seat_locks import lock_name
+
+# The temporary file is that of rows that do not fit into the smallest memory: 140 kB. It is written before the log.
+_WRITE = """
+WITH small AS MATERIALIZED (SELECT set_config('work_mem', '64kB', true) AS memory),
+room AS MATERIALIZED (SELECT count(*) AS rows FROM small, generate_series(1, 10000 + 0 * length(small.memory)))
+SELECT pg_logical_emit_message(true, 'skyhold', '') FROM room
+"""
+
+_IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
+
+_FLIGHT = "skyhold"
+"""The hash tag of the probe's keys; no flight has such an id, and no lock of this name is ever made."""
+
+_PROBE_LOCK = "{skyhold}:probe"
+_PROBE_STREAM = "{skyhold}:events:probe"
+
+LIFE_MILLISECONDS = 1000
+"""After this the keys are gone even if Redis took them and refused to delete them."""
+
+
+class PostgresWriteProbe:
+    """Writes to PostgreSQL without a trace."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def write(self) -> None:
+        """Return when PostgreSQL has taken a write.
+
+        Raises:
+            PostgresUnavailable: it did not.
+        """
+        async with self._pool.acquire() as connection:
+            if await connection.fetchval(_IS_READ_ONLY):
+                raise PostgresReadOnly("the server only reads")
+            await connection.execute(_WRITE)
+
+
+class RedisWriteProbe:
+    """Writes to Redis without a trace."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._write, self._release = (
+            redis.register_script(files("skyhold.stores").joinpath("lua", f"{name}.lua").read_text())
+            for name in ("probe", "release")
+        )
+
+    async def write(self) -> None:
+        """Return when Redis has taken the writes that Skyhold needs it for.
+
+        Raises:
+            RedisError: it did not.
+        """
+        keys = [_PROBE_LOCK, _PROBE_STREAM]
+        await cast("Awaitable[Any]", self._write(keys=keys, args=["probe", LIFE_MILLISECONDS]))
+        # A user may be restricted to certain names: releasing a lock that does not exist tries those of locks.
+        await cast("Awaitable[Any]", self._release(keys=[lock_name(_FLIGHT, "probe")], args=["probe"]))

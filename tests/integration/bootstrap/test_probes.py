@@ -1,0 +1,213 @@
+"""What the probes say of servers that answer and cannot do their work, and that they leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+
+from integration.conftest import REDIS_USER
+from skyhold.audit.locks import SeatLockReader
+from skyhold.bootstrap.probes import postgresql_probe, redis_probe
+from skyhold.embedded.data_directory import DataDirectory
+from skyhold.embedded.postgres import PostgresServer
+from skyhold.embedded.valkey import ValkeyServer
+from skyhold.events.changes import Change
+from skyhold.events.feed import Publisher, Reader, open_reader_redis
+from skyhold.postgresql.errors import PostgresDiskFull
+from skyhold.postgresql.pools import Pool, open_pool
+from skyhold.queries.database import Database
+from skyhold.queries.servers import ServerQueries
+from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.web.readiness import Probe, ProbeFailure
+from support.bookings import until
+from support.preloads import preload
+from support.replicas import Replica, running_replicas
+
+RIGHTS = "~seat:lock:* ~{skyhold}:* ~rate:* +@read +@write +@scripting +@connection +info +time"
+"""As docs/runbook.md lists them."""
+
+
+async def _user_with(admin: Redis, rights: str) -> str:
+    """Make a user with these rights and no others, and return the address that has it."""
+    await cast("Any", admin).execute_command("ACL", "SETUSER", REDIS_USER, "on", ">secret", *rights.split())
+    where = admin.connection_pool.connection_kwargs
+    return f"redis://{REDIS_USER}:secret@{where['host']}:{where['port']}/0"
+
+
+async def _said(url: str) -> ProbeFailure | None:
+    async with aclosing(open_redis(url)) as redis:
+        found = await redis_probe(redis, lambda: None)()
+        assert not isinstance(found, str)
+        return found
+
+
+async def test_a_redis_that_does_its_work_is_well_and_nothing_is_left_in_it(
+    own_valkey: ValkeyServer, own_valkey_admin: Redis
+) -> None:
+    seen: set[str] = set()
+
+    async def watch() -> None:
+        while True:
+            seen.update([key async for key in own_valkey_admin.scan_iter("*")])
+
+    watching = asyncio.create_task(watch())
+    for _ in range(50):
+        assert await _said(own_valkey.url) is None
+    watching.cancel()
+    assert (seen, await own_valkey_admin.keys("*")) == (set(), [])
+
+
+async def test_a_redis_without_memory_says_so(own_valkey: ValkeyServer, own_valkey_admin: Redis) -> None:
+    await own_valkey_admin.config_set("maxmemory", "1mb")
+    found = await _said(own_valkey.url)
+    assert found is not None
+    assert (found.reason, found.is_partial) == ("out of memory", True)
+    assert "maxmemory" in (found.remedy or "")
+    await own_valkey_admin.config_set("maxmemory", "0")
+    assert await _said(own_valkey.url) is None
+
+
+async def test_a_redis_that_only_reads_says_so(own_valkey: ValkeyServer, own_valkey_admin: Redis) -> None:
+    await own_valkey_admin.replicaof("127.0.0.1", "1")
+    found = await _said(own_valkey.url)
+    assert found is not None
+    assert (found.reason, found.is_partial) == ("only reads", True)
+    assert "REDIS_URL" in (found.remedy or "")
+
+
+async def test_a_redis_that_waits_for_replicas_says_so(own_valkey: ValkeyServer, own_valkey_admin: Redis) -> None:
+    await own_valkey_admin.config_set("min-replicas-to-write", "1")
+    found = await _said(own_valkey.url)
+    assert found is not None
+    assert found.reason == "refused: NOREPLICAS Not enough good replicas to write"
+
+
+@pytest.mark.parametrize(
+    "lacking", ["-xadd", "-del", "-set", "-evalsha -eval", "resetkeys ~{skyhold}:*", "resetkeys ~seat:lock:*"]
+)
+async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin: Redis) -> None:
+    found = await _said(await _user_with(own_valkey_admin, f"{RIGHTS} {lacking}"))
+    assert found is not None
+    assert found.reason.startswith("a right is missing: "), found
+    assert "runbook" in (found.remedy or "")
+
+    async def is_empty() -> bool | None:
+        return await own_valkey_admin.keys("*") == [] or None
+
+    await until(is_empty, what="what could not be deleted to be gone by itself")
+
+
+async def test_the_rights_that_the_runbook_lists_are_enough(own_valkey_admin: Redis) -> None:
+    runbook = Path(__file__).parents[3].joinpath("docs", "runbook.md").read_text()
+    assert f"ACL SETUSER skyhold on >PASSWORD {RIGHTS}" in runbook
+    url = await _user_with(own_valkey_admin, RIGHTS)
+    assert await _said(url) is None
+    async with aclosing(open_redis(url)) as redis, aclosing(open_reader_redis(url)) as reading:
+        locks, publisher, reader = SeatLocks(redis), Publisher(redis), Reader(reading)
+        assert (await locks.acquire("a-flight", ["1A"], "an-order", timedelta(seconds=9))).fresh == {"1A"}
+        assert await locks.find_all() is not None
+        assert [lock async for batch in SeatLockReader(redis).batches() for lock in batch]
+        await SeatLockReader(redis).remembers_for()
+        await locks.release("a-flight", ["1A"], "an-order")
+        assert (await reader.read()).has_gap
+        publisher.publish(Change("an-order", None))
+        assert [change.order_id for change in (await reader.read()).changes] == ["an-order"]
+        await publisher.aclose()
+        assert (locks.is_away, await own_valkey_admin.keys("seat:lock:*")) == (False, [])
+
+
+def _probe(pool: Pool) -> Probe:
+    return postgresql_probe(pool, ServerQueries(Database(pool)))
+
+
+async def _found(pool: Pool) -> ProbeFailure:
+    found = await _probe(pool)()
+    assert isinstance(found, ProbeFailure)
+    return found
+
+
+async def test_a_postgresql_that_does_its_work_is_well_and_no_table_is_touched(database_url: str) -> None:
+    pool = await open_pool(database_url, application="tests")
+    before = await pool.fetchval("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')")
+    for _ in range(20):
+        assert await _probe(pool)() is None
+    after = await pool.fetchval("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')")
+    assert (after, await pool.fetchval("SHOW work_mem")) == (before, "4MB")
+    pool.terminate()
+
+
+async def test_a_standby_reads_and_says_that_it_does_not_write(tmp_path: Path) -> None:
+    with running_replicas(tmp_path) as replicas:
+        pool = await open_pool(replicas.second.url, application="tests")
+        found = await _found(pool)
+        assert (found.reason, found.is_partial) == ("it only reads; commands are refused", True)
+        assert "DATABASE_URL" in (found.remedy or "")
+        await replicas.second.promote()
+        assert await _probe(pool)() is None
+        pool.terminate()
+
+
+async def test_commits_that_wait_for_a_standby_that_is_gone_are_found(tmp_path: Path) -> None:
+    with running_replicas(tmp_path) as replicas:
+        await replicas.first.ask("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await replicas.first.ask("SELECT pg_reload_conf()")
+        pool = await open_pool(replicas.first.url, application="tests")
+        assert await _probe(pool)() is None
+        replicas.second.kill()
+        found = await _found(pool)
+        assert (found.reason, found.is_partial) == ("it reads, but a write has no answer in time", True)
+        pool.terminate()
+
+
+class SmallDisk(Replica):
+    """A PostgreSQL whose tables cannot grow while a sign is there."""
+
+    def __init__(self, directory: DataDirectory, variables: dict[str, str]) -> None:
+        super().__init__(directory)
+        self._variables = variables
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | self._variables
+
+
+@contextmanager
+def running_on_small_disk(folder: Path) -> Iterator[tuple[PostgresServer, Path]]:
+    variables, sign = preload("disk_that_is_full", folder), folder / "full"
+    data = DataDirectory.open(folder / "small", is_ephemeral=True)
+    server = SmallDisk(data, variables | {"FULL_DISK": str(sign)})
+    server.start()
+    try:
+        yield server, sign
+    finally:
+        server.stop()
+        data.close()
+
+
+async def test_a_full_disk_is_found_before_an_order_finds_it(passable_path: Path) -> None:
+    with running_on_small_disk(passable_path) as (server, sign):
+        pool = await open_pool(server.url, application="tests")
+        await pool.execute("CREATE TABLE notes (note text)")
+        await pool.execute("INSERT INTO notes VALUES ('there is room in the page')")
+        assert await _probe(pool)() is None
+        sign.touch()
+        await pool.execute("INSERT INTO notes VALUES ('there still is')")
+        with pytest.raises(PostgresDiskFull):
+            await pool.execute("INSERT INTO notes SELECT repeat('x', 2000) FROM generate_series(1, 100)")
+        found = await _found(pool)
+        assert (found.reason, found.is_partial) == ("it has no room to write", True)
+        assert "Make room" in (found.remedy or "")
+        assert await pool.fetchval("SELECT count(*) FROM notes") == 2
+        sign.unlink()
+
+        async def is_well() -> bool | None:
+            return await _probe(pool)() is None or None
+
+        await until(is_well, what="a disk with room to be well")
+        pool.terminate()
