@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import expect
 
 from skyhold.embedded.servers import Servers
-from skyhold.settings import Settings
 from skyhold.postgresql.pools import Pool
+from skyhold.settings import Settings
 from skyhold.web import live
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay

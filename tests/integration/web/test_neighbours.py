@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
 from skyhold.embedded.servers import Servers
-from skyhold.settings import Settings
 from skyhold.postgresql.pools import Pool
+from skyhold.settings import Settings
 from skyhold.web.identity import COOKIE_SECONDS
 from support.services import FL101, SECRET_KEY, Service
 from support.web import COOKIE

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from skyhold.embedded.servers import Servers
-from skyhold.settings import Settings
 from skyhold.postgresql.pools import Pool
+from skyhold.settings import Settings
 from skyhold.web import live
 from support.markup import markup_of
 from support.proxies import Proxy, serving_behind
