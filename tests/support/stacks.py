@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,17 @@ class Stack:
         assert not psutil.wait_procs(children, timeout=15)[1], "something of it still runs"
         return code
 
+    def kill(self) -> None:
+        """Kill all of it at once, as a machine does that loses its power."""
+        assert self.process is not None
+        everything = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for process in everything:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait(15)
+        assert not psutil.wait_procs(everything, timeout=15)[1], "something of it still runs"
+
     def end(self) -> None:
         """Leave nothing behind, whatever state it is in."""
         if self.process is not None and self.process.poll() is None:
@@ -89,7 +100,7 @@ class Stack:
     def json_of(self, *arguments: str, stdin: str = "") -> Any:
         """Return what a command prints with --json."""
         done = self.skyhold(*arguments, "--json", stdin=stdin)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
     def temporal(self, *arguments: str) -> str:
@@ -102,7 +113,7 @@ class Stack:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
 

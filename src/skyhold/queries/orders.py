@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from skyhold.domain.errors import ERRORS
+from skyhold.domain.errors import ERRORS, SkyholdError
 from skyhold.domain.failures import Failure, failure_of
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
+from skyhold.messages import Refusal
 from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import IS_READ_ONLY, Database
 from skyhold.queries.pages import Position
@@ -47,6 +48,7 @@ ORDER BY o.created_at DESC, o.id DESC LIMIT $4
 _LOOK = f"""
 SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version, o.currency,
        (o.policy ->> 'max_seats')::int AS max_seats, statement_timestamp() AS now, {IS_READ_ONLY},
+       CASE WHEN o.step = 1 THEN o.answer -> 'refusal' END AS hold_refusal,
        ARRAY(SELECT (s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents))
              FROM seats s
              LEFT JOIN order_seats k ON k.order_id = o.id AND k.order_id = s.order_id AND k.seat_id = s.seat_id
@@ -120,6 +122,7 @@ class OrderLook:
     """What is looked at before a command is sent, and PostgreSQL's time at that moment.
 
     `seats` are those that the order owns, at the prices it claimed them at, and those that it is asked to have.
+    `hold_refusal` is why its hold was refused, if it was.
     """
 
     guest_hash: str
@@ -131,6 +134,7 @@ class OrderLook:
     max_seats: int
     seats: tuple[Seat, ...]
     now: datetime
+    hold_refusal: SkyholdError | None = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -190,9 +194,15 @@ class OrderQueries:
         )
         if row is None or row["status"] is None:
             return None
-        facts = dict(row) | {"status": OrderStatus(row["status"]), "seats": seats_of(row["seats"])}
+        facts = dict(row)
+        refusal, status, seats = facts.pop("hold_refusal"), facts.pop("status"), facts.pop("seats")
         del facts["is_read_only"]
-        return OrderLook(**facts)
+        return OrderLook(
+            **facts,
+            status=OrderStatus(status),
+            seats=seats_of(seats),
+            hold_refusal=Refusal(**refusal).to_error() if refusal else None,
+        )
 
     async def list_events(self, order_id: str, claimant: Claimant) -> list[OrderEventView] | None:
         """Return the order's log, oldest first, or None as `find` does.

@@ -27,6 +27,7 @@ from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.idempotency import ReplayMark, SettledCommand
 from skyhold.web.identity import Caller
 from skyhold.web.services import Services, UsedServices
+from skyhold.workflows.booking_client import StoredAnswer
 
 LOOKING_SHARE = 0.8
 """Of what the booking may take for a command, so much may go by before it is sent; a later one is not sent at all."""
@@ -157,12 +158,19 @@ class SeatRequest:
 
 @contextlib.asynccontextmanager
 async def told_why(
-    services: Services, time: CommandTime, order_id: str, claimant: Claimant, *, hold: SettledCommand | None = None
+    services: Services,
+    time: CommandTime,
+    order_id: str,
+    claimant: Claimant,
+    *,
+    hold: SettledCommand | None = None,
+    mark: ReplayMark | None = None,
 ) -> AsyncIterator[None]:
     """Tell the client why a command comes too late: Temporal knows that a booking has ended, the ledger knows how.
 
     A `hold` whose booking was ended from outside may not be in the ledger, and its step still be on the way there. So
-    nobody is told "no" before one that was asked for earlier must have arrived, or been given up.
+    nobody is told "no" before one that was asked for earlier must have arrived, or been given up. What Temporal never
+    heard of, because it was killed while it waited with the client, the ledger has as well: why the hold was refused.
     """
     try:
         async with time.for_sending():
@@ -181,6 +189,10 @@ async def told_why(
             look = await look_back(services, time, order_id, claimant)
         if look is None and (hold is None or hold.is_retry):
             raise
+        if hold is not None and look is not None and look.hold_refusal is not None:
+            if mark is not None and hold.is_retry:
+                mark.give(StoredAnswer(refusal=look.hold_refusal))
+            raise look.hold_refusal from closed
         if look is not None and look.status.is_terminal:
             raise refusal_when_closed(look.status) from closed
         # A booking whose process is gone while its order is open: it is mended later, and until then nothing happens.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from skyhold.domain.errors import OrderClosed, PaymentInProgress, SeatsUnavailable
+from skyhold.domain.errors import GivenUp, OrderClosed, PaymentInProgress, SeatsUnavailable, SkyholdError
 from skyhold.domain.orders import OrderStatus
 from skyhold.queries.orders import OrderLook
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
@@ -21,6 +23,10 @@ CANCELLED = a_look(OrderStatus.FAILED, "CANCELLED")
 HELD = a_look(OrderStatus.SEATS_RESERVED, None)
 EXPIRED = a_look(OrderStatus.EXPIRED, None)
 DECLINED = a_look(OrderStatus.FAILED, "PAYMENT_DECLINED")
+
+
+def a_refused_hold(refusal: SkyholdError) -> OrderLook:
+    return replace(a_look(OrderStatus.FAILED, "INTERNAL"), hold_refusal=refusal)
 
 
 @pytest.fixture
@@ -128,6 +134,17 @@ async def test_a_new_order_whose_booking_has_ended_unheard_is_told_as_the_ledger
     assert (reply.status_code, problem["error"]) == (status, error)
     # Where seats may still be held, the client can look.
     assert ("orderToken" in problem, "set-cookie" in reply.headers) == (status == 503, status == 503)
+
+
+@pytest.mark.parametrize("refusal", [GivenUp(), SeatsUnavailable(conflicts=[{"seat": "12A", "status": "reserved"}])])
+async def test_a_hold_whose_refusal_only_the_ledger_heard_is_told_why_and_marked_when_asked_again(
+    refusal: SkyholdError, api: httpx.AsyncClient, services: ScriptedServices
+) -> None:
+    services.looks, services.error = [a_refused_hold(refusal)], OrderClosed()
+    wish, key = {"flightId": FLIGHT, "seats": ["12A"]}, {"Idempotency-Key": secrets.token_hex(16)}
+    replies = [await api.post("/api/orders", json=wish, headers=key) for _ in range(2)]
+    assert [(reply.status_code, reply.json()["error"]) for reply in replies] == [(409, refusal.code)] * 2
+    assert [reply.headers.get("Idempotency-Replayed") for reply in replies] == [None, "true"]
 
 
 async def test_an_accepted_payment_is_told_as_pending(api: httpx.AsyncClient) -> None:

@@ -88,7 +88,7 @@ async def create_order(
     try:
         async with (
             told_alternatives(services, time, flight_id, wish.seats),
-            told_why(services, time, order_id, Claimant(guest.hash), hold=command),
+            told_why(services, time, order_id, Claimant(guest.hash), hold=command, mark=mark),
             _turn(services, command, flight_id, wish, look),
         ):
             order = await answer_once(
