@@ -101,7 +101,8 @@ lock: $(DEV_READY) ## Renew the locks from pyproject.toml (needs uv in the envir
 	@cd $(JS) && $(NPM) update --package-lock-only --loglevel=error
 
 clean: ## Remove the virtual environment, caches and the data of `make run`
-	rm -rf $(VENV) $(VENV)-client $(JS)/node_modules .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf $(VENV) $(VENV)-client $(JS)/node_modules .skyhold .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov \
+		.schemathesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Skyhold needs Python 3.11 or newer; name one with PYTHON=")'
