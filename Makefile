@@ -35,18 +35,18 @@ run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
 
 test: $(DEV_READY) ## Run what a change usually breaks, on real servers; TEST_PROCESSES=3, SEED= of an order to repeat
-	@$(PYTEST) -m core
+	@$(PYTEST) --target core
 
 test-rest: $(DEV_READY) ## Run what else every change must pass
-	@$(PYTEST) -m rest
+	@$(PYTEST) --target rest
 
 test-long: $(DEV_READY) ## Run crowds and hours of random steps, before a larger change is done
-	@$(PYTEST) -m long
+	@$(PYTEST) --target long
 
 test-all: test test-rest test-long ## Run all tests
 
 test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there is no Chromium, `make test` skips them
-	@SKYHOLD_BROWSER_REQUIRED=1 $(PYTEST) tests/browser -m "not long"
+	@SKYHOLD_BROWSER_REQUIRED=1 $(PYTEST) tests/browser --target core --target rest
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m benchmarks

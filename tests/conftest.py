@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import random
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,9 +31,7 @@ from support.order import SEED_LIMIT, shuffled
 from support.web import INSTANCE
 
 TARGETS = ("core", "rest", "long")
-"""What `make test`, `make test-rest` and `make test-long` run; a test that has none of these marks is of the first."""
-
-CORE = TARGETS[0]
+"""What `make test`, `make test-rest` and `make test-long` run, by the marks of tests."""
 
 _numbers = itertools.count(1)
 _RUNNING = Path(__file__)
@@ -44,10 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--order-seed", type=int, metavar="SEED", help="run the tests in the order of this seed, printed at each start"
     )
+    parser.addoption(
+        "--target", action="append", choices=TARGETS, help="run the tests of this target alone; may be given again"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the order of this run, which is the same in every process of it."""
+    """Draw the order of this run, which is the same in every process of it, and let SIGINT reach what tests start.
+
+    A shell starts what runs in its background with SIGINT ignored, and so would be every process that inherits that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         config.option.order_seed = config.workerinput["order_seed"]
     elif config.option.order_seed is None:
@@ -64,15 +70,19 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give every test its mark and its place, and see that it has an id of its own."""
+    """Keep the tests of the targets that were asked for, give each its place, and see that it has an id of its own."""
     _require_ids(items)
-    for item in items:
-        marks = [mark for mark in TARGETS if item.get_closest_marker(mark)]
-        if len(marks) > 1:
-            raise pytest.UsageError(f"{item.nodeid} is of more than one target: {', '.join(marks)}")
-        if not marks:
-            item.add_marker(CORE)
-    items[:] = shuffled(items, config.option.order_seed)
+    wanted = config.option.target or TARGETS
+    if others := [item for item in items if target_of(item) not in wanted]:
+        config.hook.pytest_deselected(items=others)
+    items[:] = shuffled([item for item in items if target_of(item) in wanted], config.option.order_seed)
+
+
+def target_of(item: pytest.Item) -> str:
+    """Return the one target that runs a test: that of the mark closest to it, on the case, on the test or on its file."""
+    case = getattr(item, "callspec", None)
+    marks = [*(case.marks if case else ()), *item.iter_markers()]
+    return next((mark.name for mark in marks if mark.name in TARGETS), TARGETS[0])
 
 
 def _require_ids(items: list[pytest.Item]) -> None:

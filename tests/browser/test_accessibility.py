@@ -29,6 +29,8 @@ from support.pages import (
 from support.services import Service
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 """Axe looks at one moment; what moves has none."""
 
@@ -101,6 +103,7 @@ async def test_the_list_of_seats(open_page: Visitors, stack: Stack, look: dict[s
     await assert_accessible(page)
 
 
+@pytest.mark.core
 @looks
 async def test_an_order_from_its_hold_to_the_boarding_pass(
     open_page: Visitors, stack: Stack, row: Row, look: dict[str, Any]

@@ -31,6 +31,8 @@ from support.pages import (
 from support.services import eventually
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 
 @pytest.fixture(scope="session")
 def _rows() -> Iterator[Row]:
@@ -242,7 +244,10 @@ async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
     await page.goto(f"{stack.endpoints.api}/orders/{order_id}")
     headline = page.get_by_role("heading", level=1)
     await expect(page.get_by_role("timer")).to_be_visible()
-    await page.evaluate(CLOCK_AT_ITS_END)
+
+    async def pay_at_the_last_moment(route: Route) -> None:
+        await page.evaluate(CLOCK_AT_ITS_END)
+        await route.continue_()
 
     async def answer_last(route: Route) -> None:
         await eventually(lambda: _is_confirmed(page))
@@ -250,6 +255,7 @@ async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
         await expect(headline).to_have_text(re.compile("for good"))
         await route.continue_()
 
+    await page.route("**/pay", pay_at_the_last_moment)
     await page.route("**/history", answer_last)
 
     async with page.expect_event("requestfinished", lambda request: request.url.endswith("/history")):

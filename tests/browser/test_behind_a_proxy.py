@@ -18,6 +18,8 @@ from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_
 from support.proxies import Manners, proxying, serving_behind
 from support.services import SECRET_KEY, Service
 
+pytestmark = pytest.mark.rest
+
 CONFIRMED = re.compile("yours for good")
 
 

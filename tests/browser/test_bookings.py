@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from support.accessibility import assert_accessible
 from support.browsers import Visitors
 from support.pages import DESKTOP, Row, expect_words, order_page, pay, status_of
 from support.stacks import Stack
+
+pytestmark = pytest.mark.rest
 
 FOR_GOOD = re.compile("yours for good")
 
@@ -45,6 +48,7 @@ async def test_a_hold_is_no_booking_and_stands_in_the_head_of_the_page(
     await expect(page.get_by_label("Payment code")).to_be_visible()
 
 
+@pytest.mark.core
 async def test_nobody_sees_the_bookings_of_others(open_page: Visitors, stack: Stack, row: Row) -> None:
     page = await order_page(open_page, stack, row, "D")
     await pay(page, "99999")

@@ -13,6 +13,8 @@ from support.pages import DESKTOP, Row, expect_right_clock, hold, order_page, se
 from support.services import eventually
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 MINUTE = pytest.param(60, marks=pytest.mark.long)
 
 WRONG_CLOCK = """

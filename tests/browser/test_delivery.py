@@ -15,6 +15,8 @@ from support.pages import DESKTOP, FL101, SK900, Row, expect_words, order_page, 
 from support.services import Service
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 MOST_BYTES = 60_000
 NO_SCRIPTS = r"^failed (net::ERR_FAILED|csp): GET .*[.]js$|^console warning: .* was preloaded"
 SCRIPTS = re.compile(r"/static/.*\.js$")

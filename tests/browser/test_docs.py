@@ -9,6 +9,8 @@ from support.accessibility import barriers_of
 from support.browsers import Visitors
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 OF_SWAGGER_UI = {"color-contrast", "heading-order", "nested-interactive", "target-size"}
 """What the page of others does not keep; the rest of the page is ours."""
 

@@ -25,6 +25,8 @@ from support.pages import (
 from support.services import Service, eventually
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 WRITE_DOWN_THE_CLOCK = """(clock) => {
     const note = () => window.shown.push({ digits: clock.textContent, title: document.title, at: performance.now() });
     window.shown = [];
@@ -34,6 +36,7 @@ WRITE_DOWN_THE_CLOCK = """(clock) => {
 """Each second as it is drawn: whoever looks in from outside comes too late for some of them."""
 
 
+@pytest.mark.core
 async def test_a_declined_code_costs_nothing_and_the_same_seats_can_be_tried_again(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:
@@ -121,6 +124,7 @@ async def test_the_map_says_that_the_time_ran_out_and_offers_the_seats_again(
     await expect_seat(page, row.seats("B")[0], "yours")
 
 
+@pytest.mark.core
 async def test_an_order_given_back_ends_at_once(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
 ) -> None:
@@ -133,6 +137,7 @@ async def test_an_order_given_back_ends_at_once(
     await new_customer(stack).hold(*row.seats("AB"), flight_id=row.flight_id)
 
 
+@pytest.mark.core
 async def test_seats_given_back_on_the_map_are_free_again(open_page: Visitors, stack: Stack, row: Row) -> None:
     page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
     await hold(page, *row.seats("AB"))

@@ -17,6 +17,8 @@ from support.services import Service
 from support.stacks import Stack
 from support.web import ScriptedServices, app_over, client_of
 
+pytestmark = pytest.mark.rest
+
 LIST = re.compile(r"/api/flights\?")
 LIVE = "Seats left are live"
 
@@ -94,6 +96,7 @@ async def test_a_page_that_nobody_looks_at_asks_for_nothing_and_asks_at_once_whe
         await _look(page, is_looked_at=True)
 
 
+@pytest.mark.core
 async def test_filters_narrow_the_list_and_the_address_says_so_there_and_back(
     open_page: Visitors, stack: Stack
 ) -> None:
@@ -272,6 +275,7 @@ async def test_everybody_can_use_the_pages(path: str, scheme: str, open_page: Vi
     await assert_accessible(page)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("width", [320, 360, *(pytest.param(width, marks=pytest.mark.long) for width in (768, 1280))])
 async def test_nothing_hangs_over_the_edge(width: int, open_page: Visitors, stack: Stack) -> None:
     page = await _open(open_page, stack, viewport={"width": width, "height": 740})

@@ -29,6 +29,8 @@ from support.pages import (
 from support.services import eventually
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 CUT = (
     r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_|INCOMPLETE_CHUNKED|EMPTY_RESPONSE|NETWORK_CHANGED|"
     r"SOCKET_NOT_CONNECTED)"

@@ -16,6 +16,8 @@ from support.pages import DESKTOP, Row, choose, expect_seat, expect_words, hold,
 from support.services import Service
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 CHANGES = re.compile("/api/orders/[^/]+/seats$")
 PAYMENTS = re.compile("/api/orders/[^/]+/pay$")
 ORDERS = re.compile("/api/orders$")

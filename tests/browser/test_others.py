@@ -31,6 +31,8 @@ from support.pages import (
 from support.services import Service, eventually
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 SHOWN_WITHIN_SECONDS = 0.3
 
 
@@ -59,6 +61,7 @@ async def test_who_wants_a_seat_that_was_just_taken_keeps_what_they_had_and_is_o
     assert set(offered) <= set((await status_of(page))["seats"])
 
 
+@pytest.mark.core
 async def test_a_refusal_shows_every_seat_that_is_taken(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]
 ) -> None:
@@ -76,6 +79,7 @@ async def test_a_refusal_shows_every_seat_that_is_taken(
     await expect_seat(page, row.seats("C")[0], "chosen, not yet held")
 
 
+@pytest.mark.core
 async def test_of_two_who_press_at_the_same_time_one_gets_the_seat(open_page: Visitors, stack: Stack, row: Row) -> None:
     pages = [await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP) for _ in range(2)]
     [wanted] = row.seats("C")
@@ -110,6 +114,7 @@ async def test_a_chosen_seat_that_goes_to_somebody_else_is_told_and_no_longer_ch
     await eventually(lambda: _was_told(told, f"{lost}.*somebody else|somebody else.*{lost}"))
 
 
+@pytest.mark.core
 @pytest.mark.quiet
 async def test_changes_of_others_are_drawn_within_300_ms_and_disturb_nobody(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]

@@ -25,6 +25,8 @@ from support.pages import (
 from support.picker_harness import a_flight, events_of, next_frame, open_picker, seat_of, show
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 RAISED = 40000
 
 SetPrice = Callable[..., Awaitable[None]]
@@ -85,6 +87,7 @@ async def test_a_price_that_changes_is_shown_while_one_looks(
     await expect(page.get_by_role("button", name="Pay $400")).to_be_visible()
 
 
+@pytest.mark.core
 async def test_seats_that_cost_more_than_was_shown_are_held_only_when_the_customer_agrees(
     open_page: Visitors, stack: Stack, row: Row, set_price: SetPrice
 ) -> None:

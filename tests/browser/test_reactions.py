@@ -12,6 +12,8 @@ from support.browsers import Visitors
 from support.pages import DESKTOP, PHONE, SK900, expect_seat, hold, seat
 from support.stacks import Stack
 
+pytestmark = pytest.mark.rest
+
 REACTS_WITHIN_MILLISECONDS = 100
 LAYOUTS_A_SECOND = 5
 SEATS = ("30A", "31B", "32C", "33D", "34E")

@@ -65,6 +65,7 @@ async def test_a_cabin_is_a_group_of_rows_under_a_heading(open_page: Visitors) -
     await expect(cabin.get_by_role("gridcell")).to_have_count(261)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("number", ["FL101", "SK900"])
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 async def test_axe_finds_nothing_in_either_cabin(open_page: Visitors, number: str, scheme: str) -> None:
@@ -80,6 +81,7 @@ async def test_axe_finds_nothing_in_either_cabin(open_page: Visitors, number: st
     await assert_accessible(page)
 
 
+@pytest.mark.rest
 async def test_axe_finds_nothing_in_the_drawer_of_a_phone(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900", taken=EACH_STATUS), **A_PHONE)
     await assert_accessible(page)

@@ -23,6 +23,7 @@ from support.picker_harness import (
 )
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("has", "status", "drawn"),
     [

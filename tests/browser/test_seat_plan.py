@@ -9,6 +9,8 @@ from skyhold.stores.demo_flights import DemoCabin
 from support.browsers import Visitors
 from support.picker_harness import a_flight, open_picker
 
+pytestmark = pytest.mark.rest
+
 
 async def _best(page: Page, count: int, *, free: list[str] | None = None, near: str | None = None) -> list[str]:
     """Ask a fresh plan of the page's flight, in which these seats alone are free if any are named."""
@@ -63,6 +65,7 @@ async def test_prices_of_a_cabin_are_tiers_from_the_cheapest_up(open_page: Visit
     assert tiers == [0, 0, 1, 2]
 
 
+@pytest.mark.core
 async def test_only_a_higher_version_of_a_seat_counts(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
 
@@ -116,6 +119,7 @@ async def test_a_block_before_an_aisle_and_an_aisle_before_two_rows(open_page: V
     assert await _best(page, 2, free=rows) == rows
 
 
+@pytest.mark.core
 async def test_a_group_too_big_for_a_row_sits_behind_itself(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
 

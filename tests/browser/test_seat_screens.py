@@ -17,6 +17,8 @@ from support.picker_harness import (
     wanted,
 )
 
+pytestmark = pytest.mark.rest
+
 
 async def test_the_card_follows_the_mouse_and_the_keyboard(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())

@@ -21,6 +21,8 @@ from support.picker_harness import (
     wanted,
 )
 
+pytestmark = pytest.mark.rest
+
 
 async def test_the_list_comes_first_and_is_one_tab_stop(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight(taken={"1A": "booked"}))
@@ -40,6 +42,7 @@ async def test_the_list_comes_first_and_is_one_tab_stop(open_page: Visitors) -> 
     await expect(listbox.locator("[tabindex='0']")).to_have_count(1)
 
 
+@pytest.mark.core
 async def test_the_list_is_worked_by_keys_and_chooses_the_same_seats(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     await page.locator("summary").click()
@@ -128,6 +131,7 @@ async def test_the_legend_names_what_is_there_and_nothing_else(open_page: Visito
     await expect(legend).to_have_text(["CAvailable", "Chosen", "On hold", "C$720, rows 20 to 32", "C$790, exit row"])
 
 
+@pytest.mark.core
 async def test_the_best_seats_together_are_chosen_shown_and_said(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900"))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from support.browsers import Visitors
 from support.pages import DESKTOP, Row, choose, expect_words, go_to_payment, hold, pay, told_by
 from support.stacks import Stack
+
+pytestmark = pytest.mark.rest
 
 
 async def test_a_hold_is_told_with_its_whole_time_and_a_change_with_what_it_does_to_it(

@@ -12,6 +12,8 @@ from skyhold.web.documentation import PAGE_POLICY
 from support.accessibility import barriers_of
 from support.browsers import Visitors
 
+pytestmark = pytest.mark.rest
+
 ORIGIN = "http://pages.test"
 STRICT = f"{PAGE_POLICY}; require-trusted-types-for 'script'; trusted-types 'none'"
 GOOD = "<!doctype html><html lang=en><title>A page</title><link rel=icon href='data:,'><main><h1>A page</h1>{}</main>"

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import airportsdata
+import pytest
 from playwright.async_api import Page
 
 from skyhold.web.assets import Assets
 from skyhold.web.words import PlaceTime, duration, length_of_time, money
 from support.browsers import Visitors
 from support.stacks import Stack
+
+pytestmark = pytest.mark.rest
 
 INSTANTS = [
     datetime.fromisoformat(f"2026-{month}-15T{hour}:35:00+00:00") for month in ("01", "07") for hour in ("05", "17")

@@ -13,6 +13,8 @@ import pytest
 
 from support.stacks import FOREIGN, Stack, new_stack
 
+pytestmark = pytest.mark.rest
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from chaos.leftovers import processes_of
 
+pytestmark = pytest.mark.rest
+
 ROOT = Path(__file__).parents[2]
 
 

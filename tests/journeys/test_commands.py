@@ -45,6 +45,7 @@ def test_a_declined_payment_is_exit_code_1_and_a_sentence(quick_stack: Stack) ->
     assert "Traceback" not in declined.stderr
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "said"),
     [
@@ -84,12 +85,13 @@ def test_the_classic_commands_book_a_seat(quick_stack: Stack) -> None:
     assert stranger.returncode == 4, "an order that was started by hand has no owner over HTTP"
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("order_id", "message", "end"),
     [
         ("test-cancel", ("cancel-booking", None), ("FAILED", "CANCELLED")),
         ("test-declined", ("proceed-to-payment", {"paymentCode": "00000"}), ("FAILED", "PAYMENT_DECLINED")),
-        ("test-expired", None, ("EXPIRED", None)),
+        ("test-expired", None, ("EXPIRED", "ORDER_EXPIRED")),
     ],
 )
 def test_the_classic_commands_end_in_other_ways(

@@ -8,9 +8,12 @@ import os
 import signal
 
 import asyncpg
+import pytest
 
 from support.services import eventually
 from support.stacks import Stack
+
+pytestmark = pytest.mark.rest
 
 FL202 = "550e8400-e29b-41d4-a716-446655440004"
 SEAT = "15F"

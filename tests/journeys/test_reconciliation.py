@@ -16,6 +16,8 @@ import pytest
 
 from support.stacks import Stack, new_stack
 
+pytestmark = pytest.mark.rest
+
 INTERVAL_SECONDS = 8.0
 TWO_INTERVALS = 2 * INTERVAL_SECONDS + 5.0
 """Two of them, and what looking at something and mending it takes."""

@@ -14,6 +14,8 @@ import pytest
 
 from support.stacks import Stack, new_stack
 
+pytestmark = pytest.mark.rest
+
 FL101 = "550e8400-e29b-41d4-a716-446655440001"
 
 

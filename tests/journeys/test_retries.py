@@ -9,9 +9,12 @@ import signal
 
 import asyncpg
 import httpx
+import pytest
 
 from support.services import eventually
 from support.stacks import Stack
+
+pytestmark = pytest.mark.rest
 
 FL201 = "550e8400-e29b-41d4-a716-446655440003"
 SEAT = "15F"

@@ -19,6 +19,8 @@ from redis.asyncio import Redis
 from support.services import TERMINAL, eventually
 from support.stacks import Stack, new_stack
 
+pytestmark = pytest.mark.rest
+
 CODE = "31337"
 LEAK = re.compile(rf"(?<![0-9A-Za-z]){CODE}(?![0-9A-Za-z])")
 """Not where it is a part of a longer number or word: an id made by chance may hold the digits."""

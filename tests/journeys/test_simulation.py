@@ -9,6 +9,8 @@ import pytest
 
 from support.stacks import Stack, new_stack
 
+pytestmark = pytest.mark.rest
+
 _OPEN = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED')"
 
 

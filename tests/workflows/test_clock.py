@@ -20,6 +20,8 @@ from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, TASK_QUEUE
 from skyhold.worker import build_worker
 from support.memory import MemoryActivities
 
+pytestmark = pytest.mark.rest
+
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 
 

@@ -71,6 +71,8 @@ from support.situations import (
     take_the_money,
 )
 
+pytestmark = pytest.mark.rest
+
 
 @dataclass(frozen=True)
 class World:

@@ -12,6 +12,8 @@ from support.ledger_walk import BLOCKED, SEATS, LedgerWalk
 from support.ledger_world import PATIENCE_SECONDS, LedgerWorld
 from support.models import SHRINK_SECONDS, walk, walk_at_random
 
+pytestmark = pytest.mark.rest
+
 USUAL = {
     *("ReserveSeats done", "UpdateSeatSelection done", "RefreshSeatLocks done", "ValidatePayment done"),
     *("ValidatePayment open", "ClosePayment done", "ConfirmOrder done", "FailOrder done", "ExpireOrder done"),

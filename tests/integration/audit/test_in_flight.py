@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 
+import pytest
 from temporalio.client import Client
 
 from skyhold.domain.errors import SkyholdError
@@ -13,6 +14,8 @@ from skyhold.domain.orders import OrderStatus, Policy
 from skyhold.postgresql.pools import Pool
 from support.audits import audit_of, graces, told
 from support.bookings import SK900, Booking, Bookings, running_bookings
+
+pytestmark = pytest.mark.rest
 
 CUSTOMERS = 50
 SECONDS = 3.0

@@ -19,6 +19,8 @@ from skyhold.stores.seat_locks import lock_name
 from support.audits import audit_of, graces, sentences, told
 from support.bookings import FL101, Bookings, until
 
+pytestmark = pytest.mark.rest
+
 MINUTE = 60_000
 
 

@@ -17,6 +17,8 @@ from skyhold.bootstrap import temporal
 from skyhold.settings import Settings
 from support.commands import Skyhold
 
+pytestmark = pytest.mark.rest
+
 NOBODY = "127.0.0.1:1"
 
 

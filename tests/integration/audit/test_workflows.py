@@ -150,6 +150,7 @@ async def test_a_workflow_that_gets_its_order_within_its_grace_does_not_count(sc
     assert told(await looking) == []
 
 
+@pytest.mark.rest
 async def test_an_order_without_a_workflow_counts_when_its_grace_is_over(scene: Scene) -> None:
     began_at = asyncio.get_running_loop().time()
     await scene.held.handle.terminate()

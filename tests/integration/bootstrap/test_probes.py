@@ -30,6 +30,8 @@ from support.bookings import until
 from support.preloads import preload
 from support.replicas import Replica, running_replicas
 
+pytestmark = pytest.mark.rest
+
 RIGHTS = "~seat:lock:* ~{skyhold}:* ~rate:* +@read +@write +@scripting +@connection +info +time"
 """As docs/runbook.md lists them."""
 

@@ -143,6 +143,7 @@ def test_a_worker_without_temporal_says_so(skyhold: Skyhold) -> None:
     )
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
@@ -230,6 +231,7 @@ def test_the_doctor_of_a_machine_where_nothing_runs_has_nothing_to_complain_of(s
     assert "skyhold up" in ended.stdout
 
 
+@pytest.mark.rest
 def test_logs_are_json_where_it_is_asked_for(skyhold: Skyhold) -> None:
     api = skyhold.start("api", LOG_FORMAT="json")
     api.wait_for("API listening on ")

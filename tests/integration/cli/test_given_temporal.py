@@ -12,6 +12,8 @@ from skyhold.embedded.servers import Servers
 from support.commands import Skyhold
 from support.tls_proxies import Certificates, make_certificates, tls_proxy
 
+pytestmark = pytest.mark.rest
+
 WANTED = "TEMPORAL_TLS_CLIENT_CERT_PATH"
 LOST = {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/nowhere/ca.pem"}
 

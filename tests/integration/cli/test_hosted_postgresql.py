@@ -24,6 +24,8 @@ from support.commands import Skyhold
 from support.poolers import Manner, pooler
 from support.roles import as_role, run_sql, table_names
 
+pytestmark = pytest.mark.rest
+
 OWN_SCHEMA = "?options=-csearch_path%3Dskyhold"
 
 

@@ -14,6 +14,8 @@ import pytest
 from skyhold.addresses.listening import open_listener
 from support.commands import Skyhold
 
+pytestmark = pytest.mark.rest
+
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 def test_on_all_addresses_of_ipv6_it_answers_both_families(skyhold: Skyhold) -> None:

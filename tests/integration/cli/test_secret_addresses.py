@@ -6,6 +6,8 @@ import pytest
 
 from support.commands import Skyhold
 
+pytestmark = pytest.mark.rest
+
 MARKS = ("QX7QX", "JW9JW")
 NOBODY = "127.0.0.1:1"
 

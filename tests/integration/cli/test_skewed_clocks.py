@@ -19,6 +19,8 @@ from support.clocks import clock_that_is_off
 from support.commands import Service, Skyhold
 from support.services import FL101, eventually
 
+pytestmark = pytest.mark.rest
+
 HOLD = timedelta(seconds=8)
 """Longer than a busy machine takes for a few requests, each of which may be asked again."""
 

@@ -15,8 +15,11 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import pytest
 
 from support.commands import Service, Skyhold
+
+pytestmark = pytest.mark.rest
 
 _PATIENCE_SECONDS = 40
 

@@ -12,6 +12,8 @@ import pytest
 from support.commands import Skyhold
 from support.terminals import COLOUR, CONTROL, PATIENCE_SECONDS, on_terminal
 
+pytestmark = pytest.mark.rest
+
 
 def test_a_cabin_is_drawn_and_follows_what_others_do(customer: Skyhold) -> None:
     with on_terminal(customer, "watch", "FL102") as (watcher, screen):

@@ -13,6 +13,8 @@ import pytest
 from integration.embedded.up_process import RealUpProcess
 from support.foreign_shells import VARIABLES, shell
 
+pytestmark = pytest.mark.rest
+
 COMMANDS = [
     *(("migrate",), ("seed",), ("doctor", "--json"), ("audit",), ("reconcile",)),
     ("simulate", "--customers", "2", "--for", "1s", "--pace", "20"),

@@ -11,6 +11,8 @@ from integration.embedded.up_process import RealUpProcess, UpProcess
 from skyhold.embedded.servers import Servers
 from support.tls_proxies import make_certificates, tls_proxy
 
+pytestmark = pytest.mark.rest
+
 NOBODY = "127.0.0.1:1"
 
 

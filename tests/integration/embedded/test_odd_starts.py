@@ -17,6 +17,8 @@ import pytest
 from integration.embedded.up_process import UpProcess, surroundings, wait_until
 from skyhold.embedded.endpoints import read_live_endpoints
 
+pytestmark = pytest.mark.rest
+
 
 @pytest.mark.parametrize("streams", [">&- 2>&- <&-", ">/dev/full 2>/dev/full </dev/null"])
 def test_closed_or_full_streams_keep_nothing_from_running(scratch: Path, streams: str) -> None:

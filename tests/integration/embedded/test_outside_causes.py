@@ -23,6 +23,8 @@ from skyhold.embedded.restarts import KeptAlive
 from skyhold.embedded.supervisor import Supervisor
 from skyhold.embedded.valkey import ValkeyServer
 
+pytestmark = pytest.mark.rest
+
 
 def _up(line: str, *, directory: Path, **variables: str) -> tuple[int, str]:
     """Run a line of shell in which `up` stands for the program; return its exit code and what it said."""

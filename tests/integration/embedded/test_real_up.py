@@ -5,8 +5,11 @@ import signal
 from pathlib import Path
 
 import httpx
+import pytest
 
 from integration.embedded.up_process import RealUpProcess, UpProcess, wait_until
+
+pytestmark = pytest.mark.rest
 
 # What product.md promises is 20 and 8 seconds; a machine that runs other tests beside this one gets more.
 _READY_SECONDS = 60.0

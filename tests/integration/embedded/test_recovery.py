@@ -23,6 +23,8 @@ from skyhold.embedded.processes import StopStep, stop_together
 from skyhold.embedded.temporal import TemporalServer
 from skyhold.embedded.valkey import ValkeyServer
 
+pytestmark = pytest.mark.rest
+
 SERVERS = [PostgresServer, ValkeyServer, TemporalServer]
 
 # Starts a server that does not notice the death of its starter, then waits to be killed.
@@ -33,6 +35,7 @@ from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.postgres import PostgresServer
 from skyhold.embedded.temporal import TemporalServer
 from skyhold.embedded.valkey import ValkeyServer
+
 server = globals()[sys.argv[1]](DataDirectory.open(Path(sys.argv[2])))
 server.death_signal = signal.SIGCONT
 server.start()

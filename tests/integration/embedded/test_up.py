@@ -23,6 +23,8 @@ from integration.embedded.up_process import UpProcess, runs, surroundings, wait_
 from skyhold.embedded.endpoints import read_live_endpoints
 from skyhold.embedded.servers import running_servers
 
+pytestmark = pytest.mark.rest
+
 Ups = list[UpProcess]
 
 
@@ -59,6 +61,7 @@ async def _fetch(database_url: str, statement: str) -> Any:
         await connection.close()
 
 
+@pytest.mark.core
 def test_it_tells_where_everything_is_and_stops_all_of_it(scratch: Path, ups: Ups) -> None:
     up = _start(ups, scratch / "data", "--workers", "2", TEMPORAL_TASK_QUEUE="mine", TEMPORAL_API_KEY="of another")
     endpoints = up.wait_ready()
@@ -117,6 +120,7 @@ def test_a_second_start_on_one_directory_is_refused_in_a_line_that_names_the_fir
     assert read_live_endpoints(scratch / "data") == endpoints
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("flag", ["--port", "--temporal-port", "--temporal-ui-port"])
 def test_a_taken_port_is_an_error_that_names_it_and_the_flag(scratch: Path, ups: Ups, flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as somebody:

@@ -27,6 +27,8 @@ from support.api_processes import ApiProcess, api_process
 from support.desks import Desk, a_flight, change
 from support.streams import Api, SeatView, Stream
 
+pytestmark = pytest.mark.rest
+
 LISTENERS = 500
 SLOW = 20
 P99_SECONDS = 0.3

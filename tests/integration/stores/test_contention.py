@@ -19,6 +19,8 @@ from skyhold.stores.seats import SeatStore
 from support.bookings import NAMESPACE_ID, new_order_id, until
 from support.desks import Desk, a_flight, change, fail, next_step, reserve
 
+pytestmark = pytest.mark.rest
+
 SWAPPERS = 30
 SECONDS_OF_SWAPPING = 3.0
 

@@ -24,6 +24,8 @@ from skyhold.stores.seat_locks import SeatLocks, lock_name
 from support.models import SHRINK_SECONDS, Draw, Walker, walk, walk_at_random
 from support.patience import patient_redis
 
+pytestmark = pytest.mark.rest
+
 FLIGHT = "00000000-0000-4000-8000-00000000f117"
 SEATS = ("1A", "1B", "1C", "1D")
 ORDERS = ("first", "second", "third")

@@ -39,6 +39,11 @@ class Act:
     others: frozenset[str] = frozenset()
 
 
+@pytest.fixture(autouse=True)
+def no_locks(redis_url: str) -> None:
+    """Let nobody else's locks stand on the seats of these tests."""
+
+
 LONG, SHORT = timedelta(seconds=300), timedelta(seconds=100)
 
 acts = st.builds(
@@ -171,6 +176,7 @@ async def _never_accepts() -> AsyncIterator[str]:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("absence", [_nobody_listens, _never_answers, _never_accepts])
 async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
     absence: Callable[[], AbstractAsyncContextManager[str]], monkeypatch: pytest.MonkeyPatch

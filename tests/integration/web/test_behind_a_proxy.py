@@ -28,6 +28,8 @@ from support.markup import markup_of
 from support.proxies import NOTHING_BUT_PROXY_PASS, Manners, Proxy, proxying, serving_behind
 from support.services import FL101, Service
 
+pytestmark = pytest.mark.rest
+
 FORWARDS_HOST = Manners(adds={"X-Forwarded-Host": "fly.test"})
 
 Behind = Callable[..., AbstractAsyncContextManager[None]]

@@ -21,6 +21,8 @@ from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api
 from support.web import client_of
 
+pytestmark = pytest.mark.rest
+
 FL102 = "550e8400-e29b-41d4-a716-446655440002"
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "error", "message", "requestId"}

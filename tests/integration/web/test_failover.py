@@ -23,6 +23,8 @@ from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.replicas import Replica, Replicas, running_replicas
 from support.services import FL101, SECRET_KEY, Service, eventually, running_service
 
+pytestmark = pytest.mark.rest
+
 AT_ONCE = 1.0
 """Seconds; a command that is refused because nothing writes does not wait."""
 

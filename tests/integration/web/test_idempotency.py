@@ -210,6 +210,7 @@ async def test_a_hold_that_the_booking_refused_is_refused_again_and_marked(
     assert [_is_replay(reply) for reply in replies] == [False, True]
 
 
+@pytest.mark.rest
 async def test_a_key_that_was_remembered_and_never_carried_out_is_no_replay(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +245,7 @@ async def test_of_two_at_once_neither_claims_that_the_other_was_first(service: S
     assert _is_replay(await service.api.put(address, json=body, headers=key))
 
 
+@pytest.mark.rest
 async def test_a_change_that_a_termination_left_behind_has_no_answer_to_give_again(
     service: Service, pool: Pool, temporal_client: Client
 ) -> None:

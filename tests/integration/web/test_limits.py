@@ -203,6 +203,7 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("away", [killed, stopped])
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_without_redis_each_process_counts_and_nobody_waits_for_long(

@@ -19,6 +19,8 @@ from skyhold.web.identity import COOKIE_SECONDS
 from support.services import FL101, SECRET_KEY, Service
 from support.web import COOKIE
 
+pytestmark = pytest.mark.rest
+
 OF_BEFORE = "skyhold-guest"
 OTHER_KEY = "another key that only tests have, of 32 characters and more"
 

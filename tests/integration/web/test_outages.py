@@ -22,6 +22,8 @@ from support.absences import Return, killed, stopped
 from support.markup import markup_of
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service
 
+pytestmark = pytest.mark.rest
+
 COMMANDS_ANSWER_WITHIN = 3.0 + 2.0
 """What product.md promises, and as much as a machine that runs other tests may be late; without a bound it is minutes."""
 

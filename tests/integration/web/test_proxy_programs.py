@@ -30,6 +30,8 @@ from support.proxy_programs import (
 )
 from support.services import FL101, Service
 
+pytestmark = pytest.mark.rest
+
 AT_ITS_HOST, BELOW_A_PATH = 0, 1
 PUBLIC = {AT_ITS_HOST: "https://fly.example:{}", BELOW_A_PATH: "https://example.com:{}/fly"}
 

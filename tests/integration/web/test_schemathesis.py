@@ -37,7 +37,10 @@ from support.serving import serving
 from support.web import ScriptedServices, app_over
 
 # The API runs in a thread of this process. What it draws from `random` meanwhile, Hypothesis takes for a strategy's.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+pytestmark = [
+    pytest.mark.rest,
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 
 Case = schemathesis.Case[Any]
 

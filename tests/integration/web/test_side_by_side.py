@@ -21,6 +21,8 @@ from skyhold.messages import BOOKING_STATUS, UPDATE_SEATS
 from skyhold.settings import Settings
 from support.services import TERMINAL, Service, eventually, running_service
 
+pytestmark = pytest.mark.rest
+
 DIFFER_AT_MOST = 1.0
 LOOKS_APART = 0.03
 

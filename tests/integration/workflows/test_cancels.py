@@ -15,7 +15,10 @@ from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 from support.splits import split_world
 
+pytestmark = pytest.mark.rest
 
+
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("script", "end"),
     [((Act.FAIL_AFTER_CAPTURE,), "CONFIRMED"), ((Act.FAIL,), "FAILED"), ((Act.WAIT,), "FAILED")],

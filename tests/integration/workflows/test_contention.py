@@ -11,6 +11,8 @@ import pytest
 from skyhold.domain.errors import SeatsUnavailable, SkyholdError
 from support.bookings import FL101, Booking, Bookings, OpenWorld
 
+pytestmark = pytest.mark.rest
+
 SWAPPING_SECONDS = 8
 
 
@@ -61,6 +63,7 @@ async def test_customers_who_swap_seats_among_themselves_never_share_one(open_wo
     assert deadlocks == 0
 
 
+@pytest.mark.core
 async def test_nobody_gets_a_seat_out_of_a_change_that_is_refused(world: Bookings) -> None:
     row = 10
     await world.hold([f"{row}C"])
@@ -86,6 +89,7 @@ async def test_nobody_gets_a_seat_out_of_a_change_that_is_refused(world: Booking
     assert await booking.seats() == {f"{row}A": "reserved", f"{row}B": "reserved"}
 
 
+@pytest.mark.core
 async def test_a_lock_without_a_hold_keeps_nobody_from_a_free_seat(world: Bookings) -> None:
     await world.redis.set(f"seat:lock:{{{FL101}}}:20A", "an-order-that-is-gone", ex=timedelta(minutes=5))
 
@@ -94,6 +98,7 @@ async def test_a_lock_without_a_hold_keeps_nobody_from_a_free_seat(world: Bookin
     assert await world.locks() == {"20A": booking.order_id}
 
 
+@pytest.mark.core
 async def test_a_wiped_redis_gives_no_seat_to_a_second_order(world: Bookings) -> None:
     booking = await world.hold(["20B"])
     await world.redis.flushall()

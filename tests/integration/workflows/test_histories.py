@@ -26,6 +26,8 @@ from skyhold.workflows.payloads import DATA_CONVERTER
 from support.bookings import FL101, Booking, Bookings, new_order_id, running_bookings, until
 from support.gateways import Act, ScriptedGateway
 
+pytestmark = pytest.mark.rest
+
 HISTORIES = Path(__file__).parents[2] / "workflows" / "histories"
 
 SCRIPTS: dict[str, tuple[Act, ...]] = {

@@ -14,6 +14,8 @@ from skyhold.domain.errors import OrderClosed
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 
+pytestmark = pytest.mark.rest
+
 STAGES = ["start", "holding", "held", "changing", "paying", "confirming", "failing"]
 
 

@@ -13,6 +13,8 @@ from skyhold.embedded.servers import Servers
 from support.bookings import FL101, Booking, Bookings, until
 from support.killable import OpenKillable
 
+pytestmark = pytest.mark.rest
+
 LONG = pytest.param(20, marks=pytest.mark.long)
 
 

@@ -15,6 +15,8 @@ from skyhold.messages import workflow_id_of
 from support.bookings import FL101, Booking, new_order_id, until
 from support.killable import KillableWorld, OpenKillable
 
+pytestmark = pytest.mark.rest
+
 ENDS = {"CONFIRMED", "FAILED", "EXPIRED"}
 
 

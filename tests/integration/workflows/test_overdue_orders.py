@@ -24,6 +24,8 @@ from support.bookings import Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 from support.splits import split_world
 
+pytestmark = pytest.mark.rest
+
 REFUSE_ENDS = """
 CREATE FUNCTION refuse_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'a fault that names 31337' USING ERRCODE = 'insufficient_privilege'; END $$

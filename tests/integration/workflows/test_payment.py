@@ -9,7 +9,10 @@ import pytest
 from support.bookings import FL101, Bookings, OpenWorld, until
 from support.gateways import Act
 
+pytestmark = pytest.mark.rest
 
+
+@pytest.mark.core
 async def test_a_declined_payment_fails_at_once_after_one_attempt(world: Bookings) -> None:
     booking = await world.hold(["1A"])
 
@@ -41,6 +44,7 @@ async def test_three_failed_attempts_with_growing_waits_fail_the_order(open_worl
     assert await booking.seats() == {}
 
 
+@pytest.mark.core
 async def test_a_payment_that_fails_once_is_captured_once(open_world: OpenWorld) -> None:
     world = await open_world(Act.FAIL, Act.APPROVE)
     booking = await world.hold(["3A"])
@@ -100,6 +104,7 @@ async def test_a_late_capture_is_shut_out_once_nothing_was_charged_was_said(open
     assert await world.pool.fetchval("SELECT state FROM gateway_statement") == "closed"
 
 
+@pytest.mark.core
 async def test_nobody_is_told_that_nothing_was_charged_before_the_key_is_closed(world: Bookings) -> None:
     world.gateway.may_settle.clear()
     booking = await world.hold(["6B"])
@@ -128,6 +133,7 @@ async def test_a_capture_whose_answer_was_lost_is_found_and_confirmed(open_world
     assert (await booking.payment() or {})["state"] == "captured"
 
 
+@pytest.mark.core
 async def test_seats_lost_before_confirmation_are_paid_back(open_world: OpenWorld) -> None:
     world = await open_world(Act.WAIT)
     booking = await world.hold(["8A", "8B"])
@@ -148,6 +154,7 @@ async def test_seats_lost_before_confirmation_are_paid_back(open_world: OpenWorl
     assert await booking.seats() == {}
 
 
+@pytest.mark.core
 async def test_the_customers_code_stands_in_no_log_and_no_row(
     open_world: OpenWorld, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,6 +22,8 @@ from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
 from support.splits import split_world
 
+pytestmark = pytest.mark.rest
+
 
 async def _let_lapse(booking: Booking) -> None:
     """Put the end of the hold into the past; no clock moves."""

@@ -27,6 +27,8 @@ from support.bookings import FL101, Bookings, OpenWorld
 from support.gateways import Act
 from support.splits import split_world
 
+pytestmark = pytest.mark.rest
+
 
 async def _troubles(world: Bookings) -> list[tuple[str, str | None, bool]]:
     report = await world.reconcile()

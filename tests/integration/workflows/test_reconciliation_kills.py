@@ -13,6 +13,8 @@ from skyhold.bootstrap.reconciliation import schedule_id
 from support.bookings import Booking, until
 from support.killable import KillableWorld, OpenKillable
 
+pytestmark = pytest.mark.rest
+
 ROUNDS = 6
 SETTINGS = {"RECONCILE_INTERVAL": "1s", "PAYMENT_SIMULATED_LATENCY": "100ms-400ms"}
 

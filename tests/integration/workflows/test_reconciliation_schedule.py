@@ -14,6 +14,8 @@ from temporalio.service import RPCError
 from skyhold.bootstrap.reconciliation import ensure_schedule, kept_schedule, schedule_id
 from support.bookings import until
 
+pytestmark = pytest.mark.rest
+
 MINUTE = timedelta(minutes=1)
 
 

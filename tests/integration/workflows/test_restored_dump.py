@@ -12,6 +12,8 @@ from skyhold.domain.errors import OrderChanged
 from support.audits import audit_of, told
 from support.bookings import Booking, OpenWorld
 
+pytestmark = pytest.mark.rest
+
 
 async def _dump(database_url: str, name: str) -> None:
     await _maintain(database_url, f'CREATE DATABASE "{name}" TEMPLATE "{_name_of(database_url)}"')

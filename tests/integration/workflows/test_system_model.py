@@ -24,6 +24,8 @@ from support.gateways import Act
 from support.models import SHRINK_SECONDS, Draw, Walker, walk, walk_at_random
 from support.system_world import System, refusal_of
 
+pytestmark = pytest.mark.rest
+
 SEATS = ("1A", "1B", "1C", "2A", "2B")
 PRICE_CENTS = 35000
 HELD = "SEATS_RESERVED"

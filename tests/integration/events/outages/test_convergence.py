@@ -21,6 +21,8 @@ from skyhold.web import live, live_flights
 from support.desks import Desk, change, fail, reserve
 from support.streams import Api, SeatView, Stream, served
 
+pytestmark = pytest.mark.rest
+
 SCHEDULES = 24
 ACTS = 40
 SEATS = [f"{row}A" for row in range(1, 10)]

@@ -18,6 +18,8 @@ from support.bookings import new_order_id
 from support.desks import Desk, change
 from support.streams import Api, SeatView, Stream, served
 
+pytestmark = pytest.mark.rest
+
 SOON = 10.0
 """Before the comparing that goes on by the clock while all is well, and time enough for a busy machine."""
 
