@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from support.browsers import Visitors
 from support.pages import (
@@ -110,6 +110,29 @@ async def test_seats_that_cost_more_than_was_shown_are_held_only_when_the_custom
     await expect(seat(page, seats[1])).to_have_accessible_name(re.compile("400 dollars, yours"))
     await go_to_payment(page)
     await expect(page.get_by_role("button", name=f"Pay {_dollars(usual + RAISED)}")).to_be_visible()
+
+
+async def test_the_old_price_is_the_one_that_was_sent_whatever_came_meanwhile(
+    open_page: Visitors, stack: Stack, row: Row, set_price: SetPrice
+) -> None:
+    page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
+    usual = await _usual(stack, row)
+    await choose(page, *row.seats("C"))
+
+    async def raise_on_the_way(route: Route) -> None:
+        await set_price("C", cents=next(prices))
+        await expect(seat(page, row.seats("C")[0])).to_have_accessible_name(re.compile(f"{shown.pop(0)} dollars"))
+        await route.continue_()
+
+    prices, shown = iter([RAISED, 45000]), ["400", "450"]
+    await page.route("**/api/orders", raise_on_the_way)
+    panel = page.get_by_role("complementary")
+    await page.get_by_role("button", name="Hold 1 seat").click()
+    await expect_words(panel, f"cost {_dollars(usual)} when you chose, and {_dollars(RAISED)} now.")
+
+    await panel.get_by_role("button", name=f"Hold for {_dollars(RAISED)}").click()
+
+    await expect_words(panel, f"cost {_dollars(RAISED)} when you chose, and {_dollars(45000)} now.")
 
 
 async def test_a_change_that_costs_more_than_was_shown_keeps_the_seats_unless_the_customer_agrees(

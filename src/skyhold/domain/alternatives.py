@@ -6,8 +6,9 @@ What comes out is a hint, made from a seat plan that may be a moment old: the le
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from skyhold.domain.seat_plans import SeatPlan, kinds_of, mask_of, members_of
@@ -48,13 +49,17 @@ class _Wish(NamedTuple):
 
 
 def find_alternatives(
-    plan: SeatPlan, wanted: Collection[str], *, own: Collection[str] = (), conflicts: Collection[str] = ()
+    plan: SeatPlan,
+    wanted: Collection[str],
+    *,
+    own: Mapping[str, int] = MappingProxyType({}),
+    conflicts: Collection[str] = (),
 ) -> tuple[Alternative, ...]:
     """Return what could be asked for instead, the best first; nothing if there is nothing.
 
-    `own` are the seats that the asking order holds: free for it, but as they are no alternative. `conflicts` are the
-    wanted seats that were just found taken, and if there are any, the other wanted ones were just found free: that is
-    newer than the plan.
+    `own` are the seats that the asking order holds, with their prices in cents: free for it, at the price it has them
+    for, but as they are no alternative. `conflicts` are the wanted seats that were just found taken, and if there are
+    any, the other wanted ones were just found free: that is newer than the plan.
 
     First the sets that keep what is left of the wish and still sit together; then neighbours in one row of the same
     cabin, best without an aisle between them; then groups over neighbouring rows; then other cabins. Each time the
@@ -74,7 +79,7 @@ def find_alternatives(
     if not found:
         scattered = _replaced_one_by_one(plan, wish)
         found = {} if scattered is None or scattered in refused else {scattered: None}
-    return tuple(_alternative_of(plan, mask) for mask in found)
+    return tuple(_alternative_of(plan, mask, own) for mask in found)
 
 
 def _wish_of(plan: SeatPlan, wanted: Collection[str], own: Collection[str], conflicts: Collection[str]) -> _Wish:
@@ -203,6 +208,6 @@ def _preference(plan: SeatPlan, wanted: int, other: int) -> tuple[bool, bool, in
     )
 
 
-def _alternative_of(plan: SeatPlan, mask: int) -> Alternative:
+def _alternative_of(plan: SeatPlan, mask: int, own: Mapping[str, int]) -> Alternative:
     seats = [plan.places[number].seat for number in members_of(mask)]
-    return Alternative(sort_seats(seat.id for seat in seats), sum(seat.price_cents for seat in seats))
+    return Alternative(sort_seats(seat.id for seat in seats), sum(own.get(seat.id, seat.price_cents) for seat in seats))

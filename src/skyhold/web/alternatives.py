@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from skyhold.domain.alternatives import Alternative, find_alternatives
@@ -27,7 +28,8 @@ PLANS_LIMIT = 200
 ANSWERS_LIMIT = 500
 """Of one plan so many answers are remembered: whoever loses the same seats in the same moment asks the same."""
 
-Question = tuple[frozenset[str], frozenset[str], frozenset[str]]
+Question = tuple[frozenset[str], frozenset[tuple[str, int]], frozenset[str]]
+"""The seats that are wanted, those that are held with their prices in cents, and those that are gone."""
 
 
 @dataclass
@@ -51,15 +53,16 @@ class Alternatives:
         self,
         flight_id: str,
         wanted: Collection[str],
-        own_seats: Collection[str] = (),
+        own_prices: Mapping[str, int] = MappingProxyType({}),
         conflicts: Collection[Mapping[str, str]] = (),
     ) -> list[dict[str, Any]]:
         """Return the sets of seats that could be asked for instead, as a problem tells them.
 
-        `flight_id` is in the ledger's spelling; `own_seats` are those that the asking order holds; `conflicts` are
-        those of the refusal. Nothing is found when PostgreSQL does not answer soon: a hint is worth no wait.
+        `flight_id` is in the ledger's spelling; `own_prices` are in cents, by the seats that the asking order holds: a
+        seat that it keeps costs what it did. `conflicts` are those of the refusal. Nothing is found when PostgreSQL
+        does not answer soon: a hint is worth no wait.
         """
-        question = (frozenset(wanted), frozenset(own_seats), frozenset(fact["seat"] for fact in conflicts))
+        question = (frozenset(wanted), frozenset(own_prices.items()), frozenset(fact["seat"] for fact in conflicts))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 found = await self._answer(flight_id, question)
@@ -75,7 +78,7 @@ class Alternatives:
             if len(kept.answers) == ANSWERS_LIMIT:
                 kept.answers.clear()
             wanted, own, gone = question
-            kept.answers[question] = find_alternatives(plan, wanted, own=own, conflicts=gone)
+            kept.answers[question] = find_alternatives(plan, wanted, own=dict(own), conflicts=gone)
         return kept.answers[question]
 
     def _keep(self, flight_id: str) -> _Kept:

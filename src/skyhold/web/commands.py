@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -201,7 +202,12 @@ async def told_why(
 
 @contextlib.asynccontextmanager
 async def told_alternatives(
-    services: Services, time: CommandTime, flight_id: str, wanted: Sequence[str], *, own: Sequence[str] = ()
+    services: Services,
+    time: CommandTime,
+    flight_id: str,
+    wanted: Sequence[str],
+    *,
+    own_prices: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncIterator[None]:
     """Tell a client whose seats are not available which ones are."""
     try:
@@ -211,6 +217,6 @@ async def told_alternatives(
         found: list[dict[str, Any]] = []
         with contextlib.suppress(TimeoutError):
             async with time.for_afterthoughts():
-                found = await services.alternatives.alternatives_for(flight_id, wanted, own, conflicts)
+                found = await services.alternatives.alternatives_for(flight_id, wanted, own_prices, conflicts)
         refusal.fields["alternatives"] = found
         raise

@@ -187,11 +187,9 @@ class Live:
         """Send a beat on every stream at this interval, so that proxies keep it open and clients can detect silence."""
         await self._set_clock()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            if not self._listeners:
-                continue
-            await self._set_clock()
-            if self._clock is not None:
+            # The clock is read while the beat is waited for: one that answers late, or not, delays no beat.
+            await asyncio.gather(asyncio.sleep(BEAT_SECONDS), self._set_clock())
+            if self._listeners and self._clock is not None:
                 body = BeatBody(server_time=self._clock.now())
                 encoded = beat(body.model_dump_json(by_alias=True))
                 for listener in self._listeners:

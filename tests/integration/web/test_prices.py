@@ -95,6 +95,24 @@ async def test_a_change_at_another_total_keeps_the_old_seats(
     assert (await _change(service, held["orderId"], "2B", "2C", expected=PRICE + 40000)).status_code == 200
 
 
+async def test_an_alternative_that_keeps_a_seat_is_had_at_the_total_it_was_offered_at(
+    service: Service, pool: Pool
+) -> None:
+    held = await service.hold("18A")
+    await _raise_price(pool, "18A", cents=60000)
+    await pool.execute(
+        "UPDATE seats SET status = 'blocked', version = version + 1 WHERE flight_id = $1 AND seat_id <> ALL($2)",
+        FL101,
+        ["18A", "18B"],
+    )
+    refused = await service.change(held["orderId"], "18A", "18C")
+    assert refused.json()["alternatives"] == [{"seats": ["18A", "18B"], "totalPriceCents": 2 * PRICE}]
+
+    changed = await _change(service, held["orderId"], "18A", "18B", expected=2 * PRICE)
+
+    assert (changed.status_code, changed.json()["totalPriceCents"]) == (200, 2 * PRICE)
+
+
 async def test_the_expected_total_is_part_of_what_a_key_stands_for(service: Service) -> None:
     key = secrets.token_hex(16)
     first = await _order(service, "3A", expected=PRICE, key=key)

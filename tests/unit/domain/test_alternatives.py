@@ -44,7 +44,7 @@ def a_plan(*taken: str, cabins: tuple[CabinLayout, ...] = NARROW, dear_row: int 
 
 
 def offered(plan: SeatPlan, wanted: str, *, gone: str, own: str = "") -> list[str]:
-    found = find_alternatives(plan, wanted.split(), own=own.split(), conflicts=gone.split())
+    found = find_alternatives(plan, wanted.split(), own=dict.fromkeys(own.split(), 35000), conflicts=gone.split())
     return [" ".join(alternative.seats) for alternative in found]
 
 
@@ -64,7 +64,8 @@ def test_whatever_is_offered_is_whole_free_new_and_priced(
     seats, cabins = flight
     seat_of = {seat.id: seat for seat in seats}
     some = st.lists(st.sampled_from(sorted(seat_of)), max_size=9, unique=True)
-    wanted, own = data.draw(some.filter(bool), label="wanted"), data.draw(some, label="own")
+    wanted = data.draw(some.filter(bool), label="wanted")
+    own = {name: 1000 + number for number, name in enumerate(data.draw(some, label="own"))}
     gone = data.draw(st.lists(st.sampled_from(wanted), unique=True), label="gone")
     found = find_alternatives(SeatPlan(seats, cabins), wanted, own=own, conflicts=gone)
     available = {seat.id for seat in seats if seat.status is SeatStatus.AVAILABLE}
@@ -74,12 +75,12 @@ def test_whatever_is_offered_is_whole_free_new_and_priced(
         assert len(set(alternative.seats)) == len(wanted)
         assert free.issuperset(alternative.seats)
         assert alternative.seats == sort_seats(alternative.seats)
-        assert alternative.total_cents == sum(seat_of[name].price_cents for name in alternative.seats)
+        assert alternative.total_cents == sum(own.get(name, seat_of[name].price_cents) for name in alternative.seats)
     assert len(set(sets)) == len(sets) <= ALTERNATIVES_LIMIT
     assert frozenset(wanted) not in sets
     assert frozenset(own) not in sets
     shuffled = data.draw(st.permutations(seats), label="shuffled")
-    again = find_alternatives(SeatPlan(shuffled, cabins), wanted[::-1], own=own[::-1], conflicts=gone[::-1])
+    again = find_alternatives(SeatPlan(shuffled, cabins), wanted[::-1], own=own, conflicts=gone[::-1])
     assert again == found, "the same question has the same answer in whatever order it is put"
 
 

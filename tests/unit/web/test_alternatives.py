@@ -16,6 +16,7 @@ from skyhold.web.alternatives import Alternatives
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 TAKEN_14B = [{"seat": "14B", "status": "reserved"}]
+OWN_14A_14C = {"14A": 35000, "14C": 35000}
 
 
 @dataclass
@@ -59,11 +60,14 @@ def over(ledger: Ledger, clock: Clock | None = None, *, is_open: bool = True) ->
 
 async def seats_for(hints: Alternatives, *wanted: str, flight: str = FLIGHT, own: tuple[str, ...] = ()) -> list[str]:
     conflicts = [{"seat": seat, "status": "reserved"} for seat in wanted]
-    return [" ".join(each["seats"]) for each in await hints.alternatives_for(flight, wanted, own, conflicts)]
+    return [
+        " ".join(each["seats"])
+        for each in await hints.alternatives_for(flight, wanted, dict.fromkeys(own, 35000), conflicts)
+    ]
 
 
 async def test_a_hint_has_the_shape_that_a_problem_tells() -> None:
-    found = await over(Ledger(taken={"14A"})).alternatives_for(FLIGHT, ["14B"], [], TAKEN_14B)
+    found = await over(Ledger(taken={"14A"})).alternatives_for(FLIGHT, ["14B"], {}, TAKEN_14B)
     assert found == [
         {"seats": ["14C"], "totalPriceCents": 35000},
         {"seats": ["15B"], "totalPriceCents": 35000},
@@ -74,9 +78,9 @@ async def test_a_hint_has_the_shape_that_a_problem_tells() -> None:
 async def test_seats_of_the_asking_order_count_as_free() -> None:
     hints = over(Ledger(taken={"14A", "14B", "14C", "15A", "15B", "15C"}))
     assert await seats_for(hints, "14B") == []
-    found = await hints.alternatives_for(FLIGHT, ["14B", "14C"], ["14A", "14C"], TAKEN_14B)
+    found = await hints.alternatives_for(FLIGHT, ["14B", "14C"], OWN_14A_14C, TAKEN_14B)
     assert found == [], "what the order holds already is no news to it"
-    found = await hints.alternatives_for(FLIGHT, ["14B"], ["14A", "14C"], TAKEN_14B)
+    found = await hints.alternatives_for(FLIGHT, ["14B"], OWN_14A_14C, TAKEN_14B)
     assert [each["seats"] for each in found] == [["14C"], ["14A"]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,8 @@ class Ledger:
     def __init__(self) -> None:
         self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1, 35000)]
         self.now: datetime | None = NOW
+        self.clock_seconds = 0.0
+        """How long it takes to tell the time."""
 
     async def seat_states(self, _: str) -> list[SeatState] | None:
         return self.seats
@@ -55,6 +58,7 @@ class Ledger:
         return None
 
     async def clock(self) -> datetime:
+        await asyncio.sleep(self.clock_seconds)
         if self.now is None:
             raise DatabaseUnavailable
         return self.now
@@ -197,3 +201,15 @@ async def test_while_the_ledger_is_unavailable_beats_go_on_by_the_last_reading(
     told = await _beats(live, 5)
     assert told == sorted(told)
     assert all(NOW < each < NOW + timedelta(seconds=20) for each in told[1:])
+
+
+async def test_a_ledger_that_does_not_answer_delays_no_beat(
+    live: Live, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BEAT_SECONDS", 0.5)
+    await _start(live)
+    await _beats(live, 1)
+    ledger.now, ledger.clock_seconds = None, 0.45
+    told = await _beats(live, 4)
+    intervals = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(told)]
+    assert min(intervals) < 0.9, "beats wait for a clock and then for their time"

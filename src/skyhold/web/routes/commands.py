@@ -76,7 +76,7 @@ async def change_seats(
         named = await services.names.settle(key, look.guest_hash, "PUT", address, body=body, order_id=order_id)
     command = named or SettledCommand(order_id)
     version = wanted_version(if_match, seen=look.version)
-    own = [seat.id for seat in look.seats if seat.order_id == order_id]
+    own = {seat.id: seat.price_cents for seat in look.seats if seat.order_id == order_id}
     added = [seat for seat in wish.seats if seat not in own]
 
     request = SeatRequest(order_id, wish.seats, wish.expected_total_cents, look.max_seats)
@@ -86,7 +86,7 @@ async def change_seats(
         request.precheck(now.seats, currency=now.currency)
 
     async with (
-        told_alternatives(services, time, look.flight_id or "", wish.seats, own=own),
+        told_alternatives(services, time, look.flight_id or "", wish.seats, own_prices=own),
         told_why(services, time, order_id, caller.claim(order_id)),
         contextlib.AsyncExitStack() as stack,
     ):

@@ -158,15 +158,16 @@ export class Hold extends EventTarget {
   async hold() {
     if (this.asking || this.order || this.wanted.size === 0) return;
     const seats = [...this.wanted];
+    const cents = this.#expected(seats);
     await this.#ask("hold", async () => {
       const prices = this.#pricesOf(seats);
-      const body = { flightId: this.flightId, seats, expectedTotalCents: this.#expected(seats) };
+      const body = { flightId: this.flightId, seats, expectedTotalCents: cents };
       const order = await this.#send("POST", "/api/orders", { body });
       const wish = this.wanted;
       this.#take(order, order.serverTime);
       await this.#keepPrices(prices);
       this.wanted = wish;
-    }, seats);
+    }, { seats, cents });
     this.#sendChange();
   }
 
@@ -179,7 +180,7 @@ export class Hold extends EventTarget {
       await this.#send("DELETE", `/api/orders/${this.order.orderId}`);
       this.wanted = new Set();
       this.#end("cancelled", this.order);
-    }, []);
+    });
   }
 
   /** Look at the order again: after a sleep, at the end of its time, when something else has changed it. */
@@ -218,17 +219,18 @@ export class Hold extends EventTarget {
     if (this.asking || !isHeld || this.wanted.size === 0 || areSame(this.wanted, this.held)) return;
     const { orderId, version } = this.order;
     const seats = [...this.wanted];
+    const cents = this.#expected(seats);
     await this.#ask("change", async () => {
       const path = `/api/orders/${orderId}/seats`;
       const prices = this.#pricesOf(seats);
-      const body = { seats, expectedTotalCents: this.#expected(seats) };
+      const body = { seats, expectedTotalCents: cents };
       const changed = await this.#send("PUT", path, { body, version });
       Object.assign(this.order, changed);
       await this.#keepPrices(prices);
       this.startedAt = changed.serverTime;
       const isLast = changed.expiresAt === this.order.maxExpiresAt;
       this.notice = isLast ? "Your seats changed. The time cannot be made longer any more." : RESTARTED;
-    }, seats);
+    }, { seats, cents });
     this.#sendChange();
   }
 
@@ -252,7 +254,7 @@ export class Hold extends EventTarget {
   }
 
   /** Do one thing with the server; a refusal puts what is wanted back to what is so, unless the wish has changed. */
-  async #ask(what, act, seats) {
+  async #ask(what, act, sent = { seats: [], cents: 0 }) {
     this.asking = what;
     // A change may follow by itself on one that was refused: then the refusal is still news.
     if (what !== "change") this.clash = null;
@@ -263,7 +265,7 @@ export class Hold extends EventTarget {
     try {
       await act();
     } catch (error) {
-      await this.#refused(error, seats);
+      await this.#refused(error, sent);
     }
     this.asking = "";
     this.isWaiting = false;
@@ -277,7 +279,7 @@ export class Hold extends EventTarget {
   }
 
   async #refused(error, sent) {
-    const isLatest = () => areSame(this.wanted, new Set(sent));
+    const isLatest = () => areSame(this.wanted, new Set(sent.seats));
     if (error.code === "SEATS_UNAVAILABLE") {
       const { conflicts, alternatives = [] } = error.problem;
       const taken = new Set(conflicts.map(({ seat }) => seat));
@@ -290,7 +292,7 @@ export class Hold extends EventTarget {
     }
     if (error.code === "PRICE_CHANGED") {
       if (!isLatest()) return;
-      this.quote = { seats: sent, shown: this.totalOf(sent), now: error.problem.totalPriceCents };
+      this.quote = { seats: sent.seats, shown: sent.cents, now: error.problem.totalPriceCents };
       if (this.order) this.wanted = this.held;
       return;
     }

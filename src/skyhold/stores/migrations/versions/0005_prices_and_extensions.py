@@ -4,7 +4,8 @@
 - The order log has an event for an extension: the same status and seats, another `expires_at`.
 - An order can fail as PRICE_CHANGED.
 
-All of it only adds: workers and APIs of the version before go on with this schema until they are replaced.
+All of it only adds: workers of the version before go on with this schema until they are replaced. So do APIs, but for a
+list of a guest's orders with one in it that failed as PRICE_CHANGED.
 """
 
 from alembic import op
