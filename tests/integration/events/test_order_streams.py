@@ -95,6 +95,20 @@ async def test_a_booking_is_told_from_its_hold_to_its_confirmation_with_every_at
     assert stream.is_complete
 
 
+async def test_an_extension_is_told_with_its_new_end_and_the_version_as_it_was(
+    api: Api, desk: Desk, flight: str
+) -> None:
+    order = await held(desk, flight)
+    stream = await api.follow(order.id)
+    before = (await _next(stream)).data
+    extended = await desk.do(change(order, ["1A"]))
+    after = (await _next(stream)).data
+    assert after["expiresAt"] > before["expiresAt"]
+    same = ("status", "seats", "version", "maxExpiresAt")
+    assert [after.get(name) for name in same] == [before.get(name) for name in same]
+    assert extended.version == order.version
+
+
 async def test_a_payment_that_fails_is_told_as_failed_by_its_end_alone(api: Api, desk: Desk, flight: str) -> None:
     desk = replace(desk, gateway=ScriptedGateway(desk.pool, [Act.FAIL] * 3))
     order = await desk.begin_payment(await held(desk, flight))

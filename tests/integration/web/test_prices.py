@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import PROCEED_TO_PAYMENT, UPDATE_SEATS
 from skyhold.postgresql.pools import Pool
+from skyhold.stores.seat_locks import lock_name
 from skyhold.web.commands import SeatRequest
 from support.services import FL101, Service, eventually
 
@@ -152,6 +154,15 @@ async def test_the_same_seats_again_extend_the_hold_and_leave_every_tag_good(ser
         f"/api/orders/{order_id}/pay", json={"paymentCode": "99999"}, headers={"If-Match": before.headers["etag"]}
     )
     assert paid.status_code == 202, "another window's tag is still good"
+
+
+async def test_an_extension_extends_the_locks_of_its_seats(service: Service, redis: Redis) -> None:
+    held = await service.hold("6A", "6B")
+    names = [lock_name(FL101, seat) for seat in ("6A", "6B")]
+    for name in names:
+        await redis.pexpire(name, 60_000)
+    await _change(service, held["orderId"], "6A", "6B", expected=2 * PRICE)
+    assert min([await redis.pttl(name) for name in names]) > 60_000
 
 
 async def test_extensions_by_a_signal_and_by_an_update_are_those_of_http(service: Service, pool: Pool) -> None:

@@ -44,6 +44,8 @@ PATHS = (
     "held-and-paid",
     "changed",
     "change-refused",
+    "extended",
+    "price-changed",
     "expired",
     "cancelled",
     "cancelled-by-operator",
@@ -94,6 +96,8 @@ async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - o
     if path == "hold-refused":
         await world.hold(["1A"])
         return await _ended(await world.start(["1A"]))
+    if path == "price-changed":
+        return await _ended(await world.start(["1A"], expectedTotalCents=1))
     if path == "signals":
         return await _by_signals(world)
     if path.startswith("reconciled"):
@@ -105,6 +109,11 @@ async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - o
             await world.bookings.pay(order_id, "99999")
         case "changed":
             await world.bookings.update_seats(order_id, ["1B", "1C"])
+            await world.bookings.pay(order_id, "99999")
+        case "extended":
+            await world.bookings.update_seats(order_id, ["1A"], expected_total_cents=35000)
+            with pytest.raises(SkyholdError):
+                await world.bookings.update_seats(order_id, ["1B"], expected_total_cents=1)
             await world.bookings.pay(order_id, "99999")
         case "change-refused":
             await world.hold(["1D"])
