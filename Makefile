@@ -19,6 +19,9 @@ SEED ?=
 PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	$(if $(SEED),--order-seed $(SEED))
 
+# Tests start hundreds of processes: compiled once is enough, also where the shell would keep nothing.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 # The parts of `make check` run beside each other. A make that can keeps the output of each together.
 CHECKS := check-format check-lint check-types check-layers check-contract-redocly check-contract-spectral
