@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
-from support.browsers import Visitors
+from support.browsers import LONGEST_WAIT_SECONDS, Visitors
 from support.pages import (
     DESKTOP,
     FL101,
@@ -83,7 +83,16 @@ async def test_a_refusal_shows_every_seat_that_is_taken(
 async def test_of_two_who_press_at_the_same_time_one_gets_the_seat(open_page: Visitors, stack: Stack, row: Row) -> None:
     pages = [await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP) for _ in range(2)]
     [wanted] = row.seats("C")
+    both_have_pressed = asyncio.Barrier(len(pages))
+
+    async def send_together(route: Route) -> None:
+        if route.request.method == "POST":
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                await both_have_pressed.wait()
+        await route.continue_()
+
     for page in pages:
+        await page.route("**/api/orders", send_together)
         await choose(page, wanted)
 
     buttons = [page.get_by_role("button", name=re.compile("^Hold 1 seat")) for page in pages]
@@ -114,7 +123,6 @@ async def test_a_chosen_seat_that_goes_to_somebody_else_is_told_and_no_longer_ch
     await eventually(lambda: _was_told(told, f"{lost}.*somebody else|somebody else.*{lost}"))
 
 
-@pytest.mark.core
 @pytest.mark.quiet
 async def test_changes_of_others_are_drawn_within_300_ms_and_disturb_nobody(
     open_page: Visitors, stack: Stack, row: Row, new_customer: Callable[[Stack], Service]

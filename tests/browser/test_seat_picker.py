@@ -169,6 +169,7 @@ async def test_a_seat_that_may_be_ones_own_is_not_lost(open_page: Visitors, has:
     assert await events_of(page) == []
 
 
+@pytest.mark.rest
 @pytest.mark.quiet
 async def test_three_hundred_seats_answer_at_once(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900"))

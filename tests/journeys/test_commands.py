@@ -12,6 +12,7 @@ from support.stacks import Stack
 FL101 = "550e8400-e29b-41d4-a716-446655440001"
 
 
+@pytest.mark.rest
 @pytest.mark.quiet
 def test_a_seat_is_booked_in_two_commands(quick_stack: Stack) -> None:
     started = time.monotonic()

@@ -158,6 +158,7 @@ async def test_a_sound_ledger_has_no_findings(ledger: Bookings) -> None:
     assert report.foreign_orders == 0
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(("invariants", "statement"), PLANTED.values(), ids=PLANTED)
 async def test_what_is_planted_is_found(ledger: Bookings, invariants: str, statement: str) -> None:
     await plant(ledger.pool, statement)

@@ -14,7 +14,6 @@ from support.gateways import Act
 pytestmark = pytest.mark.rest
 
 
-@pytest.mark.core
 @pytest.mark.quiet
 async def test_an_unpaid_order_expires_and_its_seats_come_back_within_a_second(open_world: OpenWorld) -> None:
     world = await open_world(hold_seconds=2)
