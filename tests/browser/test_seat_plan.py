@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from skyhold.stores.demo_flights import DemoCabin
 from support.browsers import Visitors
 from support.picker_harness import a_flight, open_picker
 
-pytestmark = pytest.mark.rest
+
+@pytest.fixture(scope="module")
+async def plans(browser: Browser) -> AsyncIterator[Page]:
+    """One page for all of them: a plan is made of a flight, and a page has as many as it is asked for."""
+    visitors = Visitors(browser)
+    yield await open_picker(visitors, a_flight())
+    await visitors.leave()
+    assert not visitors.unexpected
+
+
+async def show_plan(page: Page, flight: dict[str, Any]) -> Page:
+    """Make a plan of this flight, and let the page's `picker` and `flight` be of it."""
+    await page.evaluate("(flight) => Object.assign(window, { flight, picker: { plan: new SeatPlan(flight) } })", flight)
+    return page
 
 
 async def _best(page: Page, count: int, *, free: list[str] | None = None, near: str | None = None) -> list[str]:
@@ -30,8 +46,8 @@ async def _row(page: Page, number: int) -> list[list[str]]:
     return found
 
 
-async def test_a_seat_is_by_the_window_on_the_aisle_both_or_neither(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_a_seat_is_by_the_window_on_the_aisle_both_or_neither(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     both = "window and aisle"
     assert await _row(page, 1) == [[both], ["aisle", "aisle"], [both]]
@@ -42,8 +58,8 @@ async def test_a_seat_is_by_the_window_on_the_aisle_both_or_neither(open_page: V
     ]
 
 
-async def test_a_seat_is_described_by_its_position_its_cabin_and_what_it_has(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_a_seat_is_described_by_its_position_its_cabin_and_what_it_has(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     described = await page.evaluate("['1A', '6D', '33E'].map((id) => picker.plan.describe(id))")
     assert described == [
@@ -53,8 +69,8 @@ async def test_a_seat_is_described_by_its_position_its_cabin_and_what_it_has(ope
     ]
 
 
-async def test_prices_of_a_cabin_are_tiers_from_the_cheapest_up(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_prices_of_a_cabin_are_tiers_from_the_cheapest_up(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     assert await page.evaluate("picker.plan.cabins.map(({ prices }) => prices)") == [
         [690000],
@@ -65,9 +81,8 @@ async def test_prices_of_a_cabin_are_tiers_from_the_cheapest_up(open_page: Visit
     assert tiers == [0, 0, 1, 2]
 
 
-@pytest.mark.core
-async def test_only_a_higher_version_of_a_seat_counts(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_only_a_higher_version_of_a_seat_counts(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     told = """(version) => {
         const plan = new SeatPlan(flight);
@@ -80,8 +95,8 @@ async def test_only_a_higher_version_of_a_seat_counts(open_page: Visitors) -> No
     assert await page.evaluate(told, 8) == ["available", 8, 1]
 
 
-async def test_a_seat_that_is_not_on_the_flight_changes_nothing(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_a_seat_that_is_not_on_the_flight_changes_nothing(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     assert await page.evaluate("picker.plan.apply([{ id: '99K', status: 'booked', version: 9 }])") == []
     assert await page.evaluate("picker.plan.inOrder(['10A', '2C', '99K', '2A', '2C'])") == ["2A", "2C", "10A"]
@@ -100,16 +115,14 @@ async def test_a_seat_that_is_not_on_the_flight_changes_nothing(open_page: Visit
         (7, ["1A", "1B", "1C", "2B", "2C", "2D", "2E"]),
     ],
 )
-async def test_people_sit_side_by_side_forward_and_by_a_window(
-    open_page: Visitors, count: int, best: list[str]
-) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_people_sit_side_by_side_forward_and_by_a_window(plans: Page, count: int, best: list[str]) -> None:
+    page = await show_plan(plans, a_flight())
 
     assert await _best(page, count) == best
 
 
-async def test_a_block_before_an_aisle_and_an_aisle_before_two_rows(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_a_block_before_an_aisle_and_an_aisle_before_two_rows(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     across = ["3C", "3D"]
     rows = ["5A", "6A"]
@@ -119,32 +132,31 @@ async def test_a_block_before_an_aisle_and_an_aisle_before_two_rows(open_page: V
     assert await _best(page, 2, free=rows) == rows
 
 
-@pytest.mark.core
-async def test_a_group_too_big_for_a_row_sits_behind_itself(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_a_group_too_big_for_a_row_sits_behind_itself(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     together = ["8A", "8B", "9A", "9B"]
     apart = ["3A", "3B", "12E", "12F"]
     assert await _best(page, 4, free=[*apart, *together]) == together
 
 
-async def test_seats_that_are_nowhere_together_are_as_close_as_can_be(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_seats_that_are_nowhere_together_are_as_close_as_can_be(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     assert await _best(page, 3, free=["1A", "10A", "12A", "14C", "20F"]) == ["10A", "12A", "14C"]
 
 
 @pytest.mark.parametrize("count", range(1, 10))
-async def test_too_few_free_seats_are_none(open_page: Visitors, count: int) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_too_few_free_seats_are_none(plans: Page, count: int) -> None:
+    page = await show_plan(plans, a_flight())
     scattered = ["1A", "2C", "4F", "7B", "9E", "11A", "14C", "17F", "20B"]
 
     assert await _best(page, count, free=scattered[: count - 1]) == []
     assert len(await _best(page, count, free=scattered[:count])) == count
 
 
-async def test_the_cheapest_cabin_and_price_come_first(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_the_cheapest_cabin_and_price_come_first(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     assert await _best(page, 2) == ["34A", "34B"]
     assert await _best(page, 2, free=["1D", "1G", "6D", "6G", "20A", "20B"]) == ["20A", "20B"]
@@ -155,15 +167,15 @@ async def test_the_cheapest_cabin_and_price_come_first(open_page: Visitors) -> N
     assert await _best(page, 2, free=["1D", "1G", "20A", "40K"]) == ["20A", "40K"]
 
 
-async def test_near_a_seat_nearness_comes_before_the_price(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_near_a_seat_nearness_comes_before_the_price(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     assert await _best(page, 2, near="6A") == ["6D", "6G"]
     assert set(await _best(page, 3, near="25E")) == {"25D", "25E", "25F"}
 
 
-async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(plans: Page) -> None:
+    page = await show_plan(plans, a_flight())
 
     # Of the three in row 1 two would leave one; row 2 has just two.
     assert await _best(page, 2, free=["1A", "1B", "1C", "2D", "2E"]) == ["1A", "1B"]
@@ -181,21 +193,21 @@ async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(open_page:
         (["5A", "6A", "8A"], "the closest there are"),
     ],
 )
-async def test_how_far_seats_are_together_is_said_in_words(open_page: Visitors, seats: list[str], words: str) -> None:
-    page = await open_picker(open_page, a_flight())
+async def test_how_far_seats_are_together_is_said_in_words(plans: Page, seats: list[str], words: str) -> None:
+    page = await show_plan(plans, a_flight())
 
     assert await page.evaluate("(seats) => picker.plan.howTogether(seats)", seats) == words
 
 
-async def test_the_closest_seats_come_in_the_order_of_their_distance(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight(taken={"14A": "reserved", "13B": "booked"}))
+async def test_the_closest_seats_come_in_the_order_of_their_distance(plans: Page) -> None:
+    page = await show_plan(plans, a_flight(taken={"14A": "reserved", "13B": "booked"}))
 
     assert await page.evaluate("picker.plan.closest('14B', 2)") == ["14C", "15B"]
     assert await page.evaluate("picker.plan.closest('99K', 2)") == []
 
 
-async def test_the_closest_seats_are_of_the_same_cabin_as_long_as_there_are_any(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_the_closest_seats_are_of_the_same_cabin_as_long_as_there_are_any(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     found = await page.evaluate("picker.plan.closest('14K', 3, ({ id }) => ['20K', '20J', '6A'].includes(id))")
     assert found == ["6A", "20K", "20J"]
@@ -212,8 +224,8 @@ async def test_a_cabin_without_an_aisle_and_rows_with_seats_missing_are_a_plan_t
     assert await page.get_by_role("gridcell").count() == len(seats) - 2
 
 
-async def test_the_best_of_three_hundred_seats_are_found_in_five_milliseconds(open_page: Visitors) -> None:
-    page = await open_picker(open_page, a_flight("SK900"))
+async def test_the_best_of_three_hundred_seats_are_found_in_five_milliseconds(plans: Page) -> None:
+    page = await show_plan(plans, a_flight("SK900"))
 
     # As full as cabins come, drawn by a fixed rule, and one where no row has nine and every pair of rows has eight.
     # Of each the quickest of several runs: what else the machine does only ever adds.
