@@ -22,6 +22,7 @@ from skyhold.web import live_flights
 from skyhold.web.live import Live
 from skyhold.web.live_flights import FlightWatch, LiveFlights
 from skyhold.web.live_orders import LiveOrders
+from support.bookings import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -248,7 +249,9 @@ async def test_a_feed_that_is_read_again_is_logged_once(live: Live, feed: Script
         feed.batches.put_nowait(batch)
     with capture_logs() as logged:
         await _start(live)
-        async with asyncio.timeout(5):
-            while live.is_feed_down or len(feed.contexts) < 5:
-                await asyncio.sleep(0)
+
+        async def is_read_again() -> bool | None:
+            return (not live.is_feed_down and len(feed.contexts) >= 5) or None
+
+        await until(is_read_again, what="the feed to be read again")
     assert [line["event"] for line in logged][1:] == ["live events are heard again"]
