@@ -21,16 +21,10 @@ from temporalio.service import RPCError
 
 from skyhold.bootstrap.clocks import clock_probe, common_time
 from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
-from skyhold.postgresql.errors import (
-    PostgresDiskFull,
-    PostgresForbidden,
-    PostgresMisconfigured,
-    PostgresReadOnly,
-    PostgresSilent,
-    PostgresUnavailable,
-)
+from skyhold.postgresql.errors import PostgresReadOnly, PostgresSilent, PostgresUnavailable
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
@@ -51,17 +45,6 @@ KNOWN_SECONDS = 5.0
 
 POLLER_MEMORY = timedelta(seconds=75)
 """A worker without work asks for some once a minute: one that has not for longer than this is gone."""
-
-_POSTGRES_REASONS: Mapping[type[PostgresUnavailable], str] = {
-    PostgresReadOnly: "it only reads; commands are refused",
-    PostgresDiskFull: "it has no room to write",
-    PostgresSilent: "no answer in time",
-}
-
-_POSTGRES_REMEDIES: Mapping[type[PostgresUnavailable], str] = {
-    PostgresReadOnly: "Promote this server, or give DATABASE_URL the address of the one that writes.",
-    PostgresDiskFull: "Make room on the disk of PostgreSQL.",
-}
 
 _REDIS_REMEDIES = {
     "out of memory": "Raise maxmemory of Redis, or delete what else fills it.",
@@ -146,20 +129,6 @@ def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:
         return postgresql_failure(refusal, is_partial=True) if isinstance(refusal, PostgresUnavailable) else None
 
     return probe_postgresql
-
-
-def postgresql_failure(why: PostgresUnavailable, *, is_partial: bool = False) -> ProbeFailure:
-    """Return what a probe says of this error, in public and to the operator."""
-    reason = _POSTGRES_REASONS.get(type(why), "no answer")
-    if isinstance(why, PostgresForbidden):
-        reason = f"a right is missing: {why.words}"
-    elif isinstance(why, PostgresMisconfigured):
-        reason = "it is not set up for Skyhold, or refuses the role; `skyhold doctor` says why"
-    elif is_partial and isinstance(why, PostgresSilent):
-        reason = "it reads, but a write has no answer in time"
-    if not isinstance(why, PostgresMisconfigured):
-        return ProbeFailure(reason, why.words, _POSTGRES_REMEDIES.get(type(why)), is_partial=is_partial)
-    return ProbeFailure(reason, why.words, why.remedy, is_partial=is_partial, is_misconfigured=True)
 
 
 def redis_probe(redis: Redis, known: Callable[[], str | None]) -> Probe:

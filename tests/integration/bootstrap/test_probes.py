@@ -9,26 +9,31 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 
 from integration.conftest import REDIS_USER
 from skyhold.audit.locks import SeatLockReader
+from skyhold.bootstrap.ledger import schema_probe
+from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.probes import postgresql_probe, redis_probe
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.postgres import PostgresServer
+from skyhold.embedded.servers import Servers
 from skyhold.embedded.valkey import ValkeyServer
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher, Reader, open_reader_redis
-from skyhold.postgresql.errors import PostgresDiskFull
+from skyhold.postgresql.errors import PostgresDiskFull, unavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.stores.seat_locks import SeatLocks, open_redis
-from skyhold.web.readiness import Probe, ProbeFailure
+from skyhold.web.readiness import Checks, Probe, ProbeFailure, ask_all
 from support.bookings import until
 from support.preloads import preload
 from support.replicas import Replica, running_replicas
+from support.roles import as_role, run_sql
 
 pytestmark = pytest.mark.rest
 
@@ -143,6 +148,56 @@ async def test_a_postgresql_that_does_its_work_is_well_and_no_table_is_touched(d
     after = await pool.fetchval("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')")
     assert (after, await pool.fetchval("SHOW work_mem")) == (before, "4MB")
     pool.terminate()
+
+
+async def test_a_password_that_was_changed_under_a_running_process_is_not_explained_in_public(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    probes = {"postgresql": _probe(pool), "schema": schema_probe(pool)}
+    await pool.fetchval("SELECT 1")
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} PASSWORD 'another'")
+    await run_sql(
+        servers.database_url,
+        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{plain_role}'",
+    )
+    await asyncio.wait_for(_until_refused(probes["schema"]), 20)
+    checks = await Checks(probes).ask()
+    said = "unavailable: it is not set up for Skyhold, or refuses the role; `skyhold doctor` says why"
+    assert checks == {"postgresql": said, "schema": said}
+    failures = await ask_all(probes)
+    assert {failure.detail for failure in failures.values() if failure} == {"it refuses the role or the password"}
+    assert plain_role not in str(failures)
+    pool.terminate()
+
+
+async def _until_refused(probe: Probe) -> None:
+    async def is_refused() -> bool | None:
+        found = await probe()
+        return (isinstance(found, ProbeFailure) and found.is_misconfigured and not found.is_partial) or None
+
+    await until(is_refused, what="the password to be refused")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (asyncpg.TooManyConnectionsError, "it has no connection left"),
+        (asyncpg.CannotConnectNowError, "it accepts no connections yet"),
+        (asyncpg.AdminShutdownError, "it is shutting down or restarting"),
+        (asyncpg.ConfigurationLimitExceededError, "a limit of its configuration is reached"),
+        (asyncpg.OutOfMemoryError, "it is out of memory"),
+        (asyncpg.PostgresIOError, "its machine reports an error"),
+    ],
+)
+def test_a_server_that_answers_and_refuses_is_not_said_to_be_silent(
+    state: type[asyncpg.PostgresError], reason: str
+) -> None:
+    why = unavailable(state('of role "app"'))
+    assert why is not None
+    found = postgresql_failure(why)
+    assert (found.reason, found.detail) == (reason, 'of role "app"')
+    assert found.remedy
 
 
 async def test_a_standby_reads_and_says_that_it_does_not_write(tmp_path: Path) -> None:
