@@ -1,4 +1,4 @@
-"""What a probe says of a PostgreSQL that does not do its work: standard sentences in public, details to the operator."""
+"""What a probe says of a PostgreSQL that does not do its work: standard sentences in public, details for operators."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 
 from skyhold.bootstrap.clocks import clock_probe, common_time
 from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.limits import PROBE_COUNTER
 from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
@@ -28,7 +29,7 @@ from skyhold.postgresql.errors import PostgresReadOnly, PostgresSilent, Postgres
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
-from skyhold.redis_clients import refusal_of
+from skyhold.redis_clients import bad_address_of, refusal_of
 from skyhold.settings import Settings
 from skyhold.stores.write_probes import PostgresWriteProbe, RedisWriteProbe
 from skyhold.web.limits import RateLimits
@@ -49,6 +50,8 @@ POLLER_MEMORY = timedelta(seconds=75)
 _REDIS_REMEDIES = {
     "out of memory": "Raise maxmemory of Redis, or delete what else fills it.",
     "only reads": "Promote this server, or give REDIS_URL the address of the one that writes.",
+    "refuses the": "Correct the user, the password or the database in REDIS_URL.",
+    "is still loading": "Wait until Redis has loaded its data.",
     "a right": "Grant the user of REDIS_URL the rights that docs/runbook.md lists.",
 }
 
@@ -61,11 +64,19 @@ async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
     """
     async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
-        yield probes_of(pool, redis, await connect_temporal(is_lazy=True), settings.temporal_task_queue)
+        client = await connect_temporal(is_lazy=True)
+        counts_requests = settings.rate_limit is not None
+        yield probes_of(pool, redis, client, settings.temporal_task_queue, counts_requests=counts_requests)
 
 
 def probes_of(
-    pool: Pool, redis: Redis, client: Client, task_queue: str, *, known: Callable[[], str | None] = lambda: None
+    pool: Pool,
+    redis: Redis,
+    client: Client,
+    task_queue: str,
+    *,
+    known: Callable[[], str | None] = lambda: None,
+    counts_requests: bool = True,
 ) -> dict[str, Probe]:
     """Return a probe for each server, for what must be on it (product.md, section 8), and for the clock here.
 
@@ -96,7 +107,7 @@ def probes_of(
 
     return {
         "postgresql": postgresql_probe(pool, servers),
-        "redis": redis_probe(redis, known),
+        "redis": redis_probe(redis, known, counts_requests=counts_requests),
         "temporal": probe_temporal,
         "worker": probe_worker,
         "schema": schema_probe(pool),
@@ -131,9 +142,9 @@ def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:
     return probe_postgresql
 
 
-def redis_probe(redis: Redis, known: Callable[[], str | None]) -> Probe:
-    """Return the question whether Redis would lock a seat and take an event."""
-    write_probe = RedisWriteProbe(redis)
+def redis_probe(redis: Redis, known: Callable[[], str | None], *, counts_requests: bool = True) -> Probe:
+    """Return the question whether Redis would lock a seat, take and give an event, and count a request."""
+    write_probe = RedisWriteProbe(redis, counter=PROBE_COUNTER if counts_requests else None)
 
     async def probe_redis() -> ProbeFailure | None:
         try:
@@ -142,7 +153,10 @@ def redis_probe(redis: Redis, known: Callable[[], str | None]) -> Probe:
             if (reason := refusal_of(error)) is None:
                 raise
             remedy = next((text for begin, text in _REDIS_REMEDIES.items() if reason.startswith(begin)), None)
-            return ProbeFailure(reason, remedy=remedy, is_partial=True)
+            is_misconfigured = bad_address_of(error) is not None
+            return ProbeFailure(
+                reason, remedy=remedy, is_partial=not is_misconfigured, is_misconfigured=is_misconfigured
+            )
         trouble = known()
         return ProbeFailure(trouble, is_partial=True) if trouble else None
 
@@ -153,6 +167,6 @@ def trouble_with_redis(live: Live, limits: RateLimits | None) -> str | None:
     """Say what the API could not have Redis do a moment ago, though it may answer a probe."""
     if live.is_feed_down:
         return "live events are not received"
-    if limits is not None and limits.has_failed_within(KNOWN_SECONDS):
+    if limits is not None and (limits.is_refused or limits.has_failed_within(KNOWN_SECONDS)):
         return "requests are counted by each process alone"
     return None

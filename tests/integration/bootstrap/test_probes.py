@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from integration.conftest import REDIS_USER
 from skyhold.audit.locks import SeatLockReader
+from skyhold.bootstrap import probes
+from skyhold.bootstrap.given import require_given
 from skyhold.bootstrap.ledger import schema_probe
+from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.probes import postgresql_probe, redis_probe
+from skyhold.cli.failures import ExitCode, Failure
+from skyhold.cli.servers import explained
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.postgres import PostgresServer
 from skyhold.embedded.servers import Servers
@@ -28,12 +35,16 @@ from skyhold.postgresql.errors import PostgresDiskFull, unavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
+from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold.web import limits as web_limits
 from skyhold.web.readiness import Checks, Probe, ProbeFailure, ask_all
+from skyhold.web.seals import Seals
 from support.bookings import until
 from support.preloads import preload
 from support.replicas import Replica, running_replicas
 from support.roles import as_role, run_sql
+from support.web import a_guests_cookies
 
 pytestmark = pytest.mark.rest
 
@@ -97,7 +108,12 @@ async def test_a_redis_that_waits_for_replicas_says_so(own_valkey: ValkeyServer,
 
 
 @pytest.mark.parametrize(
-    "lacking", ["-xadd", "-del", "-set", "-evalsha -eval", "resetkeys ~{skyhold}:*", "resetkeys ~seat:lock:*"]
+    "lacking",
+    [
+        *("-xadd", "-del", "-set", "-evalsha -eval", "resetkeys ~{skyhold}:*", "resetkeys ~seat:lock:*"),
+        *("-xread", "-xrange", "-xrevrange", "-incrby", "-expire", "-pttl", "-scan"),
+        *("resetkeys ~seat:lock:* ~{skyhold}:*", "resetkeys %R~seat:lock:* ~{skyhold}:* ~rate:*"),
+    ],
 )
 async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin: Redis) -> None:
     found = await _said(await _user_with(own_valkey_admin, f"{RIGHTS} {lacking}"))
@@ -109,6 +125,80 @@ async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin:
         return await own_valkey_admin.keys("*") == [] or None
 
     await until(is_empty, what="what could not be deleted to be gone by itself")
+
+
+async def test_counters_need_no_right_where_requests_are_not_counted(own_valkey_admin: Redis) -> None:
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} resetkeys ~seat:lock:* ~{{skyhold}}:*")
+    async with aclosing(open_redis(url)) as redis:
+        assert await redis_probe(redis, lambda: None, counts_requests=False)() is None
+
+
+async def test_a_redis_that_refuses_the_password_or_the_database_is_named_as_a_bad_address(
+    own_valkey_admin: Redis,
+) -> None:
+    url = await _user_with(own_valkey_admin, RIGHTS)
+    for bad, reason in (
+        (url.replace(":secret@", ":hunter2@"), "refuses the user or the password"),
+        (url.replace(f"//{REDIS_USER}:", "//unknown:"), "refuses the user or the password"),
+        (url.replace("/0", "/9999"), "refuses the number of the database"),
+    ):
+        found = await _said(bad)
+        assert found is not None
+        assert (found.reason, found.is_partial, found.is_misconfigured) == (reason, False, True)
+        assert "REDIS_URL" in (found.remedy or "")
+        with pytest.raises(Failure, match=reason) as failure, explained(Settings(redis_url=bad)):
+            await require_given(Settings(redis_url=bad), ["REDIS_URL"])
+        assert failure.value.exit_code is ExitCode.USAGE
+        assert "hunter2" not in str(failure.value)
+
+
+async def test_a_redis_that_lacks_a_right_is_a_warning_at_the_start(own_valkey_admin: Redis) -> None:
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} -xadd")
+    with capture_logs() as logged:
+        await require_given(Settings(redis_url=url), ["REDIS_URL"])
+    assert len(logged) == 1
+    assert "a right is missing" in logged[0]["event"]
+
+
+async def test_a_default_that_ends_every_transaction_at_once_does_not_end_our_sessions(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    version = await open_pool(servers.database_url, application="tests")
+    if await version.fetchval("SELECT current_setting('server_version_num')::int") < 170_000:
+        pytest.skip("this PostgreSQL has no transaction_timeout")
+    version.terminate()
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} SET transaction_timeout = '1ms'")
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    assert await pool.fetchval("SELECT 1 FROM pg_sleep(0.05)") == 1
+    assert await _probe(pool)() is None
+    pool.terminate()
+
+
+async def test_requests_that_redis_refuses_to_count_are_known_until_one_is_counted(
+    own_valkey_admin: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_limits, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(probes, "KNOWN_SECONDS", 0.0)
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} -incrby")
+    seals = Seals("a secret of thirty-two characters")
+    settings = Settings(redis_url=url, rate_limit="5/minute")
+    live = cast("Any", SimpleNamespace(is_feed_down=False))
+    async with open_limits(settings, seals, a_guests_cookies(seals)) as limits:
+        assert limits is not None
+        await limits._hit_shared({"guest": "guest:one"})
+        assert probes.trouble_with_redis(live, limits) == "requests are counted by each process alone"
+        await _user_with(own_valkey_admin, RIGHTS)
+        await limits._hit_shared({"guest": "guest:one"})
+        assert probes.trouble_with_redis(live, limits) is None
+
+
+async def test_a_role_without_temporary_files_can_do_its_work(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} SET temp_file_limit = 0")
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    assert await _probe(pool)() is None
+    pool.terminate()
 
 
 async def test_the_rights_that_the_runbook_lists_are_enough(own_valkey_admin: Redis) -> None:
@@ -154,18 +244,18 @@ async def test_a_password_that_was_changed_under_a_running_process_is_not_explai
     servers: Servers, database_url: str, plain_role: str
 ) -> None:
     pool = await open_pool(as_role(database_url, plain_role), application="tests")
-    probes = {"postgresql": _probe(pool), "schema": schema_probe(pool)}
+    asked = {"postgresql": _probe(pool), "schema": schema_probe(pool)}
     await pool.fetchval("SELECT 1")
     await run_sql(servers.database_url, f"ALTER ROLE {plain_role} PASSWORD 'another'")
     await run_sql(
         servers.database_url,
         f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{plain_role}'",
     )
-    await asyncio.wait_for(_until_refused(probes["schema"]), 20)
-    checks = await Checks(probes).ask()
+    await asyncio.wait_for(_until_refused(asked["schema"]), 20)
+    checks = await Checks(asked).ask()
     said = "unavailable: it is not set up for Skyhold, or refuses the role; `skyhold doctor` says why"
     assert checks == {"postgresql": said, "schema": said}
-    failures = await ask_all(probes)
+    failures = await ask_all(asked)
     assert {failure.detail for failure in failures.values() if failure} == {"it refuses the role or the password"}
     assert plain_role not in str(failures)
     pool.terminate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -221,7 +222,7 @@ async def test_a_feed_that_opens_and_refuses_to_be_read_is_logged_once_and_tried
 ) -> None:
     monkeypatch.setattr(live_module, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.016)
-    monkeypatch.setattr(live_module.random, "uniform", lambda _, high: high)
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
     sleep = asyncio.sleep
     slept: list[float] = []
 
@@ -230,7 +231,7 @@ async def test_a_feed_that_opens_and_refuses_to_be_read_is_logged_once_and_tried
             slept.append(seconds)
         await sleep(seconds)
 
-    monkeypatch.setattr(live_module.asyncio, "sleep", note_sleep)
+    monkeypatch.setattr(asyncio, "sleep", note_sleep)
     for _ in range(6):
         feed.batches.put_nowait(Batch(has_gap=True))
         feed.batches.put_nowait(FeedAway("a right is missing"))
