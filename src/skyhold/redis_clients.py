@@ -10,13 +10,16 @@ import re
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    BusyLoadingError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -26,6 +29,7 @@ WORDS_LIMIT = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _IN_SCRIPT = re.compile(r"\.?\s+script: (\S+, )?on @user_script.*$", re.DOTALL)
+_NO_DATABASE = re.compile(r"Invalid Database$|(invalid )?DB index\b")
 _DENIED = re.compile(r"^(NOPERM\b|ACL failure)", re.IGNORECASE)
 
 
@@ -43,8 +47,22 @@ def refusal_of(error: BaseException) -> str | None:
         return "out of memory"
     if isinstance(error, ReadOnlyError):
         return "only reads"
+    if isinstance(error, BusyLoadingError):
+        return "is still loading its data"
+    if reason := bad_address_of(error):
+        return reason
     if not isinstance(error, ResponseError):
         return None
     words = _CONTROL.sub(" ", _IN_SCRIPT.sub("", str(error))).strip(" .")[:WORDS_LIMIT]
     is_denied = isinstance(error, NoPermissionError) or _DENIED.match(words)
     return f"a right is missing: {words}" if is_denied else f"refused: {words}"
+
+
+def bad_address_of(error: BaseException) -> str | None:
+    """Return what Redis refuses of its address, so that waiting does not help; None if it is something else."""
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
+        return "refuses the user or the password"
+    # The client has no class of its own for it.
+    if isinstance(error, RedisConnectionError | ResponseError) and _NO_DATABASE.match(str(error)):
+        return "refuses the number of the database"
+    return None

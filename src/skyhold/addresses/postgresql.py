@@ -140,7 +140,7 @@ class DatabaseAddress:
             versions=_versions(given),
             target=given.get("target_session_attrs"),
             timeout=_timeout(given.get("connect_timeout")),
-            settings={name: given[name] for name in ("application_name", "options") if given.get(name)},
+            settings=_settings(given),
         )
         address._require_sense()
         return address
@@ -282,6 +282,12 @@ def _versions(given: Mapping[str, str]) -> tuple[ssl.TLSVersion, ssl.TLSVersion 
     if highest:
         highest = _choice("ssl_max_protocol_version", given, tuple(_TLS_VERSIONS), highest)
     return _TLS_VERSIONS[lowest], _TLS_VERSIONS[highest] if highest else None
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, str]:
+    name = given.get("application_name") or given.get("fallback_application_name")
+    settings = {"application_name": name, "options": given.get("options")}
+    return {name: value for name, value in settings.items() if value}
 
 
 def _timeout(text: str | None) -> float | None:

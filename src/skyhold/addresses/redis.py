@@ -71,7 +71,8 @@ class RedisAddress:
         _require_sense(given)
         host, port = (url.path, None) if is_socket else (url.hosts or (("localhost", None),))[0]
         port = port if is_socket else port or DEFAULT_PORT
-        who = f"{quote(user or '', safe='')}:{quote(password, safe='')}@" if password else ""
+        # A user may have no password: the name is what Redis then knows it by.
+        who = f"{quote(user or '', safe='')}:{quote(password or '', safe='')}@" if user or password else ""
         where = quote(host) if port is None else f"{f'[{host}]' if ':' in host else host}:{port}"
         return cls(
             host, port, database, f"{url.scheme}://{who}{where}?{urlencode({'db': database, **given})}", _files(given)

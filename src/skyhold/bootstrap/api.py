@@ -55,7 +55,14 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
         limits = await stack.enter_async_context(open_limits(settings, seals, cookies))
         live = await stack.enter_async_context(open_live(settings, database))
         client = await connect_temporal(is_lazy=True)
-        known = partial(trouble_with_redis, live, limits)
+        probes = probes_of(
+            pool,
+            redis,
+            client,
+            settings.temporal_task_queue,
+            known=partial(trouble_with_redis, live, limits),
+            counts_requests=limits is not None,
+        )
         services = Services(
             bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
             flights=FlightQueries(database),
@@ -69,6 +76,6 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             live=live,
             policy=settings.policy,
             origins=Origins(public, settings.cors_origins),
-            checks=Checks(probes_of(pool, redis, client, settings.temporal_task_queue, known=known)),
+            checks=Checks(probes),
         )
         yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits, public))

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, cast
 
+import structlog
 from redis.exceptions import RedisError
 
 from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.ledger import open_database
+from skyhold.bootstrap.probes import redis_probe
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
+from skyhold.web.readiness import ProbeFailure
+
+_log = structlog.get_logger(__name__)
 
 
 class RedisUnreachable(Exception):
     """Redis cannot be used; the message says where and why."""
+
+
+class RedisMisconfigured(RedisUnreachable):
+    """Redis refuses something that its address says; waiting does not help."""
 
 
 async def require_given(settings: Settings, variables: Collection[str]) -> None:
@@ -37,10 +45,17 @@ async def require_given(settings: Settings, variables: Collection[str]) -> None:
 
 
 async def _require_redis(settings: Settings) -> None:
+    where = f"Redis at {show_address('REDIS_URL', settings.redis_url)}"
     async with open_redis_of(settings) as redis:
         try:
-            await cast("Any", redis.ping())
+            found = await redis_probe(redis, lambda: None, counts_requests=settings.rate_limit is not None)()
         except (OSError, RedisError) as error:
-            where = show_address("REDIS_URL", settings.redis_url)
             # The class alone: a client's message may repeat what it was given.
-            raise RedisUnreachable(f"Redis at {where} cannot be used (REDIS_URL): {type(error).__name__}.") from error
+            raise RedisUnreachable(f"{where} cannot be used (REDIS_URL): {type(error).__name__}.") from error
+    if not isinstance(found, ProbeFailure):
+        return
+    said = f"{found.reason}. {found.remedy or ''}".rstrip()
+    if found.is_misconfigured:
+        raise RedisMisconfigured(f"{where} cannot be used (REDIS_URL): it {said}")
+    # Bookings go on without it (product.md, section 4), so it ends nothing.
+    _log.warning(f"{where} does not do its work (REDIS_URL); bookings go on without it: {said}")

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from skyhold.bootstrap.addresses import require, require_database_url
+from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.postgresql.errors import PostgresForbidden, PostgresMisconfigured, PostgresUnavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
@@ -99,8 +100,13 @@ def schema_probe(pool: Pool) -> Probe:
 
     async def probe_schema() -> ProbeFailure | str | None:
         try:
-            found = await require_ledger(pool)
+            found = await SchemaQueries(pool).find()
+        except PostgresUnavailable as why:
+            return postgresql_failure(why)
+        try:
+            found.require_ours(is_named=pool.is_schema_named)
         except PostgresMisconfigured as why:
+            # These words are ours: they name schemas and tables.
             return ProbeFailure(why.words, remedy=why.remedy, is_misconfigured=True)
         if outdated := outdated_schema(found):
             return outdated

@@ -21,6 +21,9 @@ CONNECTIONS = 64
 
 KEY_PREFIX = "rate"
 
+PROBE_COUNTER = f"{KEY_PREFIX}:{{skyhold}}:probe"
+"""A name like those of counters that is never counted under, for a probe of the rights."""
+
 
 @contextlib.asynccontextmanager
 async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -> AsyncIterator[RateLimits | None]:

@@ -21,20 +21,15 @@ from temporalio.service import RPCError
 
 from skyhold.bootstrap.clocks import clock_probe, common_time
 from skyhold.bootstrap.ledger import open_database, schema_probe
+from skyhold.bootstrap.limits import PROBE_COUNTER
+from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
-from skyhold.postgresql.errors import (
-    PostgresDiskFull,
-    PostgresForbidden,
-    PostgresMisconfigured,
-    PostgresReadOnly,
-    PostgresSilent,
-    PostgresUnavailable,
-)
+from skyhold.postgresql.errors import PostgresReadOnly, PostgresSilent, PostgresUnavailable
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
-from skyhold.redis_clients import refusal_of
+from skyhold.redis_clients import bad_address_of, refusal_of
 from skyhold.settings import Settings
 from skyhold.stores.write_probes import PostgresWriteProbe, RedisWriteProbe
 from skyhold.web.limits import RateLimits
@@ -52,20 +47,11 @@ KNOWN_SECONDS = 5.0
 POLLER_MEMORY = timedelta(seconds=75)
 """A worker without work asks for some once a minute: one that has not for longer than this is gone."""
 
-_POSTGRES_REASONS: Mapping[type[PostgresUnavailable], str] = {
-    PostgresReadOnly: "it only reads; commands are refused",
-    PostgresDiskFull: "it has no room to write",
-    PostgresSilent: "no answer in time",
-}
-
-_POSTGRES_REMEDIES: Mapping[type[PostgresUnavailable], str] = {
-    PostgresReadOnly: "Promote this server, or give DATABASE_URL the address of the one that writes.",
-    PostgresDiskFull: "Make room on the disk of PostgreSQL.",
-}
-
 _REDIS_REMEDIES = {
     "out of memory": "Raise maxmemory of Redis, or delete what else fills it.",
     "only reads": "Promote this server, or give REDIS_URL the address of the one that writes.",
+    "refuses the": "Correct the user, the password or the database in REDIS_URL.",
+    "is still loading": "Wait until Redis has loaded its data.",
     "a right": "Grant the user of REDIS_URL the rights that docs/runbook.md lists.",
 }
 
@@ -78,11 +64,19 @@ async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
     """
     async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
-        yield probes_of(pool, redis, await connect_temporal(is_lazy=True), settings.temporal_task_queue)
+        client = await connect_temporal(is_lazy=True)
+        counts_requests = settings.rate_limit is not None
+        yield probes_of(pool, redis, client, settings.temporal_task_queue, counts_requests=counts_requests)
 
 
 def probes_of(
-    pool: Pool, redis: Redis, client: Client, task_queue: str, *, known: Callable[[], str | None] = lambda: None
+    pool: Pool,
+    redis: Redis,
+    client: Client,
+    task_queue: str,
+    *,
+    known: Callable[[], str | None] = lambda: None,
+    counts_requests: bool = True,
 ) -> dict[str, Probe]:
     """Return a probe for each server, for what must be on it (product.md, section 8), and for the clock here.
 
@@ -113,7 +107,7 @@ def probes_of(
 
     return {
         "postgresql": postgresql_probe(pool, servers),
-        "redis": redis_probe(redis, known),
+        "redis": redis_probe(redis, known, counts_requests=counts_requests),
         "temporal": probe_temporal,
         "worker": probe_worker,
         "schema": schema_probe(pool),
@@ -148,23 +142,9 @@ def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:
     return probe_postgresql
 
 
-def postgresql_failure(why: PostgresUnavailable, *, is_partial: bool = False) -> ProbeFailure:
-    """Return what a probe says of this error, in public and to the operator."""
-    reason = _POSTGRES_REASONS.get(type(why), "no answer")
-    if isinstance(why, PostgresForbidden):
-        reason = f"a right is missing: {why.words}"
-    elif isinstance(why, PostgresMisconfigured):
-        reason = "it is not set up for Skyhold, or refuses the role; `skyhold doctor` says why"
-    elif is_partial and isinstance(why, PostgresSilent):
-        reason = "it reads, but a write has no answer in time"
-    if not isinstance(why, PostgresMisconfigured):
-        return ProbeFailure(reason, why.words, _POSTGRES_REMEDIES.get(type(why)), is_partial=is_partial)
-    return ProbeFailure(reason, why.words, why.remedy, is_partial=is_partial, is_misconfigured=True)
-
-
-def redis_probe(redis: Redis, known: Callable[[], str | None]) -> Probe:
-    """Return the question whether Redis would lock a seat and take an event."""
-    write_probe = RedisWriteProbe(redis)
+def redis_probe(redis: Redis, known: Callable[[], str | None], *, counts_requests: bool = True) -> Probe:
+    """Return the question whether Redis would lock a seat, take and give an event, and count a request."""
+    write_probe = RedisWriteProbe(redis, counter=PROBE_COUNTER if counts_requests else None)
 
     async def probe_redis() -> ProbeFailure | None:
         try:
@@ -173,7 +153,10 @@ def redis_probe(redis: Redis, known: Callable[[], str | None]) -> Probe:
             if (reason := refusal_of(error)) is None:
                 raise
             remedy = next((text for begin, text in _REDIS_REMEDIES.items() if reason.startswith(begin)), None)
-            return ProbeFailure(reason, remedy=remedy, is_partial=True)
+            is_misconfigured = bad_address_of(error) is not None
+            return ProbeFailure(
+                reason, remedy=remedy, is_partial=not is_misconfigured, is_misconfigured=is_misconfigured
+            )
         trouble = known()
         return ProbeFailure(trouble, is_partial=True) if trouble else None
 
@@ -184,6 +167,6 @@ def trouble_with_redis(live: Live, limits: RateLimits | None) -> str | None:
     """Say what the API could not have Redis do a moment ago, though it may answer a probe."""
     if live.is_feed_down:
         return "live events are not received"
-    if limits is not None and limits.has_failed_within(KNOWN_SECONDS):
+    if limits is not None and (limits.is_refused or limits.has_failed_within(KNOWN_SECONDS)):
         return "requests are counted by each process alone"
     return None

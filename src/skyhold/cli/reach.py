@@ -20,7 +20,7 @@ def reach(
     from skyhold.cli.logs import configure_logging  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_of_environment  # noqa: PLC0415
 
-    configure_logging("console", "error")
+    configure_logging("console", "warning")
     settings = settings_of_environment()
     forward_temporal_logs("error")
     with explained(settings):

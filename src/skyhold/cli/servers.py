@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.addresses import MissingSettingError
-from skyhold.bootstrap.given import RedisUnreachable
+from skyhold.bootstrap.given import RedisMisconfigured, RedisUnreachable
 from skyhold.bootstrap.ledger import SchemaOutdatedError
 from skyhold.cli.addresses import adopt_servers
 from skyhold.cli.failures import ExitCode, Failure
@@ -58,6 +58,7 @@ def explained(settings: Settings) -> Iterator[None]:
         code = ExitCode.USAGE if isinstance(error, PostgresMisconfigured) else ExitCode.UNREACHABLE
         raise Failure(f"PostgreSQL at {where} cannot be used (DATABASE_URL): {error}.{remedy}", code) from error
     except RedisUnreachable as error:
-        raise Failure(str(error), ExitCode.UNREACHABLE) from error
+        code = ExitCode.USAGE if isinstance(error, RedisMisconfigured) else ExitCode.UNREACHABLE
+        raise Failure(str(error), code) from error
     except WorkflowUnavailable as error:
         raise Failure(str(error.__cause__ or error), ExitCode.UNREACHABLE) from error

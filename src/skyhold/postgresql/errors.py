@@ -53,6 +53,13 @@ _REMEDIES = {
 }
 """By SQLSTATE or its class: what a person must do, since waiting does not help."""
 
+_REFUSALS = {
+    "28P01": "it refuses the role or the password",
+    "28": "it refuses the role: pg_hba.conf, a certificate or LOGIN does not admit it",
+    "08": "it, or a pooler before it, broke off the connection or refuses it",
+}
+"""Instead of PostgreSQL's words, which repeat the name of the user: it may be a password in the wrong place."""
+
 _BAD_ADDRESS = ("its address cannot be used", "Correct DATABASE_URL.")
 _BROKEN = "the connection broke"
 
@@ -70,6 +77,9 @@ class PostgresUnavailable(DatabaseUnavailable):
 
     is_write_refused = False
     """Whether reading may well go on."""
+
+    state: str | None = None
+    """The SQLSTATE, if PostgreSQL answered with one."""
 
     def __init__(self, words: str) -> None:
         super().__init__()
@@ -160,7 +170,10 @@ def unavailable(error: BaseException) -> PostgresUnavailable | None:
     if isinstance(error, PostgresUnavailable):
         return error
     if state := getattr(error, "sqlstate", None):
-        return _by_state(error, str(state))
+        why = _by_state(error, str(state))
+        if why is not None:
+            why.state = str(state)
+        return why
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return _by_driver(error)
     return _by_system(error) if isinstance(error, OSError) else None
@@ -197,7 +210,7 @@ def one_line(text: str) -> str:
 
 
 def _by_state(error: BaseException, state: str) -> PostgresUnavailable | None:
-    words = words_of(error)
+    words = _REFUSALS.get(state) or _REFUSALS.get(state[:2]) or words_of(error)
     if state == "42501":
         return PostgresForbidden(words, GRANT)
     if remedy := _REMEDIES.get(state) or _REMEDIES.get(state[:2]):

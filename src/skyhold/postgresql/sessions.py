@@ -48,6 +48,11 @@ COMMAND_SECONDS = 6.0
 
 OLDEST_VERSION = 15
 
+_ENDED = frozenset({"25P04", "08003", "08006"})
+"""A transaction took too long, as a default has it, or the connection was closed."""
+
+_FIRST_WITH_TRANSACTION_TIMEOUT = 17
+
 SETTINGS: Mapping[str, str] = {
     # What a transaction sees and may do: the ledger's rules read again after they waited for a lock.
     "default_transaction_isolation": "read committed",
@@ -118,6 +123,7 @@ class Sessions:
         self._hosts: list[Host | None] = [None] if is_one else [*address.hosts]
         if not is_one and address.target is None:
             self._options["target_session_attrs"] = "read-write"
+        self._knows_timeout = False
         self._silent_until: dict[Host | None, float] = {}
 
     async def open(self) -> Session:
@@ -126,7 +132,19 @@ class Sessions:
         Raises:
             PostgresUnavailable: there is none to be had, or it is not as it was asked for.
         """
+        try:
+            return await self._open()
+        except PostgresUnavailable as why:
+            # A session that a default ended may only be seen as broken off.
+            if not self._knows_timeout or why.state not in _ENDED or "transaction_timeout" in self._settings:
+                raise
+        # Older servers refuse a setting that they do not know; this one knows it.
+        self._settings["transaction_timeout"] = self._options["server_settings"]["transaction_timeout"] = "0"
+        return await self._open()
+
+    async def _open(self) -> Session:
         connection = await self._connect()
+        self._knows_timeout = connection.get_server_version().major >= _FIRST_WITH_TRANSACTION_TIMEOUT
         try:
             is_read_only = await self._require_settings(connection)
             await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

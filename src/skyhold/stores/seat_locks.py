@@ -18,6 +18,7 @@ from typing import Any, cast
 import structlog
 from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from skyhold.domain.orders import is_order_id
@@ -153,7 +154,8 @@ class SeatLocks:
         try:
             reply = await cast("Awaitable[Any]", call())
         except (RedisError, OSError, TimeoutError) as error:
-            if reason := refusal_of(error):
+            reason = refusal_of(error)
+            if reason and not isinstance(error, RedisConnectionError):
                 self._note_refusal(name, reason)
             else:
                 self._note_away(error)
@@ -165,7 +167,8 @@ class SeatLocks:
         self._away_until = time.monotonic() + PAUSE_SECONDS
         if not self.is_away:
             self.is_away = True
-            _log.warning("Redis unavailable; continuing without seat locks", error=type(error).__name__)
+            reason = refusal_of(error) or type(error).__name__
+            _log.warning("Redis unavailable; continuing without seat locks", error=reason)
 
     def _note_refusal(self, name: str, reason: str) -> None:
         """Redis answers, so asking costs no time, and what it does not refuse goes on: locks are released."""

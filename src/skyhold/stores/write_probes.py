@@ -5,7 +5,8 @@ any other, through synchronous standbys too; and a temporary file, gone at the e
 of the data must have room. Neither touches a table. They cannot prove that a certain table can grow (it may be in
 another tablespace, or under a quota), nor that the log will have room for its next file when the current one is full.
 
-Redis: what the scripts of the seat locks and of the stream of events do, in one script, on keys beside theirs.
+Redis: what is done with seat locks, the stream of events and counters of requests, in one script, on keys
+beside theirs.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from skyhold.postgresql.errors import PostgresReadOnly
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import lock_name
 
-# The temporary file is that of rows that do not fit into the smallest memory: 140 kB. It is written before the log.
+# The temporary file is that of rows that do not fit into the smallest memory: 140 kB. It is written before the log. A
+# role that may have no such file can book all the same, so none is written for it.
 _WRITE = """
 WITH small AS MATERIALIZED (SELECT set_config('work_mem', '64kB', true) AS memory),
-room AS MATERIALIZED (SELECT count(*) AS rows FROM small, generate_series(1, 10000 + 0 * length(small.memory)))
+size AS MATERIALIZED (
+    SELECT CASE WHEN pg_size_bytes(current_setting('temp_file_limit')) BETWEEN 0 AND 1048576 THEN 0 ELSE 10000 END
+           + 0 * length(small.memory) AS rows FROM small),
+room AS MATERIALIZED (SELECT count(*) AS rows FROM size, generate_series(1, size.rows))
 SELECT pg_logical_emit_message(true, 'skyhold', '') FROM room
 """
 
@@ -60,11 +65,12 @@ class PostgresWriteProbe:
 class RedisWriteProbe:
     """Writes to Redis without a trace."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._write, self._release = (
-            redis.register_script(files("skyhold.stores").joinpath("lua", f"{name}.lua").read_text())
-            for name in ("probe", "release")
-        )
+    def __init__(self, redis: Redis, *, counter: str | None = None) -> None:
+        """Probe for locks and events, and for counters of requests if one's name is given; no such key may exist."""
+        script = files("skyhold.stores").joinpath("lua", "probe.lua").read_text()
+        self._write = redis.register_script(script)
+        # A user may be restricted to certain names.
+        self._keys = [_PROBE_LOCK, _PROBE_STREAM, lock_name(_FLIGHT, "probe"), *([counter] if counter else [])]
 
     async def write(self) -> None:
         """Return when Redis has taken the writes that Skyhold needs it for.
@@ -72,7 +78,4 @@ class RedisWriteProbe:
         Raises:
             RedisError: it did not.
         """
-        keys = [_PROBE_LOCK, _PROBE_STREAM]
-        await cast("Awaitable[Any]", self._write(keys=keys, args=["probe", LIFE_MILLISECONDS]))
-        # A user may be restricted to certain names: releasing a lock that does not exist tries those of locks.
-        await cast("Awaitable[Any]", self._release(keys=[lock_name(_FLIGHT, "probe")], args=["probe"]))
+        await cast("Awaitable[Any]", self._write(keys=self._keys, args=[1, LIFE_MILLISECONDS]))

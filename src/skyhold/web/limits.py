@@ -21,6 +21,7 @@ from limits.aio.storage import Storage
 from limits.errors import StorageError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from skyhold.redis_clients import refusal_of
 from skyhold.web.errors import RateLimited
 from skyhold.web.identity import GuestCookies
 from skyhold.web.page_problems import told
@@ -87,6 +88,8 @@ class RateLimits:
         self._away_until = 0.0
         self._failed_at = -math.inf
         self.is_away = False
+        self.is_refused = False
+        """Whether Redis refused to count the last requests, which no waiting changes."""
 
     async def seconds_to_wait(self, request: Request) -> int:
         """Count the request and return for how many whole seconds it is refused; 0 if it is not."""
@@ -117,7 +120,7 @@ class RateLimits:
             self._mark_away(error)
             return [0.0]
         if self.is_away:
-            self.is_away = False
+            self.is_away = self.is_refused = False
             _log.info("redis is back, requests are counted for all processes again")
         return waits
 
@@ -136,10 +139,13 @@ class RateLimits:
     def _mark_away(self, error: Exception) -> None:
         self._failed_at = time.monotonic()
         self._away_until = self._failed_at + PAUSE_SECONDS
+        cause = error.storage_error if isinstance(error, StorageError) else error
+        refusal = refusal_of(cause)
+        self.is_refused = refusal is not None
         if not self.is_away:
             self.is_away = True
-            cause = error.storage_error if isinstance(error, StorageError) else error
-            _log.warning("Redis cannot count requests; each process counts its own", error=type(cause).__name__)
+            reason = refusal or type(cause).__name__
+            _log.warning("Redis cannot count requests; each process counts its own", error=reason)
 
 
 class LimitedRequests:

@@ -132,19 +132,26 @@ class Live:
             self._tasks = [loop.create_task(self._go_on(turn), context=Context()) for turn in work]
 
     async def _follow(self) -> None:
-        """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time."""
-        pause = FIRST_PAUSE
+        """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time.
+
+        The first read after a failure only finds the end of the stream. It may succeed where reading on is refused, so
+        the feed counts as received from the second one on.
+        """
+        pause, is_opening = FIRST_PAUSE, True
         while True:
             try:
                 self._take(await self._feed.read())
-                pause = FIRST_PAUSE
+                if not is_opening:
+                    self._note(is_alone=False)
+                    pause = FIRST_PAUSE
+                is_opening = False
             except FeedAway as away:
+                is_opening = True
                 self._note(is_alone=True, reason=str(away))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _take(self, batch: Batch) -> None:
-        self._note(is_alone=False)
         if batch.has_gap:
             self._is_behind = True
             self._compare_now.set()

@@ -66,7 +66,7 @@ class Checks:
 
     async def _ask(self) -> None:
         failures = await ask_all(self._probes)
-        self._found = {name: check_of(name, failure) for name, failure in failures.items()}
+        self._found = {name: _public(name, failure) for name, failure in failures.items()}
 
 
 async def ask_all(probes: Mapping[str, Probe]) -> dict[str, ProbeFailure | None]:
@@ -82,6 +82,12 @@ def check_of(name: str, failure: ProbeFailure | None) -> str:
     if name == CLOCK and failure.is_partial:
         return failure.reason
     return f"{_DEGRADED if failure.is_partial else _UNAVAILABLE}{failure.reason}"
+
+
+def _public(name: str, failure: ProbeFailure | None) -> str:
+    # What needs a person has details that are not for everyone.
+    has_more = failure is not None and failure.is_misconfigured and bool(failure.detail)
+    return check_of(name, failure) + ("; `skyhold doctor` says why" if has_more else "")
 
 
 def readiness_of(checks: Mapping[str, str]) -> Readiness:

@@ -7,28 +7,44 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from integration.conftest import REDIS_USER
 from skyhold.audit.locks import SeatLockReader
+from skyhold.bootstrap import probes
+from skyhold.bootstrap.given import require_given
+from skyhold.bootstrap.ledger import schema_probe
+from skyhold.bootstrap.limits import open_limits
+from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.probes import postgresql_probe, redis_probe
+from skyhold.cli.failures import ExitCode, Failure
+from skyhold.cli.servers import explained
 from skyhold.embedded.data_directory import DataDirectory
 from skyhold.embedded.postgres import PostgresServer
+from skyhold.embedded.servers import Servers
 from skyhold.embedded.valkey import ValkeyServer
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher, Reader, open_reader_redis
-from skyhold.postgresql.errors import PostgresDiskFull
+from skyhold.postgresql.errors import PostgresDiskFull, unavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
+from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
-from skyhold.web.readiness import Probe, ProbeFailure
+from skyhold.web import limits as web_limits
+from skyhold.web.readiness import Checks, Probe, ProbeFailure, ask_all
+from skyhold.web.seals import Seals
 from support.bookings import until
 from support.preloads import preload
 from support.replicas import Replica, running_replicas
+from support.roles import as_role, run_sql
+from support.web import a_guests_cookies
 
 pytestmark = pytest.mark.rest
 
@@ -92,7 +108,12 @@ async def test_a_redis_that_waits_for_replicas_says_so(own_valkey: ValkeyServer,
 
 
 @pytest.mark.parametrize(
-    "lacking", ["-xadd", "-del", "-set", "-evalsha -eval", "resetkeys ~{skyhold}:*", "resetkeys ~seat:lock:*"]
+    "lacking",
+    [
+        *("-xadd", "-del", "-set", "-evalsha -eval", "resetkeys ~{skyhold}:*", "resetkeys ~seat:lock:*"),
+        *("-xread", "-xrange", "-xrevrange", "-incrby", "-expire", "-pttl", "-scan"),
+        *("resetkeys ~seat:lock:* ~{skyhold}:*", "resetkeys %R~seat:lock:* ~{skyhold}:* ~rate:*"),
+    ],
 )
 async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin: Redis) -> None:
     found = await _said(await _user_with(own_valkey_admin, f"{RIGHTS} {lacking}"))
@@ -104,6 +125,80 @@ async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin:
         return await own_valkey_admin.keys("*") == [] or None
 
     await until(is_empty, what="what could not be deleted to be gone by itself")
+
+
+async def test_counters_need_no_right_where_requests_are_not_counted(own_valkey_admin: Redis) -> None:
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} resetkeys ~seat:lock:* ~{{skyhold}}:*")
+    async with aclosing(open_redis(url)) as redis:
+        assert await redis_probe(redis, lambda: None, counts_requests=False)() is None
+
+
+async def test_a_redis_that_refuses_the_password_or_the_database_is_named_as_a_bad_address(
+    own_valkey_admin: Redis,
+) -> None:
+    url = await _user_with(own_valkey_admin, RIGHTS)
+    for bad, reason in (
+        (url.replace(":secret@", ":hunter2@"), "refuses the user or the password"),
+        (url.replace(f"//{REDIS_USER}:", "//unknown:"), "refuses the user or the password"),
+        (url.replace("/0", "/9999"), "refuses the number of the database"),
+    ):
+        found = await _said(bad)
+        assert found is not None
+        assert (found.reason, found.is_partial, found.is_misconfigured) == (reason, False, True)
+        assert "REDIS_URL" in (found.remedy or "")
+        with pytest.raises(Failure, match=reason) as failure, explained(Settings(redis_url=bad)):
+            await require_given(Settings(redis_url=bad), ["REDIS_URL"])
+        assert failure.value.exit_code is ExitCode.USAGE
+        assert "hunter2" not in str(failure.value)
+
+
+async def test_a_redis_that_lacks_a_right_is_a_warning_at_the_start(own_valkey_admin: Redis) -> None:
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} -xadd")
+    with capture_logs() as logged:
+        await require_given(Settings(redis_url=url), ["REDIS_URL"])
+    assert len(logged) == 1
+    assert "a right is missing" in logged[0]["event"]
+
+
+async def test_a_default_that_ends_every_transaction_at_once_does_not_end_our_sessions(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    version = await open_pool(servers.database_url, application="tests")
+    if await version.fetchval("SELECT current_setting('server_version_num')::int") < 170_000:
+        pytest.skip("this PostgreSQL has no transaction_timeout")
+    version.terminate()
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} SET transaction_timeout = '1ms'")
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    assert await pool.fetchval("SELECT 1 FROM pg_sleep(0.05)") == 1
+    assert await _probe(pool)() is None
+    pool.terminate()
+
+
+async def test_requests_that_redis_refuses_to_count_are_known_until_one_is_counted(
+    own_valkey_admin: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_limits, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(probes, "KNOWN_SECONDS", 0.0)
+    url = await _user_with(own_valkey_admin, f"{RIGHTS} -incrby")
+    seals = Seals("a secret of thirty-two characters")
+    settings = Settings(redis_url=url, rate_limit="5/minute")
+    live = cast("Any", SimpleNamespace(is_feed_down=False))
+    async with open_limits(settings, seals, a_guests_cookies(seals)) as limits:
+        assert limits is not None
+        await limits._hit_shared({"guest": "guest:one"})
+        assert probes.trouble_with_redis(live, limits) == "requests are counted by each process alone"
+        await _user_with(own_valkey_admin, RIGHTS)
+        await limits._hit_shared({"guest": "guest:one"})
+        assert probes.trouble_with_redis(live, limits) is None
+
+
+async def test_a_role_without_temporary_files_can_do_its_work(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} SET temp_file_limit = 0")
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    assert await _probe(pool)() is None
+    pool.terminate()
 
 
 async def test_the_rights_that_the_runbook_lists_are_enough(own_valkey_admin: Redis) -> None:
@@ -143,6 +238,56 @@ async def test_a_postgresql_that_does_its_work_is_well_and_no_table_is_touched(d
     after = await pool.fetchval("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')")
     assert (after, await pool.fetchval("SHOW work_mem")) == (before, "4MB")
     pool.terminate()
+
+
+async def test_a_password_that_was_changed_under_a_running_process_is_not_explained_in_public(
+    servers: Servers, database_url: str, plain_role: str
+) -> None:
+    pool = await open_pool(as_role(database_url, plain_role), application="tests")
+    asked = {"postgresql": _probe(pool), "schema": schema_probe(pool)}
+    await pool.fetchval("SELECT 1")
+    await run_sql(servers.database_url, f"ALTER ROLE {plain_role} PASSWORD 'another'")
+    await run_sql(
+        servers.database_url,
+        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{plain_role}'",
+    )
+    await asyncio.wait_for(_until_refused(asked["schema"]), 20)
+    checks = await Checks(asked).ask()
+    said = "unavailable: it is not set up for Skyhold, or refuses the role; `skyhold doctor` says why"
+    assert checks == {"postgresql": said, "schema": said}
+    failures = await ask_all(asked)
+    assert {failure.detail for failure in failures.values() if failure} == {"it refuses the role or the password"}
+    assert plain_role not in str(failures)
+    pool.terminate()
+
+
+async def _until_refused(probe: Probe) -> None:
+    async def is_refused() -> bool | None:
+        found = await probe()
+        return (isinstance(found, ProbeFailure) and found.is_misconfigured and not found.is_partial) or None
+
+    await until(is_refused, what="the password to be refused")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (asyncpg.TooManyConnectionsError, "it has no connection left"),
+        (asyncpg.CannotConnectNowError, "it accepts no connections yet"),
+        (asyncpg.AdminShutdownError, "it is shutting down or restarting"),
+        (asyncpg.ConfigurationLimitExceededError, "a limit of its configuration is reached"),
+        (asyncpg.OutOfMemoryError, "it is out of memory"),
+        (asyncpg.PostgresIOError, "its machine reports an error"),
+    ],
+)
+def test_a_server_that_answers_and_refuses_is_not_said_to_be_silent(
+    state: type[asyncpg.PostgresError], reason: str
+) -> None:
+    why = unavailable(state('of role "app"'))
+    assert why is not None
+    found = postgresql_failure(why)
+    assert (found.reason, found.detail) == (reason, 'of role "app"')
+    assert found.remedy
 
 
 async def test_a_standby_reads_and_says_that_it_does_not_write(tmp_path: Path) -> None:

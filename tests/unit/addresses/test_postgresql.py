@@ -5,13 +5,24 @@ from __future__ import annotations
 import ctypes
 import ssl
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import asyncpg
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from skyhold.addresses import postgresql as addresses
 from skyhold.addresses.postgresql import DatabaseAddress
 from skyhold.addresses.urls import BadAddressError
 from skyhold.embedded.binaries import find_postgres
+from skyhold.postgresql import connections
 
 BASE = "postgresql://me@db/skyhold"
 
@@ -120,7 +131,7 @@ def test_what_is_not_done_is_refused_in_one_line_that_names_the_parameter(parame
     "parameter",
     [
         *("channel_binding=prefer", "gssencmode=disable", "load_balance_hosts=disable", "client_encoding=UTF8"),
-        *("sslsni=1", "sslcompression=0", "min_protocol_version=3.0", "fallback_application_name=psql"),
+        *("sslsni=1", "sslcompression=0", "min_protocol_version=3.0"),
         *("target_session_attrs=read-write", "target_session_attrs=primary", "target_session_attrs=any"),
     ],
 )
@@ -134,6 +145,71 @@ def test_only_settings_that_were_asked_for_go_to_the_server() -> None:
     )
     assert dict(address.settings) == {"application_name": "me", "options": "-c jit=off"}
     assert address.timeout == 7
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Files of a TLS client, by their parameters; the key has a password."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("db")
+    encrypted = load_pem_private_key(certificate.private_key_pem.bytes(), None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"given")
+    )
+    contents = {
+        "sslrootcert": authority.cert_pem.bytes(),
+        "sslcert": certificate.cert_chain_pems[0].bytes(),
+        "sslkey": encrypted,
+        "sslcrl": authority.cert_pem.bytes(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return {name: str(tmp_path / name) for name in contents}
+
+
+async def _sent(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return everything that the driver is given for an address with these parameters."""
+    sent: list[object] = []
+
+    async def connect(**options: Any) -> None:
+        context = options.pop("ssl")
+        sent.append(sorted(options.items()))
+        if context:
+            sent.append((context.verify_mode, context.check_hostname, context.verify_flags, context.cert_store_stats()))
+            sent.append((context.minimum_version, context.maximum_version))
+        raise ConnectionResetError
+
+    def load_cert_chain(_: ssl.SSLContext, *paths: str | None, password: Any = None) -> None:
+        sent.append((paths[:2], paths[2]() if callable(paths[2]) else password))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg, "connect", connect)
+        patched.setattr(ssl.SSLContext, "load_cert_chain", load_cert_chain)
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+        with pytest.raises(ConnectionResetError):
+            await connections.connect(f"postgresql://?{query}", timeout=3)
+    return repr(sent)
+
+
+@pytest.mark.parametrize("name", sorted(addresses._TAKEN))
+async def test_every_parameter_that_is_taken_reaches_the_driver(
+    name: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {
+        "port": "7000",
+        "connect_timeout": "7",
+        "target_session_attrs": "primary",
+        "ssl": "true",
+        "sslmode": "verify-full",
+        "sslnegotiation": "direct",
+        **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), "TLSv1.3"),
+        **files,
+    }
+    others = {"user": "me", "sslmode": "require"} if name not in {"ssl", "sslmode"} else {"user": "me"}
+    others |= {key: files[key] for key in {"sslkey": ["sslcert"], "sslpassword": ["sslcert", "sslkey"]}.get(name, [])}
+    others |= {"sslrootcert": files["sslrootcert"]} if name == "sslmode" else {}
+    others.pop(name, None)
+    given = others | {name: values.get(name, "given")}
+    assert await _sent(given, monkeypatch) != await _sent(others, monkeypatch)
 
 
 @pytest.mark.parametrize(

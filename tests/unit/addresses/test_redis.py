@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import URL_QUERY_ARGUMENT_PARSERS
 
+from skyhold.addresses import redis as redis_addresses
 from skyhold.addresses.redis import RedisAddress
 from skyhold.addresses.urls import BadAddressError
 
@@ -19,6 +20,10 @@ from skyhold.addresses.urls import BadAddressError
         ("redis://:p%40ss@cache", "cache:6379/0", {"password": "p@ss"}),
         ("redis://me:p%2Fss@cache", "cache:6379/0", {"username": "me", "password": "p/ss"}),
         ("redis://cache?username=me&password=p%26ss", "cache:6379/0", {"username": "me", "password": "p&ss"}),
+        ("redis://me@cache", "cache:6379/0", {"username": "me", "password": None}),
+        ("redis://me:@cache", "cache:6379/0", {"username": "me", "password": None}),
+        ("redis://cache?username=m%40e", "cache:6379/0", {"username": "m@e", "password": None}),
+        ("unix:///run/redis.sock?username=me", "/run/redis.sock/0", {"username": "me"}),
         ("redis://[::1]:7000", "[::1]:7000/0", {"host": "::1", "port": 7000}),
         ("redis:///2", "localhost:6379/2", {"host": "localhost", "db": 2}),
         ("unix:///run/redis.sock?db=1", "/run/redis.sock/1", {"path": "/run/redis.sock", "db": 1}),
@@ -42,6 +47,16 @@ def test_every_parameter_of_the_client_is_taken_or_refused_by_its_name(name: str
     except BadAddressError as refusal:
         assert name in str(refusal) or name == "db"
         assert "nonsense" not in str(refusal)
+
+
+@pytest.mark.parametrize("name", sorted(redis_addresses._TAKEN))
+def test_every_parameter_that_is_taken_reaches_the_client(name: str) -> None:
+    values = {"db": "7", "ssl_cert_reqs": "optional", "ssl_check_hostname": "false"}
+    certificate = "&ssl_certfile=/c" if name == "ssl_keyfile" else ""
+    url = RedisAddress.parse(f"rediss://cache?{name}={values.get(name, 'given')}{certificate}").url
+    read = Redis.from_url(url).connection_pool.connection_kwargs
+    usual = Redis.from_url(RedisAddress.parse("rediss://cache").url).connection_pool.connection_kwargs
+    assert read.get(name) != usual.get(name)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,10 @@ def test_every_error_of_a_server_that_cannot_do_its_work_has_its_meaning(
     error: type[asyncpg.PostgresError], meaning: type[PostgresUnavailable]
 ) -> None:
     why = unavailable(error("in PostgreSQL's words"))
-    assert (type(why), str(why)) == (meaning, "in PostgreSQL's words")
+    assert why is not None
+    assert (type(why), why.state) == (meaning, error.sqlstate)
+    is_refusal = error.sqlstate is not None and error.sqlstate.startswith(("08", "28"))
+    assert (str(why) == "in PostgreSQL's words") is not is_refusal
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,12 +17,13 @@ from structlog.testing import capture_logs
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.events.changes import Change
-from skyhold.events.feed import Batch
+from skyhold.events.feed import Batch, FeedAway
 from skyhold.web import live as live_module
 from skyhold.web import live_flights
 from skyhold.web.live import Live
 from skyhold.web.live_flights import FlightWatch, LiveFlights
 from skyhold.web.live_orders import LiveOrders
+from support.bookings import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -213,3 +215,44 @@ async def test_a_ledger_that_does_not_answer_delays_no_beat(
     told = await _beats(live, 4)
     intervals = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(told)]
     assert min(intervals) < 0.9, "beats wait for a clock and then for their time"
+
+
+async def test_a_feed_that_opens_and_refuses_to_be_read_is_logged_once_and_tried_less_and_less_often(
+    live: Live, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.016)
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    sleep = asyncio.sleep
+    slept: list[float] = []
+
+    async def note_sleep(seconds: float) -> None:
+        if 0 < seconds < 1:
+            slept.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note_sleep)
+    for _ in range(6):
+        feed.batches.put_nowait(Batch(has_gap=True))
+        feed.batches.put_nowait(FeedAway("a right is missing"))
+    with capture_logs() as logged:
+        await _start(live)
+        async with asyncio.timeout(5):
+            while len(slept) < 6:
+                await sleep(0)
+    assert [line["event"] for line in logged] == ["Redis sends no live events; comparing with PostgreSQL instead"]
+    assert live.is_feed_down
+    assert slept == [0.001, 0.002, 0.004, 0.008, 0.016, 0.016]
+
+
+async def test_a_feed_that_is_read_again_is_logged_once(live: Live, feed: ScriptedFeed) -> None:
+    for batch in (FeedAway("no answer"), Batch(has_gap=True), Batch(), Batch()):
+        feed.batches.put_nowait(batch)
+    with capture_logs() as logged:
+        await _start(live)
+
+        async def is_read_again() -> bool | None:
+            return (not live.is_feed_down and len(feed.contexts) >= 5) or None
+
+        await until(is_read_again, what="the feed to be read again")
+    assert [line["event"] for line in logged][1:] == ["live events are heard again"]

@@ -1,5 +1,6 @@
--- Do once what the scripts of locks and events do, and take it back, whichever of it is refused.
--- KEYS: a lock's and a stream's stand-in. ARGV: a value, the time to live in milliseconds.
+-- Do once what is done with locks, events and counters, and take it back, whichever of it is refused.
+-- KEYS: a lock's and a stream's stand-in, the name of a lock and, if requests are counted, that of a counter: names of
+-- keys that do not exist, tried without making them. ARGV: a number, the time to live in milliseconds.
 -- Returns the first refusal as an error, else 1.
 local refusal
 local function try(...)
@@ -15,5 +16,18 @@ try('EXISTS', KEYS[2])
 try('XADD', KEYS[2], 'MAXLEN', '~', 1, '*', 'probe', ARGV[1])
 try('PEXPIRE', KEYS[2], ARGV[2])
 try('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+try('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+try('XREAD', 'COUNT', 1, 'STREAMS', KEYS[2], '0-0')
+try('PTTL', KEYS[1])
+try('SCAN', '0', 'COUNT', 1)
+if KEYS[4] then
+    try('INCRBY', KEYS[1], 1)
+    try('EXPIRE', KEYS[1], 1)
+    try('TTL', KEYS[1])
+end
+for number = 3, #KEYS do
+    try('GET', KEYS[number])
+    try('PEXPIRE', KEYS[number], ARGV[2], 'GT')
+end
 try('DEL', KEYS[1], KEYS[2])
 return refusal or 1
