@@ -106,8 +106,10 @@ class Pool:
             connection = await self._pool.acquire()
             try:
                 yield connection
-            finally:
-                await self._release(connection)
+            except BaseException:
+                await self._release_after_failure(connection)
+                raise
+            await self._release(connection)
         except OUTAGES as error:
             if why := await self._meaning_of(error, since):
                 raise why from error
@@ -192,8 +194,10 @@ class Pool:
             connection = await self._pool.acquire()
             try:
                 answer = await ask(connection)
-            finally:
-                await self._release(connection)
+            except BaseException:
+                await self._release_after_failure(connection)
+                raise
+            await self._release(connection)
         except OUTAGES as error:
             if why := await self._meaning_of(error, since):
                 raise why from error
@@ -204,6 +208,14 @@ class Pool:
     async def _release(self, connection: Connection) -> None:
         with contextlib.suppress(TimeoutError):
             await self._pool.release(cast("PoolConnectionProxy[Row]", connection), timeout=RELEASE_SECONDS)
+
+    async def _release_after_failure(self, connection: Connection) -> None:
+        """Release it in a task of its own, which takes what becomes of it.
+
+        A session of a silent server cannot be closed in time, and a caller that is cancelled once more meanwhile would
+        leave that failure to asyncio's log.
+        """
+        await asyncio.shield(self._release(connection))
 
     async def _meaning_of(self, error: Exception, since: float) -> PostgresUnavailable | None:
         """Return what an error means of what began at `since`; None if it says so itself, or is a fault."""
