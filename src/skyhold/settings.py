@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_network
 from typing import Annotated, Any, Literal
@@ -217,12 +219,32 @@ class Settings(BaseSettings):
         )
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether the text from the system, of a variable or a path, was valid UTF-8; most libraries need that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def require_utf8(variables: Mapping[str, str]) -> None:
+    """Check that the values of these variables are UTF-8.
+
+    Raises:
+        BadSettingError: one is not; the message names it. The value itself is not repeated: it may be a password.
+    """
+    if broken := sorted(name for name, value in variables.items() if not is_utf8(value)):
+        raise BadSettingError(f"{', '.join(broken)}: has characters that are no UTF-8")
+
+
 def read_settings() -> Settings:
     """Return the settings of the environment.
 
     Raises:
         BadSettingError: a value cannot be meant. The value itself is not repeated: it may be a password.
     """
+    require_utf8({name: value for name, value in os.environ.items() if name.lower() in Settings.model_fields})
     try:
         return Settings()
     except ValidationError as bad:

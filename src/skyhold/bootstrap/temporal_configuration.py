@@ -15,7 +15,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import TLSConfig
 
 from skyhold.bootstrap.addresses import require_host_and_port
-from skyhold.settings import BadSettingError
+from skyhold.settings import BadSettingError, is_utf8, require_utf8
 
 _FILES = ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH")
 
@@ -33,16 +33,28 @@ def temporal_configuration() -> ClientConnectConfig:
         MissingSettingError: nothing gives an address.
         BadSettingError: a variable, a profile or a file cannot be used.
     """
-    _require_file_of_profiles(os.environ.get("TEMPORAL_CONFIG_FILE"))
+    environment = _environment_in_utf8()
+    _require_file_of_profiles(environment.get("TEMPORAL_CONFIG_FILE"))
     try:
-        configuration = ClientConfig.load_client_connect_config()
+        configuration = ClientConfig.load_client_connect_config(override_env_vars=environment)
     except OSError as error:
-        raise BadSettingError(f"{_variable_of(error, os.environ)}: {os.strerror(error.errno or 0)}") from None
+        raise BadSettingError(f"{_variable_of(error, environment)}: {os.strerror(error.errno or 0)}") from None
     except (RuntimeError, ValueError) as error:
         raise BadSettingError(_explain(str(error))) from None
     require_host_and_port(configuration.get("target_host"), "TEMPORAL_ADDRESS")
     _require_authority(tls=configuration.get("tls"))
     return configuration
+
+
+def _environment_in_utf8() -> dict[str, str]:
+    """Return the variables for the SDK, which panics at any that is not UTF-8, whatever the variable is for.
+
+    Raises:
+        BadSettingError: one of Temporal's own is not.
+    """
+    environment = {name: value for name, value in os.environ.items() if is_utf8(name)}
+    require_utf8({name: value for name, value in environment.items() if name.startswith("TEMPORAL_")})
+    return {name: value for name, value in environment.items() if is_utf8(value)}
 
 
 def _require_file_of_profiles(path: str | None) -> None:
