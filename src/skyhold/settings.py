@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_network
 from typing import Annotated, Any, Literal
@@ -28,6 +30,8 @@ _PUBLIC_URL = re.compile(
     r"(?P<path>(?:/[a-z0-9._~-]+)*)/?",
     re.IGNORECASE,
 )
+DEFAULT_HOST = "127.0.0.1"
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 
@@ -167,6 +171,12 @@ def _listed(text: Any) -> tuple[str, ...]:
     return text if isinstance(text, tuple) else tuple(part for part in re.split(r"[,\s]+", str(text)) if part)
 
 
+def parse_host(text: Any) -> str:
+    """Return a host to listen on; blanks around it are not meant, and blanks alone mean the default."""
+    return str(text).strip() or DEFAULT_HOST
+
+
+Host = Annotated[str, BeforeValidator(parse_host)]
 Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
 Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is no JSON
 Rate = Annotated[str | None, BeforeValidator(parse_rate)]
@@ -180,7 +190,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, hide_input_in_errors=True, extra="ignore")
 
-    server_host: str = "127.0.0.1"
+    server_host: Host = DEFAULT_HOST
     server_port: int = Field(default=8080, ge=0, le=65535)
     keep_alive_timeout: Annotated[Duration, AfterValidator(_a_second_or_more)] = timedelta(seconds=75)
     database_url: str | None = Field(default=None, repr=False)
@@ -217,12 +227,32 @@ class Settings(BaseSettings):
         )
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether the text from the system, of a variable or a path, was valid UTF-8; most libraries need that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def require_utf8(variables: Mapping[str, str]) -> None:
+    """Check that the values of these variables are UTF-8.
+
+    Raises:
+        BadSettingError: one is not; the message names it. The value itself is not repeated: it may be a password.
+    """
+    if broken := sorted(name for name, value in variables.items() if not is_utf8(value)):
+        raise BadSettingError(f"{', '.join(broken)}: has characters that are no UTF-8")
+
+
 def read_settings() -> Settings:
     """Return the settings of the environment.
 
     Raises:
         BadSettingError: a value cannot be meant. The value itself is not repeated: it may be a password.
     """
+    require_utf8({name: value for name, value in os.environ.items() if name.lower() in Settings.model_fields})
     try:
         return Settings()
     except ValidationError as bad:

@@ -42,6 +42,14 @@ class AnotherNamespaceError(Exception):
     """Temporal has another namespace under our name, so what it does not know may well be running."""
 
 
+class NoWorkerAnsweredError(Exception):
+    """No worker on the task queue of a workflow answered a query in time."""
+
+
+_NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.FAILED_PRECONDITION})
+"""How a query ends without a worker: after its own time limit, after the server's, or at once by a recent lack."""
+
+
 NO_WORD = (RPCError, AnotherNamespaceError)
 """How Temporal says nothing about a workflow."""
 
@@ -114,14 +122,23 @@ class BookingRuns:
                 raise
 
     async def find_failing_step(self, run: BookingRun) -> FailingStep | None:
-        """Return what keeps a running workflow from going on, as far as Temporal or its worker says."""
+        """Return what keeps a running workflow from going on, as far as Temporal or its worker says.
+
+        Raises:
+            NoWorkerAnsweredError: its worker says nothing.
+        """
         if run.failing is not None:
             return run.failing
         with contextlib.suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             if run.failed_tasks:
                 return await self._last_task_failure(run)
             handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-            found = await handle.query(FAILING_STEP, rpc_timeout=QUERY_TIMEOUT)
+            try:
+                found = await handle.query(FAILING_STEP, rpc_timeout=QUERY_TIMEOUT)
+            except RPCError as error:
+                if error.status in _NO_WORKER:
+                    raise NoWorkerAnsweredError from error
+                raise
             return FailingStep(**found) if found else None
         return None
 

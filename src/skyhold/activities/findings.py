@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 from temporalio import activity
 
+from skyhold.domain.seats import sort_seats
 from skyhold.messages import Finding, Trouble
 
 _LOCK_DETAILS = {
@@ -20,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 def lock_finding(trouble: Trouble, order_id: str, seats: Sequence[str]) -> Finding:
     """Return what was found of an order's locks and set right."""
-    detail = _LOCK_DETAILS[trouble].format(seats=", ".join(seats))
+    detail = _LOCK_DETAILS[trouble].format(seats=", ".join(sort_seats(seats)))
     return Finding(trouble, order_id, detail, is_mended=True, result="It was set right.")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from temporalio import activity
 
-from skyhold.activities.booking_runs import NO_WORD, BookingRun, BookingRuns
+from skyhold.activities.booking_runs import NO_WORD, BookingRun, BookingRuns, NoWorkerAnsweredError
 from skyhold.activities.findings import lock_finding, note
 from skyhold.activities.heartbeats import heartbeats
 from skyhold.domain.flights import canonical_flight_id
@@ -249,17 +249,21 @@ class ReconciliationActivities:
         """Say what keeps an order open that should have ended, though its workflow runs; it is left to that."""
         if order.status.is_terminal or not _is_long_overdue(order) or order.overdue_for is None:
             return None
-        failing = await self._runs.find_failing_step(run)
+        why = await self._why_not_ended(run)
         seconds = round(order.overdue_for.total_seconds())
         how = "runs" if run.is_running else f"is {run.how.lower().replace('_', ' ')}"
-        why = (
-            f"{failing.step} fails: {failing.error}, attempt {failing.attempt}"
-            if failing
-            else "no failing step is known"
-        )
         finding = f"The order is {order.status} and should have ended {seconds} s ago. Its workflow {how}; {why}."
         step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
         return TroubledOrder(Trouble.OVERDUE_ORDER, step, order.status, finding)
+
+    async def _why_not_ended(self, run: BookingRun) -> str:
+        try:
+            failing = await self._runs.find_failing_step(run)
+        except NoWorkerAnsweredError:
+            return "no worker on its task queue answers"
+        if failing is None:
+            return "no failing step is known"
+        return f"{failing.step} fails: {failing.error}, attempt {failing.attempt}"
 
     async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
         """Return those of the runs for which there is no order that may still be finished.

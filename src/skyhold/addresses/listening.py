@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from ipaddress import ip_address
 
@@ -33,7 +34,7 @@ def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
         CannotListenError: it cannot be had.
     """
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(_unmapped(host.strip("[]")), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # A name may stand for addresses of both families; most clients try the older one.
         family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
         is_dual = family == socket.AF_INET6 and ip_address(str(address[0]).partition("%")[0]).is_unspecified
@@ -45,7 +46,7 @@ def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
             raise CannotListenError(
                 f"Cannot listen on {host} port {port}: the port is taken; choose another by SERVER_PORT", is_taken=True
             ) from error
-        raise _refusal(host, port, _REASONS.get(error.errno or 0, error.strerror or "it cannot be had")) from error
+        raise _refusal(host, port, _reason_of(error)) from error
 
 
 def host_to_call(host: str) -> str:
@@ -54,6 +55,20 @@ def host_to_call(host: str) -> str:
         return _LOOPBACK if ip_address(host.strip("[]")).is_unspecified else host.strip("[]")
     except ValueError:
         return host
+
+
+def _unmapped(host: str) -> str:
+    """Return the IPv4 address that an IPv6 address such as ::ffff:127.0.0.1 stands for; any other host as it is."""
+    try:
+        return str(getattr(ip_address(host), "ipv4_mapped", None) or host)
+    except ValueError:
+        return host
+
+
+def _reason_of(error: OSError) -> str:
+    # The error's own text has the whole address as Python's tuple in it.
+    code = error.errno or 0
+    return _REASONS.get(code) or (os.strerror(code) if code else "it cannot be had")
 
 
 def _refusal(host: str, port: int, reason: str) -> CannotListenError:

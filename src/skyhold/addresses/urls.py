@@ -92,7 +92,7 @@ def parse_port(text: str) -> int:
     """
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= HIGHEST_PORT:
         raise BadAddressError(
-            f"has a port that is no number from 1 to {HIGHEST_PORT}; is a : or / of the password not percent-encoded?"
+            f"has a port that is no number from 1 to {HIGHEST_PORT}; write %3A and %2F for : and / in a password"
         )
     return int(text)
 

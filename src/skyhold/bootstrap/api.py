@@ -14,7 +14,7 @@ from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.live import open_live
 from skyhold.bootstrap.probes import probes_of, trouble_with_redis
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.bootstrap.temporal import connect_temporal_lazily
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.instances import InstanceQueries
@@ -43,7 +43,8 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
     """Make the HTTP API over the servers of the settings, which may all be away: each is reached when it is needed.
 
     Raises:
-        MissingSettingError: DATABASE_URL, REDIS_URL or SECRET_KEY is not set.
+        MissingSettingError: DATABASE_URL, REDIS_URL, SECRET_KEY or TEMPORAL_ADDRESS is not set.
+        BadSettingError: one of them, or another of Temporal's own, cannot be meant.
     """
     seals = Seals(require(settings.secret_key, "SECRET_KEY"))
     identities = Identities(seals)
@@ -54,7 +55,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
         redis = await stack.enter_async_context(open_redis_of(settings))
         limits = await stack.enter_async_context(open_limits(settings, seals, cookies))
         live = await stack.enter_async_context(open_live(settings, database))
-        client = await connect_temporal(is_lazy=True)
+        client = await connect_temporal_lazily()
         probes = probes_of(
             pool,
             redis,

@@ -15,22 +15,27 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.bootstrap.clocks import clock_probe, common_time
 from skyhold.bootstrap.ledger import open_database, schema_probe
 from skyhold.bootstrap.limits import PROBE_COUNTER
 from skyhold.bootstrap.postgresql_failures import postgresql_failure
 from skyhold.bootstrap.redis import open_redis_of
-from skyhold.bootstrap.temporal import connect_temporal, temporal_trouble
+from skyhold.bootstrap.temporal import (
+    command_for_namespace,
+    connect_temporal_lazily,
+    namespace_id_of,
+    temporal_trouble,
+)
 from skyhold.postgresql.errors import PostgresReadOnly, PostgresSilent, PostgresUnavailable
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.redis_clients import bad_address_of, refusal_of
-from skyhold.settings import Settings
+from skyhold.settings import BadSettingError, Settings
 from skyhold.stores.write_probes import PostgresWriteProbe, RedisWriteProbe
 from skyhold.web.limits import RateLimits
 from skyhold.web.live import Live
@@ -61,10 +66,11 @@ async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
     """Make the probes of the API without the API, for a look from outside.
 
     Raises:
-        MissingSettingError: DATABASE_URL or REDIS_URL is not set.
+        MissingSettingError: DATABASE_URL, REDIS_URL or TEMPORAL_ADDRESS is not set.
+        BadSettingError: what they, or others of Temporal's own, say cannot be meant.
     """
     async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
-        client = await connect_temporal(is_lazy=True)
+        client = await connect_temporal_lazily()
         counts_requests = settings.rate_limit is not None
         yield probes_of(pool, redis, client, settings.temporal_task_queue, counts_requests=counts_requests)
 
@@ -84,23 +90,28 @@ def probes_of(
     """
     servers = ServerQueries(Database(pool))
 
-    async def probe_temporal() -> str | None:
+    async def probe_temporal() -> ProbeFailure | None:
         try:
-            await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=PROBE_RPC_TIMEOUT)
-        except (RPCError, RuntimeError) as error:
-            return temporal_trouble(error, client)
+            await namespace_id_of(client, within=PROBE_RPC_TIMEOUT)
+        except (RPCError, RuntimeError, ValueError) as error:
+            return temporal_failure(error, client)
         return None
 
-    async def probe_worker() -> str | None:
+    async def probe_worker() -> ProbeFailure | str | None:
         asked = DescribeTaskQueueRequest(
             namespace=client.namespace,
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
         # Not by the clock of this machine: one that is ahead would miss a worker that is there.
-        now, queue = await asyncio.gather(
-            common_time(servers), client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
-        )
+        try:
+            now, queue = await asyncio.gather(
+                common_time(servers), client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return temporal_failure(error, client)
+            raise
         since = now - POLLER_MEMORY
         is_polled = any(poller.last_access_time.ToDatetime(UTC) > since for poller in queue.pollers)
         return None if is_polled else f"no worker on task queue {task_queue}"
@@ -113,6 +124,18 @@ def probes_of(
         "schema": schema_probe(pool),
         CLOCK: clock_probe(servers),
     }
+
+
+def temporal_failure(error: RPCError | RuntimeError | ValueError, client: Client) -> ProbeFailure:
+    """Return what a probe says of this error of Temporal's client; a missing namespace is a setting."""
+    if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+        reason = f"there is no namespace {client.namespace!r} (TEMPORAL_NAMESPACE)"
+        remedy = f"Correct TEMPORAL_NAMESPACE, or make it: {command_for_namespace(client)}"
+        return ProbeFailure(reason, remedy=remedy, is_misconfigured=True)
+    try:
+        return ProbeFailure(temporal_trouble(error, client))
+    except BadSettingError as bad:
+        return ProbeFailure(str(bad), remedy="Correct this setting.", is_misconfigured=True)
 
 
 def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:

@@ -11,6 +11,7 @@ from shlex import quote
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,6 +26,9 @@ CONNECT_TIMEOUT = timedelta(seconds=2)
 
 ANSWER_SECONDS = 5.0
 """How long a Temporal may take to say that it is there; one that was stopped takes a connection and says nothing."""
+
+FIRST_ANSWER_SECONDS = 2.0
+"""How long a process that may start without Temporal waits for it, to hear whether its settings can be right."""
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
@@ -64,7 +68,7 @@ def forward_temporal_logs(level: str) -> None:
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logs)), error_if_already_set=False)
 
 
-async def connect_temporal(*, is_lazy: bool = False) -> Client:
+async def connect_temporal() -> Client:
     """Return a client by Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
 
     Raises:
@@ -72,28 +76,50 @@ async def connect_temporal(*, is_lazy: bool = False) -> Client:
         WorkflowUnavailable: nothing answers there; its cause is a `TemporalFailure` that says why.
     """
     configuration = temporal_configuration()
+    return await _connect(configuration, within=ANSWER_SECONDS)
+
+
+async def connect_temporal_lazily() -> Client:
+    """Return a client that connects when it is used, so that Temporal may be away.
+
+    It is asked once all the same: only the attempt says whether certificate, key and names can be right, and a server
+    has no part in that.
+
+    Raises:
+        MissingSettingError, BadSettingError: as for `temporal_configuration`.
+    """
+    configuration = temporal_configuration()
+    try:
+        return await _connect(configuration, within=FIRST_ANSWER_SECONDS)
+    except WorkflowUnavailable:
+        return await _client_of(configuration, is_lazy=True)
+
+
+async def _connect(configuration: ClientConnectConfig, *, within: float) -> Client:
     credentials = Credentials.of(tls=configuration.get("tls"), api_key=configuration.get("api_key"))
     try:
         # The client's own limit is for the connection alone, not for the answer of a server that takes it.
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await Client.connect(
-                **configuration,
-                lazy=is_lazy,
-                connect_timeout=CONNECT_TIMEOUT,
-                data_converter=DATA_CONVERTER,
-            )
+        async with asyncio.timeout(within):
+            return await _client_of(configuration, is_lazy=False)
     except (RPCError, RuntimeError, ValueError, TimeoutError) as error:
         why = why_unreachable(error, credentials)
         raise WorkflowUnavailable from TemporalFailure(configuration["target_host"], why)
 
 
-def temporal_trouble(error: RPCError | RuntimeError | TimeoutError, client: Client) -> str:
-    """Return why a client that is connected, or connects when it is used, got no answer."""
+async def _client_of(configuration: ClientConnectConfig, *, is_lazy: bool) -> Client:
+    return await Client.connect(
+        **configuration, lazy=is_lazy, connect_timeout=CONNECT_TIMEOUT, data_converter=DATA_CONVERTER
+    )
+
+
+def temporal_trouble(error: RPCError | RuntimeError | ValueError | TimeoutError, client: Client) -> str:
+    """Return why a client that is connected, or connects when it is used, got no answer.
+
+    Raises:
+        BadSettingError: no server has any part in it.
+    """
     config = client.service_client.config
-    try:
-        return why_unreachable(error, Credentials.of(tls=config.tls, api_key=config.api_key))
-    except BadSettingError as bad:
-        return str(bad)
+    return why_unreachable(error, Credentials.of(tls=config.tls, api_key=config.api_key))
 
 
 async def connect_to_namespace() -> tuple[Client, str, bool]:
@@ -116,12 +142,12 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
     """
     where = client.service_client.config.target_host
     try:
-        namespace_id = await _namespace_id(client)
+        namespace_id = await namespace_id_of(client)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise BadSettingError(
                 f"TEMPORAL_NAMESPACE: the Temporal at {where} has no namespace {client.namespace!r}; make it: "
-                f"temporal operator namespace create --namespace {quote(client.namespace)} --address {where}"
+                f"{command_for_namespace(client)}"
             ) from error
         raise WorkflowUnavailable from TemporalFailure(where, temporal_trouble(error, client))
     try:
@@ -134,6 +160,12 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
     return namespace_id, STATUS_ATTRIBUTE in attributes.custom_attributes
 
 
+def command_for_namespace(client: Client) -> str:
+    """Return the command that makes the client's namespace."""
+    where = client.service_client.config.target_host
+    return f"temporal operator namespace create --namespace {quote(client.namespace)} --address {where}"
+
+
 async def until_replaced(client: Client, namespace_id: str, *, every: timedelta = NAMESPACE_CHECK) -> None:
     """Return when another namespace stands under the name of the one with this id: Temporal has lost its data.
 
@@ -142,10 +174,16 @@ async def until_replaced(client: Client, namespace_id: str, *, every: timedelta 
     while True:
         await asyncio.sleep(every.total_seconds())
         with contextlib.suppress(RPCError, RuntimeError):  # as a client says that nobody is there
-            if await _namespace_id(client) != namespace_id:
+            if await namespace_id_of(client) != namespace_id:
                 return
 
 
-async def _namespace_id(client: Client) -> str:
-    ask = DescribeNamespaceRequest(namespace=client.namespace)
-    return (await client.workflow_service.describe_namespace(ask, timeout=RPC_TIMEOUT)).namespace_info.id
+async def namespace_id_of(client: Client, *, within: timedelta = RPC_TIMEOUT) -> str:
+    """Return the id of the client's namespace.
+
+    Raises:
+        RPCError: there is none (NOT_FOUND), or no answer.
+        RuntimeError: a client that connects when it is used cannot.
+    """
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    return (await client.workflow_service.describe_namespace(request, timeout=within)).namespace_info.id

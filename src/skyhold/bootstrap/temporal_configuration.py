@@ -15,9 +15,19 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import TLSConfig
 
 from skyhold.bootstrap.addresses import require_host_and_port
-from skyhold.settings import BadSettingError
+from skyhold.settings import BadSettingError, is_utf8, require_utf8
 
 _FILES = ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH")
+
+CLIENT_FILES = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
+
+ONE_OF_TWO_FILES = f"{CLIENT_FILES}: one needs the other"
+
+UNSENDABLE = "TEMPORAL_API_KEY, TEMPORAL_GRPC_META_*: one of them has characters that cannot be sent"
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+_HEADER_VALUE = re.compile(r"[ -~]*")
 
 _PLACE = re.compile(r"line \d+, column \d+")
 
@@ -33,16 +43,30 @@ def temporal_configuration() -> ClientConnectConfig:
         MissingSettingError: nothing gives an address.
         BadSettingError: a variable, a profile or a file cannot be used.
     """
-    _require_file_of_profiles(os.environ.get("TEMPORAL_CONFIG_FILE"))
+    environment = _environment_in_utf8()
+    _require_file_of_profiles(environment.get("TEMPORAL_CONFIG_FILE"))
     try:
-        configuration = ClientConfig.load_client_connect_config()
+        configuration = ClientConfig.load_client_connect_config(override_env_vars=environment)
     except OSError as error:
-        raise BadSettingError(f"{_variable_of(error, os.environ)}: {os.strerror(error.errno or 0)}") from None
+        raise BadSettingError(f"{_variable_of(error, environment)}: {os.strerror(error.errno or 0)}") from None
     except (RuntimeError, ValueError) as error:
         raise BadSettingError(_explain(str(error))) from None
     require_host_and_port(configuration.get("target_host"), "TEMPORAL_ADDRESS")
     _require_authority(tls=configuration.get("tls"))
+    _require_pair(tls=configuration.get("tls"))
+    _require_headers(configuration)
     return configuration
+
+
+def _environment_in_utf8() -> dict[str, str]:
+    """Return the variables for the SDK, which panics at any that is not UTF-8, whatever the variable is for.
+
+    Raises:
+        BadSettingError: one of Temporal's own is not.
+    """
+    environment = {name: value for name, value in os.environ.items() if is_utf8(name)}
+    require_utf8({name: value for name, value in environment.items() if name.startswith("TEMPORAL_")})
+    return {name: value for name, value in environment.items() if is_utf8(value)}
 
 
 def _require_file_of_profiles(path: str | None) -> None:
@@ -76,3 +100,17 @@ def _require_authority(*, tls: TLSConfig | bool | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=tls.server_root_ca_cert.decode("ascii"))
     except (ssl.SSLError, ValueError):
         raise BadSettingError("TEMPORAL_TLS_SERVER_CA_CERT_PATH: has no certificate in it (PEM)") from None
+
+
+def _require_pair(*, tls: TLSConfig | bool | None) -> None:
+    """Check that a client's certificate has its key; whether they fit is the SDK's to say when it connects."""
+    if isinstance(tls, TLSConfig) and bool(tls.client_cert) != bool(tls.client_private_key):
+        raise BadSettingError(ONE_OF_TWO_FILES)
+
+
+def _require_headers(configuration: ClientConnectConfig) -> None:
+    """Check that an API key and metadata can be sent, which the SDK says only after a server has answered."""
+    metadata = configuration.get("rpc_metadata") or {}
+    values = [configuration.get("api_key") or "", *metadata.values()]
+    if not all(map(_HEADER_NAME.fullmatch, metadata)) or not all(map(_HEADER_VALUE.fullmatch, values)):
+        raise BadSettingError(UNSENDABLE)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from skyhold.bootstrap.temporal_configuration import CLIENT_FILES, UNSENDABLE
 from skyhold.settings import BadSettingError
 
 SILENT = "it takes connections and does not answer; look for what keeps it, or correct TEMPORAL_ADDRESS"
 
 _FALLBACK = "it does not answer; check TEMPORAL_ADDRESS and TEMPORAL_TLS"
-
-_CLIENT_FILES = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
 
 
 class TemporalFailure(Exception):
@@ -79,11 +78,10 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
 
 _OF_SETTINGS: tuple[tuple[str, str], ...] = (
     (r"PrivateKeyParseError", "TEMPORAL_TLS_CLIENT_KEY_PATH: has no private key in it (PEM)"),
-    (r"CertificateParseError", "TEMPORAL_TLS_CLIENT_CERT_PATH: has no certificate in it (PEM)"),
-    (r"InconsistentKeys|KeyMismatch", f"{_CLIENT_FILES}: do not belong together"),
-    (r"client cert and private key", f"{_CLIENT_FILES}: one needs the other"),
-    (r"Invalid URI", "TEMPORAL_ADDRESS, TEMPORAL_TLS_SERVER_NAME: one of them is no name of a host"),
-    (r"Invalid headers", "TEMPORAL_API_KEY, TEMPORAL_GRPC_META_*: one of them has characters that cannot be sent"),
+    (r"CertificateParseError|NoCertificatesPresented", "TEMPORAL_TLS_CLIENT_CERT_PATH: has no certificate in it (PEM)"),
+    (r"InconsistentKeys|KeyMismatch", f"{CLIENT_FILES}: do not belong together"),
+    (r"Invalid URI|InvalidDnsName", "TEMPORAL_ADDRESS, TEMPORAL_TLS_SERVER_NAME: one of them is no name of a host"),
+    (r"Invalid headers", UNSENDABLE),
 )
 """What is wrong before any server is asked; waiting does not help."""
 
@@ -136,8 +134,8 @@ def _status_of(error: BaseException, text: str) -> RPCStatusCode | None:
 
 def _certificate(credentials: Credentials) -> str:
     if credentials.has_certificate:
-        return f"it refuses the client's certificate; correct {_CLIENT_FILES}"
-    return f"it wants a certificate of the client; set {_CLIENT_FILES}"
+        return f"it refuses the client's certificate; correct {CLIENT_FILES}"
+    return f"it wants a certificate of the client; set {CLIENT_FILES}"
 
 
 def _cut_off(credentials: Credentials) -> str:
@@ -145,8 +143,8 @@ def _cut_off(credentials: Credentials) -> str:
     if not credentials.is_encrypted:
         return "If it expects TLS, set TEMPORAL_TLS=true; if it is not Temporal, correct TEMPORAL_ADDRESS"
     if credentials.has_certificate:
-        return f"If it does not accept the client's certificate, correct {_CLIENT_FILES}"
-    return f"If it wants a certificate of the client, set {_CLIENT_FILES}"
+        return f"If it does not accept the client's certificate, correct {CLIENT_FILES}"
+    return f"If it wants a certificate of the client, set {CLIENT_FILES}"
 
 
 def _names_in(text: str) -> str:

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
-from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, guarded
-from skyhold.cli.output import AsJson, counted, print_json, say, stdout
+from skyhold.cli.output import AsJson, counted, print_json, print_rows, say, stdout
 
 if TYPE_CHECKING:
     from skyhold.audit.findings import AuditReport
@@ -71,15 +70,11 @@ def _print(report: AuditReport) -> None:
             f"{counted(report.foreign_orders, 'open order')} of other Temporal namespaces, left out of I5 and I6",
             markup=False,
         )
-    rows = [("", "Order", "About", "What is wrong")] if report.findings else []
-    rows += [
-        (finding.invariant, finding.order_id or "none", finding.subject, finding.detail) for finding in report.findings
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        # What stands in Redis may look like Rich's markup, and the name of a lock does look like an emoji's.
-        stdout().print(Text("  ".join(cells).rstrip()))
+    if report.findings:
+        print_rows(
+            ("", "Order", "About", "What is wrong"),
+            [(found.invariant, found.order_id or "none", found.subject, found.detail) for found in report.findings],
+        )
 
 
 def _say_wait(number: int, pause: timedelta) -> None:

@@ -68,11 +68,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(failure.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except (typer.Exit, BrokenPipeError):
+        except (typer.Exit, BrokenPipeError, SystemExit, GeneratorExit):
             raise
         except (OSError, UnicodeError, ImportError) as cause:
             raise _told(cause) from None
-        except Exception as fault:  # noqa: BLE001 - the outermost edge: what gets here is a fault of ours
+        except BaseException as fault:  # noqa: BLE001 - the outermost edge; a panic of Rust's is no Exception
             raise _fault(fault) from None
 
     return run
@@ -106,12 +106,17 @@ def _told(cause: OSError | UnicodeError | ImportError) -> typer.Exit:
     return typer.Exit(ExitCode.REFUSED)
 
 
-def _fault(fault: Exception) -> typer.Exit:
+def _fault(fault: BaseException) -> typer.Exit:
     say_error(f"{type(fault).__name__}: this should not have happened. LOG_LEVEL=debug shows where it did.")
-    _trace_for_debugging()
+    _trace_for_debugging(has_message=isinstance(fault, Exception))
     return typer.Exit(ExitCode.REFUSED)
 
 
-def _trace_for_debugging() -> None:
-    if os.environ.get("LOG_LEVEL", "").lower() == "debug":
+def _trace_for_debugging(*, has_message: bool = True) -> None:
+    """Print where it happened; the message of a panic may have the very value in it that it was about."""
+    if os.environ.get("LOG_LEVEL", "").lower() != "debug":
+        return
+    if has_message:
         traceback.print_exc()
+    else:
+        traceback.print_tb(sys.exc_info()[2])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from skyhold.cli.standard_streams import speaks_utf8
 
@@ -36,6 +37,15 @@ def print_facts(facts: Mapping[str, str | None]) -> None:
     width = max(map(len, present), default=0)
     for name, value in present.items():
         stdout().print(f"{name:<{width}}  {value}", markup=False)
+
+
+def print_rows(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their heading in columns; nothing is cut, whatever the width of the terminal."""
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    for row in (heading, *rows):
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        # A cell may look like Rich's markup, and the name of a lock does look like an emoji's.
+        stdout().print(Text("  ".join(cells).rstrip()))
 
 
 def say(message: str) -> None:

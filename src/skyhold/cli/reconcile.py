@@ -7,12 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from skyhold.cli.addresses import DataDir
 from skyhold.cli.failures import ExitCode, Failure, guarded
-from skyhold.cli.output import AsJson, counted, print_json, say, stdout
+from skyhold.cli.output import AsJson, counted, print_json, print_rows, say, stdout
 
 if TYPE_CHECKING:
     from skyhold.audit.findings import AuditReport
@@ -70,15 +68,18 @@ def _print(report: Reconciliation, audited: AuditReport) -> None:
     if not report.findings and not audited.findings:
         stdout().print("Nothing is left behind.")
     if report.findings:
-        table = Table("Trouble", "Order", "What was found", "What came of it", box=None, pad_edge=False)
-        for finding in report.findings:
-            table.add_row(finding.trouble, finding.order_id or "none", Text(finding.detail), finding.result)
-        stdout().print(table)
+        print_rows(
+            ("Trouble", "Order", "What was found", "What came of it"),
+            [(found.trouble, found.order_id or "none", found.detail, found.result) for found in report.findings],
+        )
     if audited.findings:
-        left = Table("Left", "Order", "What is wrong", "Who mends it", box=None, pad_edge=False)
-        for broken in audited.findings:
-            left.add_row(broken.invariant, broken.order_id or "none", Text(broken.detail), broken.invariant.remedy)
-        stdout().print(left)
+        print_rows(
+            ("Left", "Order", "What is wrong", "Who mends it"),
+            [
+                (broken.invariant, broken.order_id or "none", broken.detail, broken.invariant.remedy)
+                for broken in audited.findings
+            ],
+        )
 
 
 def _say_what_was_not_done(report: Reconciliation) -> None:

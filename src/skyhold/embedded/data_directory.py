@@ -158,7 +158,7 @@ class DataDirectory:
         self.server_user = choose_server_user(self.path / "postgres", self.path)
         elsewhere = self.path / _STATE_ELSEWHERE
         if elsewhere.exists():
-            self.server_state = Path(elsewhere.read_text(encoding="utf-8").strip())
+            self.server_state = Path(os.fsdecode(elsewhere.read_bytes()).strip())
             _make(self.server_state)
             self._lock(self.server_state)
             self.server_user = choose_server_user(self.server_state / "postgres")

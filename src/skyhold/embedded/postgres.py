@@ -78,7 +78,8 @@ class PostgresServer(Child):
     def answers(self) -> bool:
         """Tell whether the server's own pid file says ready."""
         try:
-            lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            # The path of the cluster is among them, and may be any bytes.
+            lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return False
         return (

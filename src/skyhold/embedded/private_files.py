@@ -11,12 +11,13 @@ _PRIVATE = 0o600
 def write_private(path: Path, content: str) -> None:
     """Replace the file in one step; it belongs to whom its directory belongs to.
 
-    Root may run the product once in the directory of a plain user, who must still own all of it afterwards.
+    Root may run the product once in the directory of a plain user, who must still own all of it afterwards. A path in
+    the content may be any bytes.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(content)
     give_to_owner_of_directory(aside)
     aside.replace(path)

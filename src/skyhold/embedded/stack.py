@@ -50,7 +50,7 @@ class Stack:
         self._directory = directory
         self._options = options
         self._environment = environment
-        self._host = environment.get("SERVER_HOST") or _DEFAULT_HOST
+        self._host = environment.get("SERVER_HOST", "").strip() or _DEFAULT_HOST
         self._namespace = environment.get("TEMPORAL_NAMESPACE") or DEFAULT_NAMESPACE
         self.temporal = None if environment.get("TEMPORAL_ADDRESS") else self._make_temporal()
         self.redis = None if environment.get("REDIS_URL") else ValkeyServer(directory)

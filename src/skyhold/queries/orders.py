@@ -244,5 +244,6 @@ def _last_refusal_of(answer: dict[str, Any] | None, status: OrderStatus) -> str 
 
 
 def _event_of(row: Row) -> OrderEventView:
-    facts = {name: value for name, value in row.items() if name not in {"id", "seats"}}
-    return OrderEventView(**facts, seats=sort_seats(row["seats"]))
+    facts = {name: value for name, value in row.items() if name not in {"id", "seats", "failure_code"}}
+    failure = failure_of(OrderStatus(row["status"]), row["failure_code"], None)
+    return OrderEventView(**facts, seats=sort_seats(row["seats"]), failure_code=failure.code if failure else None)

@@ -80,6 +80,8 @@ SELECT order_id, seq + 1, $2, status, version, seats, expires_at, failure_code, 
 WHERE order_id = $1 ORDER BY seq DESC LIMIT 1
 """
 
+_LAST_FINDING = "SELECT finding FROM order_events WHERE order_id = $1 ORDER BY seq DESC LIMIT 1"
+
 
 @dataclass(frozen=True)
 class Command:
@@ -184,10 +186,13 @@ class Ledger:
             return await _write(connection, step, mark, ruling)
 
     async def note(self, order_id: str, finding: str) -> None:
-        """Write a finding into the order's log, if there is such an order; nothing else of it changes."""
+        """Write a finding into the order's log, if there is such an order; nothing else of it changes.
+
+        What the log already ends with is not repeated: a fault that comes back every minute would fill it.
+        """
         async with _transaction(self.pool) as connection:
             row = await connection.fetchrow(_LOCK_ORDER, order_id)
-            if row is not None:
+            if row is not None and await connection.fetchval(_LAST_FINDING, order_id) != finding:
                 await connection.execute(_LOG_FINDING, order_id, row["step"], finding)
 
     async def adopt(self, namespace_id: str, *, lost: str) -> int:

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from skyhold.domain.actions import Action, available_actions
 from skyhold.domain.failures import FAILURE_CODES
-from skyhold.domain.orders import FailureCode, OrderStatus
+from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentCode, parse_payment_code
 from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT, TOTAL_LIMIT_CENTS, parse_expected_total
 from skyhold.domain.seats import SEATS_IN_A_REQUEST_LIMIT, SeatStatus, parse_seats
@@ -329,7 +329,7 @@ class OrderEventBody(Body):
     version: int
     seats: tuple[str, ...]
     expires_at: Instant | None
-    failure_code: FailureCode | None = Field(default=None, exclude_if=_is_none)
+    failure_code: KnownFailureCode | None = Field(default=None, exclude_if=_is_none)
     finding: str | None = Field(default=None, exclude_if=_is_none)
     at: Instant
 

@@ -41,6 +41,7 @@ LINGER_SECONDS = 2.0
 bytes, the kernel would send a reset, and the client might lose the answer."""
 
 _UNREADABLE = "The request is not valid HTTP/1.1; nothing was done."
+_LINE_TOO_LONG = "The address (URL) of the request is longer than 16 KB. Nothing was done. Send a shorter one."
 _HEADERS_TOO_LARGE = 431
 
 UNREAD_SECONDS = 30.0
@@ -130,7 +131,8 @@ class BoundedProtocol(H11Protocol):
         if self._is_answering():
             return cast("dict[str, Any]", refused(cast("Any", self.scope), refusal))
         if error.error_status_hint == _HEADERS_TOO_LARGE:
-            refusal = RequestHeadersTooLarge()
+            has_line = b"\n" in self.conn.trailing_data[0]
+            refusal = RequestHeadersTooLarge() if has_line else RequestHeadersTooLarge(_LINE_TOO_LONG)
         connection = {"client": self.client, "server": self.server, "scheme": self.scheme, "state": self.app_state}
         return cast("dict[str, Any]", unreadable_request(self.conn.trailing_data[0], refusal, connection))
 

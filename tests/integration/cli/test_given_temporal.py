@@ -15,6 +15,7 @@ from support.tls_proxies import Certificates, make_certificates, tls_proxy
 pytestmark = pytest.mark.rest
 
 WANTED = "TEMPORAL_TLS_CLIENT_CERT_PATH"
+KEY = "TEMPORAL_TLS_CLIENT_KEY_PATH"
 LOST = {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/nowhere/ca.pem"}
 
 
@@ -76,7 +77,36 @@ def test_with_what_it_wants_a_worker_runs(skyhold: Skyhold, closed: dict[str, st
 
 
 def test_a_namespace_that_is_not_there_is_a_bad_setting(skyhold: Skyhold) -> None:
-    for command in ("worker", "audit", "reconcile"):
+    for command in ("worker", "audit", "reconcile", "doctor"):
         done = skyhold.run(command, TEMPORAL_NAMESPACE="absent")
-        assert done.returncode == 2
-        assert "temporal operator namespace create --namespace absent" in done.stderr
+        assert done.returncode == 2, done.stdout
+        assert "temporal operator namespace create --namespace absent" in done.stdout + done.stderr
+        assert "Start one with" not in done.stdout
+
+
+def test_an_api_without_its_namespace_says_so(skyhold: Skyhold) -> None:
+    api = skyhold.start("api", TEMPORAL_NAMESPACE="absent")
+    address = api.wait_for("API listening on ").rpartition(" ")[2]
+    checks = httpx.get(f"{address}/readyz", timeout=10, trust_env=False).json()["checks"]
+    assert {checks["temporal"], checks["worker"]} == {
+        "unavailable: there is no namespace 'absent' (TEMPORAL_NAMESPACE)"
+    }
+    assert api.stop() == 0
+
+
+@pytest.mark.parametrize("command", ["api", "doctor", "worker", "reach TEMPORAL_ADDRESS", "audit", "reconcile"])
+@pytest.mark.parametrize("wrong", ["no key", "no certificate", "nonsense for a key", "a name that is none"])
+def test_what_no_server_has_a_part_in_is_a_bad_setting(
+    skyhold: Skyhold, closed: dict[str, str], certificates: Certificates, command: str, wrong: str
+) -> None:
+    certificate, key = {WANTED: str(certificates.client)}, {KEY: str(certificates.client_key)}
+    given, variable = {
+        "no key": (certificate, KEY),
+        "no certificate": (key, WANTED),
+        "nonsense for a key": (certificate | {KEY: str(certificates.ca)}, KEY),
+        "a name that is none": ({"TEMPORAL_TLS_SERVER_NAME": "no name!"}, "TEMPORAL_TLS_SERVER_NAME"),
+    }[wrong]
+    done = skyhold.run(*command.split(), **(closed | given))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert variable in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

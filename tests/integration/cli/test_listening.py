@@ -39,6 +39,13 @@ def test_a_host_that_is_not_ours_is_a_bad_setting_in_one_line(skyhold: Skyhold, 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("host", [" ", "127.0.0.1 ", "::ffff:127.0.0.1"])
+def test_blanks_and_mapped_addresses_are_what_they_stand_for(skyhold: Skyhold, host: str) -> None:
+    api = skyhold.start("api", SERVER_HOST=host)
+    assert api.wait_for("API listening on ").startswith("API listening on http://127.0.0.1:")
+    assert api.stop() == 0
+
+
 def test_a_port_that_is_taken_is_said(skyhold: Skyhold) -> None:
     with open_listener("127.0.0.1", 0, backlog=1) as other:
         port = str(other.getsockname()[1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from integration.embedded.up_process import UpProcess, surroundings, wait_until
+from integration.embedded.up_process import RealUpProcess, UpProcess, surroundings, wait_until
 from skyhold.embedded.endpoints import read_live_endpoints
 
 pytestmark = pytest.mark.rest
@@ -53,3 +55,22 @@ def test_a_host_that_is_not_ours_is_said_before_anything_is_started(
     assert up.wait_over() == 2
     assert up.err.startswith("Error: SERVER_HOST, SERVER_PORT: cannot listen on")
     assert up.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_neither_variables_nor_directories_have_to_be_utf8(
+    scratch: Path, ups: list[UpProcess], *, is_open: bool
+) -> None:
+    """A directory that a lowered user cannot pass through has a file in it that says where the servers' state is."""
+    odd = scratch / "caf\udce9"
+    odd.mkdir(mode=0o711 if is_open else 0o700)
+    try:
+        for _ in range(2):
+            up = RealUpProcess(odd / "data", FOO="caf\udce9", PGPASSWORD="\udcff", TEMPORAL_API_KEY="\udcff")
+            ups.append(up)
+            up.wait_ready()
+            assert up.stop() == 0
+            assert "panicked" not in up.err
+    finally:
+        if (elsewhere := odd / "data" / "server-state").exists():
+            shutil.rmtree(os.fsdecode(elsewhere.read_bytes()).strip())

@@ -20,6 +20,7 @@ from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, wh
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.embedded.servers import Servers
 from skyhold.settings import BadSettingError, Settings
+from skyhold.web.readiness import ProbeFailure, ask_all
 from support.grpc_refusals import refusing_server
 from support.tls_proxies import EXPIRED, Certificates, make_certificates, tls_proxy
 
@@ -178,12 +179,13 @@ async def test_and_so_does_the_check_of_a_process_that_started_without_it(
     settings = Settings(database_url=servers.database_url, redis_url=servers.redis_url)
     async with open_probes(settings) as probes:
         said = await asyncio.wait_for(probes["temporal"](), 10)
-    assert isinstance(said, str)
-    assert case.what in said
-    assert case.variable in said
+    assert isinstance(said, ProbeFailure)
+    assert case.what in said.reason
+    assert case.variable in said.reason
+    assert not said.is_misconfigured
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     ("given", "what"),
     [
         ({CA: "/nowhere/ca.pem"}, f"{CA}: No such file"),
@@ -194,7 +196,9 @@ async def test_and_so_does_the_check_of_a_process_that_started_without_it(
         ({CA: "key"}, f"{CA}: has no certificate"),
         ({CA: "ca", CERT: "cert"}, "one needs the other"),
         ({CA: "ca", KEY: "key"}, "one needs the other"),
+        ({CERT: "cert"}, "one needs the other"),
         ({CA: "ca", CERT: "cert", KEY: "nonsense"}, f"{KEY}: has no private key"),
+        ({CA: "ca", CERT: "nonsense", KEY: "key"}, f"{CERT}: has no certificate"),
         ({CA: "ca", CERT: "cert", KEY: "other key"}, "do not belong together"),
         ({CA: "ca", "TEMPORAL_TLS_SERVER_CA_CERT_DATA": "x"}, f"{CA} and TEMPORAL_TLS_SERVER_CA_CERT_DATA: only one"),
         ({"TEMPORAL_PROFILE": "absent"}, "TEMPORAL_PROFILE: there is no profile"),
@@ -202,9 +206,13 @@ async def test_and_so_does_the_check_of_a_process_that_started_without_it(
         ({"TEMPORAL_CONFIG_FILE": "nonsense"}, "TEMPORAL_CONFIG_FILE: is no TOML, at line 1"),
         ({"TEMPORAL_CONFIG_FILE": "folder"}, "TEMPORAL_CONFIG_FILE"),
         ({CA: "ca", NAME: "no name!"}, NAME),
+        ({CA: "ca", NAME: "-a..b"}, NAME),
         ({"TEMPORAL_GRPC_META_X": "a\nb"}, "TEMPORAL_GRPC_META_"),
     ],
 )
+
+
+@WRONG
 async def test_what_is_wrong_with_the_configuration_names_the_variable(
     world: World, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], what: str
 ) -> None:
@@ -214,6 +222,33 @@ async def test_what_is_wrong_with_the_configuration_names_the_variable(
     assert what in str(bad.value)
     assert "\n" not in str(bad.value)
     assert str(world.nonsense.parent) not in str(bad.value)
+
+
+@WRONG
+async def test_and_so_it_does_for_a_process_that_may_start_without_a_server(
+    world: World, monkeypatch: pytest.MonkeyPatch, servers: Servers, given: dict[str, str], what: str
+) -> None:
+    _give(monkeypatch, world, "nothing", given)
+    settings = Settings(database_url=servers.database_url, redis_url=servers.redis_url)
+    with pytest.raises(BadSettingError) as bad:
+        async with open_probes(settings):
+            pass
+    assert what in str(bad.value)
+    assert str(world.nonsense.parent) not in str(bad.value)
+
+
+async def test_the_checks_know_a_namespace_that_is_not_there(
+    world: World, monkeypatch: pytest.MonkeyPatch, servers: Servers
+) -> None:
+    _give(monkeypatch, world, "plain", {"TEMPORAL_NAMESPACE": "not there"})
+    settings = Settings(database_url=servers.database_url, redis_url=servers.redis_url)
+    async with open_probes(settings) as probes:
+        said = await ask_all({name: probes[name] for name in ("temporal", "worker")})
+    for failure in said.values():
+        assert failure is not None
+        assert failure.is_misconfigured
+        assert failure.reason == "there is no namespace 'not there' (TEMPORAL_NAMESPACE)"
+        assert "temporal operator namespace create --namespace 'not there' --address" in (failure.remedy or "")
 
 
 async def test_a_namespace_that_is_not_there_comes_with_the_command_that_makes_it(

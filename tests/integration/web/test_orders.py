@@ -208,6 +208,10 @@ async def test_an_expired_order_says_so_by_code_and_sentence(service: Service, p
     status = await service.status(held["orderId"])
     assert (status["status"], status["failureCode"]) == ("EXPIRED", "ORDER_EXPIRED")
     assert status["lastError"] == f"ORDER_EXPIRED: {status['failureReason']}"
+    history = await service.get(f"/api/orders/{held['orderId']}/history")
+    *before, last = [event.get("failureCode") for event in history["events"]]
+    assert last == "ORDER_EXPIRED"
+    assert set(before) == {None}
 
 
 async def test_the_history_tells_the_way_an_order_has_taken(service: Service) -> None:

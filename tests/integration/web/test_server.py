@@ -304,6 +304,18 @@ async def test_too_many_cookies_of_others_are_explained_to_people_and_to_program
     assert b"style-src 'sha256-" + digest + b"'" in head
 
 
+@pytest.mark.parametrize("accept", [b"text/html", b"application/json"])
+async def test_an_address_that_is_too_long_is_not_said_to_be_cookies(accept: bytes, address: tuple[str, int]) -> None:
+    async with _connection(address) as (reader, writer):
+        writer.write(b"GET /flights?next=%b HTTP/1.1\r\nAccept: %b\r\n\r\n" % (b"x" * 20_000, accept))
+        reply = await _all(reader)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    problem = json.loads(reply.partition(b"\r\n\r\n")[2])
+    assert problem["error"] == "REQUEST_HEADERS_TOO_LARGE"
+    assert problem["detail"].startswith("The address (URL) of the request is longer than 16 KB.")
+    assert b"ookie" not in reply
+
+
 async def test_a_client_that_is_still_sending_when_it_is_rejected_gets_the_answer(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ import pytest
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from skyhold.activities import reconciliation
+from skyhold.activities import booking_runs, reconciliation
 from skyhold.activities.failing_steps import FailingStep, FailingSteps, error_name
 from skyhold.audit.workflows import find_workflows
 from skyhold.domain.errors import DatabaseUnavailable
@@ -137,6 +138,41 @@ async def test_a_workflow_whose_tasks_fail_is_named_with_what_fails_them(
         assert "its workflow task fails: " in finding.detail
         assert "31337" not in finding.detail
         await booking.handle.terminate("the test is over")
+
+
+async def test_an_order_that_no_worker_answers_for_says_so(
+    temporal_client: Client, pool: Pool, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where TEMPORAL_TASK_QUEUE of the workers has changed."""
+    monkeypatch.setattr(booking_runs, "QUERY_TIMEOUT", timedelta(seconds=1))
+    async with split_world(temporal_client, pool, redis_url, policy=Policy(hold_seconds=1)) as world:
+        async with world.workflow_worker():
+            booking = await world.hold(["1A"])
+        await _until_overdue(booking)
+        examine = next(step for step in world.activities if step.__name__ == "examine_order")
+        found = await ActivityEnvironment().run(examine, booking.order_id)
+        await booking.handle.terminate("the test is over")
+    assert found.finding.endswith("Its workflow runs; no worker on its task queue answers.")
+
+
+async def test_a_lock_that_is_missing_in_every_run_is_logged_once(open_world: OpenWorld) -> None:
+    """An overdue hold gets its lock for 30 s in each run, and lacks it in the next."""
+    world = await open_world(hold_seconds=1)
+    await world.pool.execute(REFUSE_ENDS)
+    await world.pool.execute(REFUSE_EXPIRY)
+    booking = await world.hold(["1A", "1B"])
+    await _until_overdue(booking)
+    runs = []
+    for _ in range(3):
+        await world.redis.flushdb()
+        runs.append({finding.trouble.value for finding in await _findings(world)})
+    logged = await world.pool.fetch(
+        "SELECT finding FROM order_events WHERE order_id = $1 AND finding IS NOT NULL", booking.order_id
+    )
+    await world.pool.execute("DROP TRIGGER refuse_expiry ON orders")
+    await booking.result()
+    assert runs == [{"overdueOrder", "holdWithoutLock"}] * 3
+    assert [row["finding"] for row in logged] == ["A hold without its lock: 1A, 1B."]
 
 
 async def test_an_order_that_is_only_late_is_no_finding(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:

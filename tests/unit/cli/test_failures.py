@@ -38,3 +38,17 @@ def test_a_fault_of_ours_is_one_line_without_what_it_held(
     assert said.count("\n") == 1
     assert "RuntimeError" in said
     assert "31337" not in said
+
+
+class _Panic(BaseException):
+    """As a library of Rust's raises one: no Exception."""
+
+
+def test_a_panic_is_one_line_too_and_its_message_is_never_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert _raises(_Panic("31337")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: _Panic: this should not have happened.")
+    assert "31337" not in said
