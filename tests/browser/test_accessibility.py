@@ -103,7 +103,6 @@ async def test_the_list_of_seats(open_page: Visitors, stack: Stack, look: dict[s
     await assert_accessible(page)
 
 
-@pytest.mark.core
 @looks
 async def test_an_order_from_its_hold_to_the_boarding_pass(
     open_page: Visitors, stack: Stack, row: Row, look: dict[str, Any]

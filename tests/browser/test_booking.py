@@ -85,6 +85,7 @@ async def test_a_booking_needs_no_mouse(open_page: Visitors, stack: Stack) -> No
     assert (await status_of(page))["seats"] == ["2C", "2D"]
 
 
+@pytest.mark.rest
 async def test_a_booking_by_touch_on_a_phone(open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}/", **PHONE)
     await _expect_no_sideways_scroll(page)
@@ -112,6 +113,7 @@ async def test_a_booking_by_touch_on_a_phone(open_page: Visitors, stack: Stack) 
     await _expect_no_sideways_scroll(page)
 
 
+@pytest.mark.rest
 async def test_more_seats_start_the_clock_again_and_the_page_says_why(open_page: Visitors, stack: Stack) -> None:
     page = await open_page(f"{stack.endpoints.api}/flights/{FL101}", **DESKTOP)
     await hold(page, "14A")

@@ -275,7 +275,6 @@ async def test_everybody_can_use_the_pages(path: str, scheme: str, open_page: Vi
     await assert_accessible(page)
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("width", [320, 360, *(pytest.param(width, marks=pytest.mark.long) for width in (768, 1280))])
 async def test_nothing_hangs_over_the_edge(width: int, open_page: Visitors, stack: Stack) -> None:
     page = await _open(open_page, stack, viewport={"width": width, "height": 740})

@@ -87,7 +87,6 @@ async def test_a_price_that_changes_is_shown_while_one_looks(
     await expect(page.get_by_role("button", name="Pay $400")).to_be_visible()
 
 
-@pytest.mark.core
 async def test_seats_that_cost_more_than_was_shown_are_held_only_when_the_customer_agrees(
     open_page: Visitors, stack: Stack, row: Row, set_price: SetPrice
 ) -> None:

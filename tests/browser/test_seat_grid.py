@@ -39,6 +39,7 @@ async def test_every_seat_says_its_place_cabin_price_and_state(open_page: Visito
         await expect(page.get_by_role("gridcell", name=name, exact=True)).to_have_count(1)
 
 
+@pytest.mark.rest
 async def test_the_grid_counts_every_row_and_column(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900"))
 
@@ -56,6 +57,7 @@ async def test_the_grid_counts_every_row_and_column(open_page: Visitors) -> None
     assert await seat_of(page, "2K").get_attribute("aria-colindex") == "11"
 
 
+@pytest.mark.rest
 async def test_a_cabin_is_a_group_of_rows_under_a_heading(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900"))
 
@@ -118,6 +120,7 @@ async def test_arrows_go_over_aisles_and_stop_at_the_walls(open_page: Visitors) 
     assert await focused_seat(page) == "1F"
 
 
+@pytest.mark.rest
 async def test_going_through_cabins_keeps_the_column_one_came_from(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight("SK900"))
     await seat_of(page, "20B").focus()
@@ -130,6 +133,7 @@ async def test_going_through_cabins_keeps_the_column_one_came_from(open_page: Vi
     assert await focused_seat(page) == "20D"
 
 
+@pytest.mark.rest
 async def test_home_end_and_page_keys_go_far(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     await seat_of(page, "10C").focus()
@@ -148,6 +152,7 @@ async def test_home_end_and_page_keys_go_far(open_page: Visitors) -> None:
         assert await focused_seat(page) == seat, key
 
 
+@pytest.mark.rest
 async def test_typing_a_seat_goes_there(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     await seat_of(page, "1B").focus()
@@ -184,6 +189,7 @@ async def test_a_taken_seat_can_be_explored_and_says_why_it_cannot_be_had(open_p
     assert await events_of(page) == [{"type": "refused", "reason": "taken", "seat": "14B"}]
 
 
+@pytest.mark.rest
 async def test_seats_that_cannot_be_changed_can_still_be_explored(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     await page.evaluate("picker.enabled = false")
@@ -200,6 +206,7 @@ async def test_seats_that_cannot_be_changed_can_still_be_explored(open_page: Vis
     assert await wanted(page) == ["14B"]
 
 
+@pytest.mark.rest
 async def test_the_tenth_seat_is_refused(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     for seat in ("1A", "1B", "1C", "1D", "1E", "1F", "2A", "2B", "2C", "2D"):

@@ -104,6 +104,7 @@ def test_a_code_that_is_typed_appears_in_no_output_and_no_log(skyhold: Skyhold) 
     assert "/pay" in service.api.errors.read_text()
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_worker_and_api_stop_cleanly_when_they_are_asked_to(
     number: signal.Signals, code: int, skyhold: Skyhold
@@ -126,6 +127,7 @@ def test_a_worker_says_what_it_is_connected_to_and_what_it_registered(skyhold: S
     assert password not in said + worker.errors.read_text()
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("command", ["worker", "migrate", "seed"])
 def test_a_server_that_cannot_be_reached_is_named_and_its_password_is_not(command: str, skyhold: Skyhold) -> None:
     ended = skyhold.run(command, DATABASE_URL=f"postgresql://me:hunter2@{NOBODY}/skyhold")
@@ -135,6 +137,7 @@ def test_a_server_that_cannot_be_reached_is_named_and_its_password_is_not(comman
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.rest
 def test_a_worker_without_temporal_says_so(skyhold: Skyhold) -> None:
     ended = skyhold.run("worker", TEMPORAL_ADDRESS=NOBODY)
     assert (ended.returncode, ended.stderr) == (
@@ -169,6 +172,7 @@ def test_a_bad_setting_is_one_clear_line(variables: dict[str, str], words: str, 
     assert "hunter2" not in ended.stderr
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("command", ["api", "doctor"])
 def test_an_address_of_temporal_that_cannot_be_one_is_told_before_it_is_used(command: str, skyhold: Skyhold) -> None:
     ended = skyhold.run(command, TEMPORAL_ADDRESS="temporal")

@@ -103,6 +103,7 @@ FORGERIES: list[tuple[str, Callable[[str, str], dict[str, str]]]] = [
 ]
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("forge", [forge for _, forge in FORGERIES], ids=[name for name, _ in FORGERIES])
 async def test_what_is_forged_opens_nothing(
     forge: Callable[[str, str], dict[str, str]], app: FastAPI, guest: Service

@@ -22,6 +22,8 @@ from skyhold.web.server import HEAD_LIMIT_BYTES, BoundedProtocol, Server, server
 from support.markup import Markup
 from support.web import FLIGHT, ScriptedServices, app_over
 
+pytestmark = pytest.mark.rest
+
 SLOW = 0.5
 """Instead of ten seconds."""
 
@@ -157,7 +159,6 @@ async def test_a_body_that_nobody_reads_does_not_keep_a_connection_for_ever(addr
         dripping.cancel()
 
 
-@pytest.mark.rest
 @pytest.mark.parametrize("count", [1, 30, 100])
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"])
 async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever(
@@ -181,7 +182,6 @@ async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever
 GET = b"GET /livez HTTP/1.1\r\nHost: skyhold.test\r\n\r\n"
 
 
-@pytest.mark.rest
 async def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(
     address: tuple[str, int],
 ) -> None:
