@@ -14,7 +14,7 @@ SHOTS ?= shots
 # Tests mostly wait, so a few run side by side, each process with servers of its own. They go folder by folder, since
 # what the tests of a folder share is started for every time that a process comes back to it; within a folder their
 # order is that of a seed, which is printed.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 SEED ?=
 PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	$(if $(SEED),--order-seed $(SEED))
@@ -37,7 +37,7 @@ install: $(DEV_READY) $(JS_READY) ## Make the virtual environment with everythin
 run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
 
-test: $(DEV_READY) ## Run what a change usually breaks, on real servers; TEST_PROCESSES=3, SEED= of an order to repeat
+test: $(DEV_READY) ## Run what a change usually breaks, on real servers; TEST_PROCESSES=4, SEED= of an order to repeat
 	@$(PYTEST) --target core
 
 test-rest: $(DEV_READY) ## Run what else every change must pass

@@ -54,6 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     A shell starts what runs in its background with SIGINT ignored, and so would be every process that inherits that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a test logs is shown if it fails. The variables of every frame would take a second for each exception.
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     if hasattr(config, "workerinput"):
         config.option.order_seed = config.workerinput["order_seed"]
     elif config.option.order_seed is None:

@@ -248,6 +248,7 @@ async def test_the_history_tells_what_was_found_wrong_at_whatever_status(service
     assert [event["seq"] for event in history["events"]] == list(range(1, 10))
 
 
+@pytest.mark.rest
 async def test_a_hold_whose_booking_is_terminated_under_way_is_unknown_until_it_is_surely_none(
     service: Service, pool: Pool, settings: Settings
 ) -> None:

@@ -88,6 +88,7 @@ async def test_a_malformed_start_completes_as_failed_and_leaves_no_row(
     assert (await booking.status())["status"] == "FAILED"
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("name", "payloads"),
     [

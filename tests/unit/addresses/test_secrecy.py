@@ -63,6 +63,7 @@ def _said_of(address: str) -> str:
     return "\n".join(said)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("place", PLACES)
 @given(password=PASSWORDS, is_encoded=st.booleans())
 def test_no_part_of_a_password_is_shown(place: str, password: str, is_encoded: bool) -> None:

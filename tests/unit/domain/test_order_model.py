@@ -269,6 +269,7 @@ NEVER_LEFT_OUT = {
 """What some walk must have come across: else the walks go nowhere."""
 
 
+@pytest.mark.rest
 @pytest.mark.timeout(SHRINK_SECONDS)
 def test_orders_do_what_their_model_does() -> None:
     walk(OrderWalk, walks=60, steps_each=40, until_seen=NEVER_LEFT_OUT)

@@ -99,6 +99,7 @@ SLOW: list[tuple[dict[str, float], Exception | None, int, str]] = [
 ]
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("way", ["", "/an-order/seats"])
 async def test_a_command_is_answered_in_time_whatever_takes_long(way: str) -> None:
     """All at once, each over services of its own: so there is time to spare for a busy machine."""
