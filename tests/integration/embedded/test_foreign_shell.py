@@ -32,13 +32,10 @@ def variables(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) -> Iterator[RealUpProcess]:
+def up(passable_path: Path, variables: dict[str, str]) -> Iterator[RealUpProcess]:
     """A `skyhold up` in such a shell, in the directory that commands look for by default."""
-    project = tmp_path_factory.mktemp("project")
-    for folder in (project, *project.parents[:2]):
-        folder.chmod(0o755)
     up = RealUpProcess(
-        project / ".skyhold", **{name: variables[name] for name in (*VARIABLES, "HOME", "XDG_CONFIG_HOME")}
+        passable_path / ".skyhold", **{name: variables[name] for name in (*VARIABLES, "HOME", "XDG_CONFIG_HOME")}
     )
     up.wait_ready()
     yield up
