@@ -48,9 +48,6 @@ COMMAND_SECONDS = 6.0
 
 OLDEST_VERSION = 15
 
-_ENDED = frozenset({"25P04", "08003", "08006"})
-"""A transaction took too long, as a default has it, or the connection was closed."""
-
 _FIRST_WITH_TRANSACTION_TIMEOUT = 17
 
 SETTINGS: Mapping[str, str] = {
@@ -123,7 +120,6 @@ class Sessions:
         self._hosts: list[Host | None] = [None] if is_one else [*address.hosts]
         if not is_one and address.target is None:
             self._options["target_session_attrs"] = "read-write"
-        self._knows_timeout = False
         self._silent_until: dict[Host | None, float] = {}
 
     async def open(self) -> Session:
@@ -132,19 +128,21 @@ class Sessions:
         Raises:
             PostgresUnavailable: there is none to be had, or it is not as it was asked for.
         """
-        try:
-            return await self._open()
-        except PostgresUnavailable as why:
-            # A session that a default ended may only be seen as broken off.
-            if not self._knows_timeout or why.state not in _ENDED or "transaction_timeout" in self._settings:
-                raise
-        # Older servers refuse a setting that they do not know; this one knows it.
-        self._settings["transaction_timeout"] = self._options["server_settings"]["transaction_timeout"] = "0"
-        return await self._open()
-
-    async def _open(self) -> Session:
         connection = await self._connect()
-        self._knows_timeout = connection.get_server_version().major >= _FIRST_WITH_TRANSACTION_TIMEOUT
+        try:
+            return await self._settled(connection)
+        except (PostgresMisconfigured, PostgresSilent):
+            raise
+        except PostgresUnavailable:
+            if connection.get_server_version().major < _FIRST_WITH_TRANSACTION_TIMEOUT:
+                raise
+        # A default may end transactions before one can set it aside, and how that looks from here varies. Servers that
+        # do not know the setting refuse it, so it is not sent to each.
+        settings = self._options["server_settings"] | {"transaction_timeout": "0"}
+        return await self._settled(await self._connect(server_settings=settings))
+
+    async def _settled(self, connection: asyncpg.Connection[asyncpg.Record]) -> Session:
+        """Return the connection as a session, or close it."""
         try:
             is_read_only = await self._require_settings(connection)
             await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
@@ -155,7 +153,7 @@ class Sessions:
             raise
         return Session(connection, is_read_only=is_read_only)
 
-    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, **more: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Return a connection to the server that writes; while none does, to one that reads, for the readers."""
         last = PostgresUnavailable("its address names no server")
         readers: list[Host | None] = []
@@ -163,7 +161,7 @@ class Sessions:
             if readers and self._is_silent(host):
                 continue
             try:
-                return await self._connect_to(host)
+                return await self._connect_to(host, **more)
             except PostgresUnavailable as why:
                 last = why
                 self._ask_last(host, is_silent=isinstance(why, PostgresSilent))
@@ -173,7 +171,7 @@ class Sessions:
                 self._ask_last(host, is_silent=True)  # the caller did not wait for its answer
                 raise
         for host in readers:
-            return await self._connect_to(host, target_session_attrs="any")
+            return await self._connect_to(host, target_session_attrs="any", **more)
         raise last
 
     def _in_order(self) -> list[Host | None]:
