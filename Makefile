@@ -13,10 +13,11 @@ CHAOS ?=
 SHOTS ?= shots
 # Tests mostly wait, so a few run side by side, each process with servers of its own. They go folder by folder, since
 # what the tests of a folder share is started for every time that a process comes back to it; within a folder their
-# order is that of a seed, which is printed.
-TEST_PROCESSES ?= 4
+# order is that of a seed, which is printed. Those of `make test` wait more than they work, so there are more of them.
 SEED ?=
-PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+test: TEST_PROCESSES ?= 4
+test-rest test-long test-browser: TEST_PROCESSES ?= 3
+PYTEST = $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	$(if $(SEED),--order-seed $(SEED))
 
 # Tests start hundreds of processes: compiled once is enough, also where the shell would keep nothing.
