@@ -40,7 +40,7 @@ class BrokenPool:
 
 
 def _over(pool: BrokenPool) -> Database:
-    ours = Pool(Sessions("postgresql://127.0.0.1/skyhold", application="tests"))
+    ours = Pool(Sessions("postgresql://me@127.0.0.1/skyhold", application="tests"))
     ours._pool = pool  # type: ignore[assignment]
     return Database(ours)
 
