@@ -85,9 +85,9 @@ async def test_of_fifty_orders_for_one_seat_one_is_made(
     assert await _until_none_runs(temporal) == 0
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("swaps", [5, pytest.param(50, marks=pytest.mark.long)])
 async def test_thirty_customers_swap_seats_among_themselves(
-    api: httpx.AsyncClient, quick_stack: Stack, seconds: float
+    api: httpx.AsyncClient, quick_stack: Stack, swaps: int
 ) -> None:
     dice = random.Random(11)
     seats = [f"{row}{letter}" for row in range(1, 9) for letter in "ABCDEF"]
@@ -96,11 +96,10 @@ async def test_thirty_customers_swap_seats_among_themselves(
         api.cookies.clear()  # Each is a customer of their own, with the token of their order.
         orders.append(await _book(api, FL202, seat))
     api.cookies.clear()
-    end = time.monotonic() + seconds
     statuses: list[int] = []
 
     async def swap(order: dict[str, str]) -> None:
-        while time.monotonic() < end:
+        for _ in range(swaps):
             reply = await api.put(
                 f"/api/orders/{order['orderId']}/seats",
                 json={"seats": dice.sample(seats, dice.randint(1, 2))},
@@ -113,7 +112,7 @@ async def test_thirty_customers_swap_seats_among_themselves(
     # Nobody pauses, so a busy machine may leave one without a reply in time: "unknown" is an answer too.
     assert set(statuses) <= {200, 409, 503}
     assert statuses.count(503) < len(statuses) / 20
-    assert statuses.count(200) > 30
+    assert statuses.count(200) > len(statuses) / 10
     for order in orders:  # The seats are wanted again, and holds whose time is up are gone already.
         await api.delete(f"/api/orders/{order['orderId']}", headers={"Authorization": f"Bearer {order['orderToken']}"})
     assert quick_stack.json_of("audit")["findings"] == []

@@ -22,7 +22,7 @@ from support.desks import Desk, a_flight, change, fail, next_step, reserve
 pytestmark = pytest.mark.rest
 
 SWAPPERS = 30
-SECONDS_OF_SWAPPING = 3.0
+SWAPS_EACH = 30
 
 # I1, I2 and I4 of the product, section 4, for one flight.
 _VIOLATIONS = """
@@ -63,9 +63,9 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
     dice = random.Random(7)
     granted = refused = 0
 
-    async def swap_until(deadline: float, answer: Answer) -> None:
+    async def swap(answer: Answer) -> None:
         nonlocal granted, refused
-        while time.monotonic() < deadline:
+        for _ in range(SWAPS_EACH):
             assert answer.order is not None
             wanted = dice.sample(cabin, dice.randint(1, 2))
             answer = await seats.update_selection(
@@ -80,10 +80,9 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
 
     # All have a seat before anyone looks at another's.
     held = [await hold(seats, reserve(flight, [seat])) for seat in cabin[:SWAPPERS]]
-    deadline = time.monotonic() + SECONDS_OF_SWAPPING
-    async with asyncio.timeout(SECONDS_OF_SWAPPING + 10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         for answer in held:
-            group.create_task(swap_until(deadline, answer))
+            group.create_task(swap(answer))
     assert [row[0] for row in await shared_pool.fetch(_VIOLATIONS, flight)] == []
     assert granted > SWAPPERS
     assert refused > SWAPPERS

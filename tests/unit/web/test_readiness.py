@@ -88,11 +88,9 @@ async def test_the_servers_are_asked_once_a_second_at_most(monkeypatch: pytest.M
     async def count() -> None:
         asked.append(time.monotonic())
 
-    async with client_of(app_over(ScriptedServices(), {"temporal": count})) as client:
-        began = time.monotonic()
-        while time.monotonic() < began + 1.0:
+    async with client_of(app_over(ScriptedServices(), {"temporal": count})) as client, asyncio.timeout(20):
+        while len(asked) < 3:  # A result is not kept longer than that.
             await client.get("/readyz")
-    assert len(asked) >= 2, "a result is not kept longer than that"
     assert all(later - earlier >= 0.29 for earlier, later in itertools.pairwise(asked))
 
 
