@@ -39,13 +39,13 @@ run: $(RUN_READY) ## Start everything on this machine; options by UP="--port 0"
 	@$(BIN)/skyhold up $(UP)
 
 test: $(DEV_READY) ## Run what a change usually breaks, on real servers; TEST_PROCESSES=4, SEED= of an order to repeat
-	@$(PYTEST) --target core
+	@$(PYTEST) --one-browser --target core
 
 test-rest: $(DEV_READY) ## Run what else every change must pass
-	@$(PYTEST) --target rest
+	@$(PYTEST) --one-browser --target rest
 
 test-long: $(DEV_READY) ## Run crowds and hours of random steps, before a larger change is done
-	@$(PYTEST) --target long
+	@$(PYTEST) --one-browser --target long
 
 test-all: test test-rest test-long ## Run all tests
 

@@ -27,7 +27,7 @@ from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
 from support.leftovers import Surroundings
-from support.order import SEED_LIMIT, shuffled
+from support.order import SEED_LIMIT, OneBrowserScheduling, shuffled
 from support.web import INSTANCE
 
 TARGETS = ("core", "rest", "long")
@@ -45,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--target", action="append", choices=TARGETS, help="run the tests of this target alone; may be given again"
+    )
+    parser.addoption(
+        "--one-browser",
+        action="store_true",
+        help="run all tests of the pages in one process: Chromium and the stacks behind it start once",
     )
 
 
@@ -66,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["order_seed"] = node.config.option.order_seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    return OneBrowserScheduling(config, log) if config.option.one_browser else None
 
 
 def pytest_report_header(config: pytest.Config) -> str:

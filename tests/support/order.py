@@ -1,4 +1,4 @@
-"""The order in which tests run: folders as they are, files of a folder and tests of a file by chance, from one seed.
+"""Which tests run when and where: folders as they are, files of a folder and tests of a file by chance, from one seed.
 
 Whatever needs another test to have run, or not to have run, is found by this. What the files of a folder share stays
 together, so that servers and stacks are started as often as ever.
@@ -11,8 +11,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 SEED_LIMIT = 2**32
+_PAGES = "tests/browser/"
+
+
+class OneBrowserScheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a process one file after the other, and the tests of the pages all to one process.
+
+    A Chromium and the stacks behind it are the dearest of what tests share; several of each keep two cores from
+    everything else.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _PAGES if nodeid.startswith(_PAGES) else super()._split_scope(nodeid)
 
 
 def shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
