@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -18,6 +19,7 @@ from skyhold.domain.seats import Seat, SeatStatus
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.queries.sales import SaleLook
 from skyhold.web.app import create_app
+from skyhold.web.contract import contract_of
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
@@ -130,7 +132,15 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
         checks=Checks(probes or {}),
         **more,
     )
-    return create_app(services)
+    app = create_app(services)
+    contract_of(app).text = _contract()
+    return app
+
+
+@cache
+def _contract() -> str:
+    """Return what the contract of every app says: reading it off the routes takes longer than most tests do."""
+    return contract_of(create_app(cast("Any", None))).text
 
 
 def a_guests_cookies(seals: Seals) -> GuestCookies:

@@ -48,7 +48,7 @@ def install_pages(app: FastAPI, prefix: str) -> None:
     app.state.pages = Pages(assets, prefix)
     app.state.cities = Cities()
     app.state.places = Places(lambda: app.state.services.flights)
-    app.include_router(router)
+    app.router.routes += router.routes
     install_page_problems(app)
 
 
