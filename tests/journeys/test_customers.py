@@ -61,7 +61,6 @@ async def test_a_change_at_second_six_gives_ten_more(api: httpx.AsyncClient) -> 
     assert (late.status_code, late.json()["error"]) == (409, "ORDER_EXPIRED")
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_of_fifty_orders_for_one_seat_one_is_made(
     api: httpx.AsyncClient, quick_stack: Stack, rounds: int

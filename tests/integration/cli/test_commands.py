@@ -115,6 +115,7 @@ def test_worker_and_api_stop_cleanly_when_they_are_asked_to(
         assert "Traceback" not in running.errors.read_text()
 
 
+@pytest.mark.rest
 def test_a_worker_says_what_it_is_connected_to_and_what_it_registered(skyhold: Skyhold) -> None:
     worker = skyhold.start("worker")
     queue = skyhold.surroundings["TEMPORAL_TASK_QUEUE"]
@@ -204,6 +205,7 @@ def test_a_port_that_is_taken_is_named(skyhold: Skyhold) -> None:
     assert "SERVER_PORT" in ended.stderr
 
 
+@pytest.mark.rest
 def test_migrating_and_seeding_again_does_nothing(skyhold: Skyhold) -> None:
     assert json.loads(skyhold.run("migrate", "--json").stdout) == {"applied": []}
     assert json.loads(skyhold.run("seed", "--json").stdout) == {"added": 0, "moved": 0}
@@ -217,6 +219,7 @@ def test_the_doctor_finds_everything_well_while_all_runs(customer: Skyhold) -> N
         assert findings[name]["health"] == "good"
 
 
+@pytest.mark.rest
 def test_the_doctor_says_what_is_ill_and_how_to_mend_it(skyhold: Skyhold) -> None:
     redis = f"redis://:hunter2@{NOBODY}/0"
     ended = skyhold.run("doctor", "--json", REDIS_URL=redis, TEMPORAL_TASK_QUEUE="nobodys-queue")
@@ -229,6 +232,7 @@ def test_the_doctor_says_what_is_ill_and_how_to_mend_it(skyhold: Skyhold) -> Non
     assert "hunter2" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.rest
 def test_the_doctor_of_a_machine_where_nothing_runs_has_nothing_to_complain_of(skyhold: Skyhold) -> None:
     ended = skyhold.run("doctor", DATABASE_URL="", REDIS_URL="", TEMPORAL_ADDRESS="")
     assert ended.returncode == 0, ended.stdout

@@ -12,6 +12,8 @@ import pytest
 
 from support.commands import Skyhold
 
+pytestmark = pytest.mark.rest
+
 CODE = "99999"
 
 
@@ -30,7 +32,6 @@ def test_the_token_of_an_order_is_kept_for_its_owner_alone(customer: Skyhold, tm
     assert customer.run("status", order["orderId"]).returncode == 0
 
 
-@pytest.mark.rest
 def test_no_token_is_shown_but_to_who_asks_for_the_whole_reply(customer: Skyhold, tmp_path: Path) -> None:
     booked = customer.run("book", "FL201", "1B")
     order_id = booked.stdout.split()[1]
@@ -41,7 +42,6 @@ def test_no_token_is_shown_but_to_who_asks_for_the_whole_reply(customer: Skyhold
     assert all(token not in ended.stdout + ended.stderr for ended in shown)
 
 
-@pytest.mark.rest
 def test_an_order_is_not_there_for_who_has_no_token_and_is_with_one_that_is_given(
     customer: Skyhold, tmp_path: Path
 ) -> None:
@@ -91,7 +91,6 @@ def test_a_directory_of_somebody_else_is_not_trusted_with_a_token(customer: Skyh
     assert "someone else" in refused.stderr
 
 
-@pytest.mark.rest
 def test_a_closed_order_says_how_it_ended(customer: Skyhold) -> None:
     bought, given_back = _book(customer, "2A"), _book(customer, "2B")
     paid = json.loads(customer.run("pay", bought["orderId"], "--json", typed=CODE).stdout)

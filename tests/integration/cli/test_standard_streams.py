@@ -93,7 +93,6 @@ def test_services_go_on_without_their_output(skyhold: Skyhold) -> None:
         assert process.wait(30) == 0
 
 
-@pytest.mark.core
 def test_a_file_that_is_opened_never_takes_the_place_of_a_closed_stream(customer: Skyhold) -> None:
     ended, _, _ = _shell(customer, "skyhold book FL102 20A >&- 2>&- <&-")
     assert ended == 0

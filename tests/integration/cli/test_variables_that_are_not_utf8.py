@@ -43,7 +43,6 @@ def test_a_service_runs_beside_a_foreign_variable(skyhold: Skyhold, command: str
     assert "panicked" not in service.errors.read_text()
 
 
-@pytest.mark.core
 def test_a_foreign_variable_is_no_panic(skyhold: Skyhold) -> None:
     done = skyhold.run("reach", "TEMPORAL_ADDRESS", **FOREIGN)
     assert (done.returncode, done.stderr) == (0, "")

@@ -120,8 +120,9 @@ def test_a_second_start_on_one_directory_is_refused_in_a_line_that_names_the_fir
     assert read_live_endpoints(scratch / "data") == endpoints
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("flag", ["--port", "--temporal-port", "--temporal-ui-port"])
+@pytest.mark.parametrize(
+    "flag", [pytest.param("--port", marks=pytest.mark.core), "--temporal-port", "--temporal-ui-port"]
+)
 def test_a_taken_port_is_an_error_that_names_it_and_the_flag(scratch: Path, ups: Ups, flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = str(somebody.getsockname()[1])
