@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import itertools
 import logging
 import os
@@ -76,6 +77,11 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     return OneBrowserScheduling(config, log) if config.option.one_browser else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what stays: it would walk all modules and tests, while everything waits."""
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from skyhold.web import examples
 from support.leftovers import Surroundings
-from support.order import shuffled
+from support.order import OneBrowserScheduling, shuffled
 
 FILES = ("one/a.py", "one/b.py", "one/c.py", "two/a.py", "two/d.py")
 
@@ -38,6 +38,13 @@ def test_folders_keep_their_order_and_files_stay_whole(seed: int) -> None:
     assert sorted(names(ordered)) == sorted(names(some_tests()))
     assert [folder.name for folder, _ in groupby(item.path.parent for item in ordered)] == ["one", "two"]
     assert len(list(groupby(item.path for item in ordered))) == len(FILES)
+
+
+def test_the_tests_of_the_pages_go_to_one_process_and_other_files_wherever_one_is_free() -> None:
+    scope_of = object.__new__(OneBrowserScheduling)._split_scope
+    assert scope_of("tests/browser/test_a.py::test_1") == scope_of("tests/browser/test_b.py::test_2[x/y]")
+    assert scope_of("tests/unit/test_a.py::test_1") == scope_of("tests/unit/test_a.py::test_2")
+    assert scope_of("tests/unit/test_a.py::test_1") != scope_of("tests/unit/test_b.py::test_1")
 
 
 def _set_a_variable() -> None:
