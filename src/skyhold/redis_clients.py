@@ -5,8 +5,10 @@ Owns no key and no command.
 
 from __future__ import annotations
 
+import contextlib
 import re
 
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -16,6 +18,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
     ResponseError,
 )
 from redis.exceptions import (
@@ -39,6 +42,12 @@ def retry(retries: int) -> Retry:
     One that leads to a replica is dropped as a broken one is: after a failover the address leads to another server.
     """
     return Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError, RedisTimeoutError, ReadOnlyError))
+
+
+async def close(client: Redis | ConnectionPool) -> None:
+    """Close the connections; one that takes its time is dropped, and no failure of what was done."""
+    with contextlib.suppress(RedisError):
+        await client.aclose()
 
 
 def refusal_of(error: BaseException) -> str | None:

@@ -10,7 +10,7 @@ from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool
 
 from skyhold.bootstrap.addresses import require_redis_url
-from skyhold.redis_clients import retry
+from skyhold.redis_clients import close, retry
 from skyhold.settings import Settings
 from skyhold.web.identity import GuestCookies
 from skyhold.web.limits import WAIT_SECONDS, RateLimits
@@ -55,4 +55,4 @@ async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -
     try:
         yield RateLimits(settings.rate_limit, storage, seals, cookies)
     finally:
-        await pool.disconnect()
+        await close(pool)

@@ -12,6 +12,7 @@ from skyhold.queries.database import Database
 from skyhold.queries.live import LiveQueries
 from skyhold.queries.orders import Claimant, OrderQueries, OrderView
 from skyhold.queries.servers import ServerQueries
+from skyhold.redis_clients import close
 from skyhold.settings import Settings
 from skyhold.web.live import Live
 from skyhold.web.live_flights import LiveFlights
@@ -42,4 +43,4 @@ async def open_live(settings: Settings, database: Database) -> AsyncIterator[Liv
         yield live
     finally:
         await live.close()
-        await redis.aclose()
+        await close(redis)

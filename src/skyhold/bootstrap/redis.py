@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.addresses import require_redis_url
+from skyhold.redis_clients import close
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import open_redis
 
@@ -24,4 +25,4 @@ async def open_redis_of(settings: Settings) -> AsyncIterator[Redis]:
     try:
         yield redis
     finally:
-        await redis.aclose()
+        await close(redis)
