@@ -28,10 +28,9 @@ from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
 from support.leftovers import Surroundings
-from support.order import SEED_LIMIT, OneBrowserScheduling, shuffled
+from support.order import SEED_LIMIT, TARGETS, OneBrowserScheduling, shuffled, target_of
 from support.web import INSTANCE
 
-TARGETS = ("core", "rest", "long")
 """What `make test`, `make test-rest` and `make test-long` run, by the marks of tests."""
 
 _numbers = itertools.count(1)
@@ -95,13 +94,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if others := [item for item in items if target_of(item) not in wanted]:
         config.hook.pytest_deselected(items=others)
     items[:] = shuffled([item for item in items if target_of(item) in wanted], config.option.order_seed)
-
-
-def target_of(item: pytest.Item) -> str:
-    """Return the one target that runs a test: that of the mark closest to it, on the case, on the test or on its file."""
-    case = getattr(item, "callspec", None)
-    marks = [*(case.marks if case else ()), *item.iter_markers()]
-    return next((mark.name for mark in marks if mark.name in TARGETS), TARGETS[0])
 
 
 def _require_ids(items: list[pytest.Item]) -> None:

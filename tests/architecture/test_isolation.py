@@ -13,7 +13,7 @@ import pytest
 
 from skyhold.web import examples
 from support.leftovers import Surroundings
-from support.order import OneBrowserScheduling, shuffled
+from support.order import OneBrowserScheduling, shuffled, target_of
 
 FILES = ("one/a.py", "one/b.py", "one/c.py", "two/a.py", "two/d.py")
 
@@ -45,6 +45,25 @@ def test_the_tests_of_the_pages_go_to_one_process_and_other_files_wherever_one_i
     assert scope_of("tests/browser/test_a.py::test_1") == scope_of("tests/browser/test_b.py::test_2[x/y]")
     assert scope_of("tests/unit/test_a.py::test_1") == scope_of("tests/unit/test_a.py::test_2")
     assert scope_of("tests/unit/test_a.py::test_1") != scope_of("tests/unit/test_b.py::test_1")
+
+
+def some_case(index: int, of_case: list[pytest.Mark], of_test: list[pytest.Mark]) -> pytest.Item:
+    case = SimpleNamespace(marks=of_case, indices={"one": 0, "another": index})
+    return cast("pytest.Item", SimpleNamespace(callspec=case, iter_markers=lambda: iter(of_test)))
+
+
+def test_the_closest_mark_says_which_target_runs_a_test() -> None:
+    core, rest, long = (getattr(pytest.mark, target).mark for target in ("core", "rest", "long"))
+    assert target_of(some_case(1, [], [])) == "core"
+    assert target_of(some_case(0, [], [rest, long])) == "rest"
+    assert target_of(some_case(0, [long], [rest])) == "long"
+    assert target_of(some_case(0, [], [core, rest])) == "core"
+
+
+def test_all_cases_but_the_first_can_be_of_another_target() -> None:
+    but_first = pytest.mark.rest(but_first=True).mark
+    assert [target_of(some_case(index, [], [but_first])) for index in range(3)] == ["core", "rest", "rest"]
+    assert target_of(some_case(0, [pytest.mark.long.mark], [but_first])) == "long"
 
 
 def _set_a_variable() -> None:

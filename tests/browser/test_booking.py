@@ -130,6 +130,7 @@ async def test_more_seats_start_the_clock_again_and_the_page_says_why(open_page:
     assert (await status_of(page))["seats"] == ["14A", "14B"]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("typed", ["", "12", "one", "١٢٣٤٥"])
 async def test_what_is_no_code_is_not_sent(open_page: Visitors, stack: Stack, row: Row, typed: str) -> None:
     page = await order_page(open_page, stack, row)

@@ -150,6 +150,7 @@ async def test_a_chosen_seat_that_goes_to_somebody_else_is_lost(open_page: Visit
     assert await wanted(page) == ["14A", "14D"]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     "has",
     [

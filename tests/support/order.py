@@ -13,8 +13,21 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+TARGETS = ("core", "rest", "long")
 SEED_LIMIT = 2**32
 _PAGES = "tests/browser/"
+
+
+def target_of(item: pytest.Item) -> str:
+    """Return the one target that runs a test: that of the mark closest to it, on the case, on the test or on its file.
+
+    Of the cases of a test that is `rest(but_first=True)`, the first is `core`.
+    """
+    case = getattr(item, "callspec", None)
+    marks = [*(case.marks if case else ()), *item.iter_markers()]
+    mark = next((mark for mark in marks if mark.name in TARGETS), None)
+    is_first = case is None or not any(case.indices.values())
+    return TARGETS[0] if mark is None or (mark.kwargs.get("but_first") and is_first) else mark.name
 
 
 class OneBrowserScheduling(LoadFileScheduling):  # type: ignore[misc]

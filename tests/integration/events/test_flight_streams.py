@@ -136,6 +136,7 @@ async def test_who_missed_nothing_hears_the_next_change_first(api: Api, desk: De
     assert back.retry is not None
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     "last_event_id",
     ["", "1", "-", "-1", "{name}", "{name}-", "{name}--1", "{name}-1.5", "{name}-²", "{name}-" + "9" * 400, "x" * 5000],

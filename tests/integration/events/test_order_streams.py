@@ -162,6 +162,7 @@ async def fail_to_pay(desk: Desk, order: Order) -> Order:
     return await desk.do(fail(order, FailureCode.PAYMENT_FAILED))
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("end", "last"),
     [(expire, "EXPIRED"), (cancel, "FAILED"), (fail_to_pay, "FAILED"), (Desk.pay, "CONFIRMED")],

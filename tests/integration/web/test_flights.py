@@ -32,6 +32,7 @@ async def test_flights_are_listed_by_departure_with_their_free_seats(service: Se
     assert all(INSTANT.fullmatch(first[key]) for key in ("departureTime", "arrivalTime"))
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
     [
@@ -66,6 +67,7 @@ async def test_the_day_of_a_flight_is_that_of_its_place_of_departure(service: Se
         assert [flight["flightNumber"] for flight in found.json()["flights"]] == expected
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("wanted", [{"origin": "NEWYORK"}, {"date": "1700000000"}, {"date": "soon"}, {"origin": "\0"}])
 async def test_a_filter_that_cannot_be_meant_is_refused(wanted: dict[str, str], service: Service) -> None:
     reply = await service.api.get("/api/flights", params=wanted)
@@ -163,6 +165,7 @@ async def test_flights_that_leave_at_one_moment_are_told_apart_by_their_ids(serv
     assert len({flight for page in pages for flight in page}) == 5
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("cursor", ["", "nonsense-4711", "x" * 65, "\0", "AAAA"])
 async def test_a_cursor_that_is_none_is_refused_without_being_repeated(cursor: str, service: Service) -> None:
     reply = await service.api.get("/api/flights", params={"cursor": cursor})
@@ -188,6 +191,7 @@ async def test_a_cursor_belongs_to_its_filters(service: Service, pool: Pool) -> 
         assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/cursor")
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1e2"])
 async def test_a_limit_out_of_bounds_is_refused(limit: str, service: Service) -> None:
     reply = await service.api.get("/api/flights", params={"limit": limit})
@@ -232,6 +236,7 @@ async def test_a_seat_map_is_put_together_once_for_each_change_of_it(
     assert read == [FL101] * 2
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     "change",
     [

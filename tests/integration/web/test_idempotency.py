@@ -292,6 +292,7 @@ async def test_whoever_knows_an_old_key_is_not_the_guest_that_it_made(app: FastA
         assert len((await finder.get("/api/orders")).json()["orders"]) == 1
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("key", ["", "fifteen-letters", "x" * 256, "sixteen letters and a space", "ключключключключ"])
 async def test_a_key_that_is_none_is_pointed_at_and_not_repeated(key: str, service: Service) -> None:
     reply = await _create(service, {KEY: key.encode()}, "10A")  # type: ignore[dict-item]

@@ -85,6 +85,7 @@ async def test_guests_are_limited_each_by_themselves_and_others_by_their_address
                 assert await _statuses(stranger, 5) == [404] * 5
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("addresses", "is_one"),
     [

@@ -68,6 +68,7 @@ def _told(reply: httpx.Response) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in {"instance", "requestId"}} | {"headers": headers}
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(("method", "way", "body"), ROUTES)
 async def test_a_strangers_look_at_an_order_is_a_look_at_none(
     method: str, way: str, body: Any, guest: Service, stranger: Service
@@ -220,6 +221,7 @@ FOREIGN: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("headers", FOREIGN)
 async def test_a_page_of_another_origin_cannot_use_the_cookie(headers: dict[str, str], guest: Service) -> None:
     held = await guest.hold("4A")
@@ -236,6 +238,7 @@ async def test_a_page_of_another_origin_cannot_use_the_cookie(headers: dict[str,
     assert (await guest.status(held["orderId"]))["status"] == "SEATS_RESERVED"
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     "headers",
     [

@@ -136,6 +136,7 @@ async def test_a_first_visit_makes_a_guest_and_later_pages_leave_it(service: Ser
     assert [mine["orderId"] for mine in (await service.get("/api/orders"))["orders"]] == [order["orderId"]]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("path", ["/", f"/flights/{FL101}", f"/flights/{NO_FLIGHT}", "/orders/another", "/?date=soon"])
 async def test_every_page_knows_a_cookie_of_ours_and_replaces_any_other(path: str, visitor: httpx.AsyncClient) -> None:
     visitor.cookies.set(COOKIE, "somebody.else")
@@ -169,6 +170,7 @@ async def test_the_flights_can_be_read_without_scripts(visitor: httpx.AsyncClien
     assert numbers == ["FL201", "FL101", "FL102", "FL202", "SK900"]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("query", "numbers", "said"),
     [
@@ -349,6 +351,7 @@ async def test_a_page_may_be_kept_but_not_shown_without_asking_and_an_order_not_
     assert (await service.api.get(f"/orders/{order['orderId']}")).headers["cache-control"] == "no-store"
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("path", ["/", f"/flights/{FL101}", "/orders/another"])
 async def test_head_tells_what_get_would_and_no_other_method_is_known(path: str, visitor: httpx.AsyncClient) -> None:
     await visitor.get("/")

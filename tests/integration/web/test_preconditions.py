@@ -33,6 +33,7 @@ async def test_every_reply_about_an_order_carries_its_tag_and_only_its_seats_cha
         assert "no-store" in reply.headers["cache-control"]
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("if_match", ['"1"', "*", '"7", "1"', 'W/"3", "1"', '"1","2"', '  "1" ', '"7",, "1",', ', "1"'])
 async def test_a_command_for_the_order_as_it_is_is_obeyed(if_match: str, service: Service) -> None:
     held = await service.hold("2A")
@@ -48,6 +49,7 @@ async def test_a_list_of_tags_may_come_in_several_lines(service: Service) -> Non
         assert (await service.api.put(address, json=body, headers=headers)).status_code == status
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("if_match", ['"1"', '"3"', 'W/"2"', '"soon"', '""', '"02"', '"99999999999999999999999"'])
 async def test_a_command_for_another_is_refused_and_nothing_is_done(if_match: str, service: Service) -> None:
     held = await service.hold("3A")
@@ -63,6 +65,7 @@ async def test_a_command_for_another_is_refused_and_nothing_is_done(if_match: st
     assert (status["status"], status["seats"]) == ("SEATS_RESERVED", ["3B"])
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("if_match", ["1", "", '"1', '1"', '"1" "2"', ",", '*, "1"', 'w/"1"', "**"])
 async def test_a_header_that_is_none_is_pointed_at(if_match: str, service: Service) -> None:
     held = await service.hold("4A")

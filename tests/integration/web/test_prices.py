@@ -125,6 +125,7 @@ async def test_the_expected_total_is_part_of_what_a_key_stands_for(service: Serv
         assert (reply.status_code, reply.json()["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("expected", [-1, 1.5, "35000", True, [], 10**12])
 async def test_what_is_no_sum_is_refused_by_its_place(service: Service, expected: object) -> None:
     body = {"flightId": FL101, "seats": ["3A"], "expectedTotalCents": expected}

@@ -118,6 +118,7 @@ async def test_a_refused_hold_leaves_a_failed_order_without_seats(world: Booking
     )
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("body", "code"),
     [

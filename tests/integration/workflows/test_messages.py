@@ -67,6 +67,7 @@ MALFORMED_PAYMENTS: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("payloads", MALFORMED_STARTS.values(), ids=MALFORMED_STARTS)
 async def test_a_malformed_start_completes_as_failed_and_leaves_no_row(
     world: Bookings, payloads: tuple[Any, ...], caplog: pytest.LogCaptureFixture
@@ -173,6 +174,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
 async def test_what_cannot_even_be_decoded_is_refused_like_anything_else(world: Bookings, data: bytes) -> None:
     payload = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data))

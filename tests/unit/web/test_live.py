@@ -237,7 +237,7 @@ async def test_a_feed_that_opens_and_refuses_to_be_read_is_logged_once_and_tried
         feed.batches.put_nowait(FeedAway("a right is missing"))
     with capture_logs() as logged:
         await _start(live)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(slept) < 6:
                 await sleep(0)
     assert [line["event"] for line in logged] == ["Redis sends no live events; comparing with PostgreSQL instead"]

@@ -121,7 +121,7 @@ async def test_head_of_a_stream_is_its_head_and_ends_it() -> None:
 
     install_problem_handlers(app)
     install_edge(app, Edge())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         start, *bodies = await _sent(app, "HEAD", "/events")
         await ended.wait()
     assert start["status"] == 200
