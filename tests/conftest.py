@@ -31,8 +31,6 @@ from support.leftovers import Surroundings
 from support.order import SEED_LIMIT, TARGETS, OneBrowserScheduling, shuffled, target_of
 from support.web import INSTANCE
 
-"""What `make test`, `make test-rest` and `make test-long` run, by the marks of tests."""
-
 _numbers = itertools.count(1)
 _RUNNING = Path(__file__)
 _DOOR = Path(__file__).with_name("support")

@@ -45,7 +45,7 @@ def retry(retries: int) -> Retry:
 
 
 async def close(client: Redis | ConnectionPool) -> None:
-    """Close the connections; one that takes its time is dropped, and no failure of what was done."""
+    """Close all connections; one that does not end in time is dropped, and is no failure of what was done before."""
     with contextlib.suppress(RedisError):
         await client.aclose()
 

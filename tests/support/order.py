@@ -14,6 +14,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 TARGETS = ("core", "rest", "long")
+"""What `make test`, `make test-rest` and `make test-long` run, by the marks of tests."""
+
 SEED_LIMIT = 2**32
 _PAGES = "tests/browser/"
 
