@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -91,17 +92,21 @@ async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
 
 
 @pytest.fixture(scope="package")
-def _rows() -> Iterable[Row]:
+def _rows() -> Sequence[Row]:
     """The rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
     return [Row(flight_id, number) for flight_id in (FL102, FL201, FL202) for number in range(1, 16)]
 
 
 @pytest.fixture
-def row(_rows: Iterable[Row], request: pytest.FixtureRequest) -> Row:
-    """A row for this test alone, on its stack: nobody sits there."""
+def row(_rows: Sequence[Row], request: pytest.FixtureRequest) -> Row:
+    """A row for this test alone, on its stack: nobody sits there.
+
+    It is looked for from a place of the test's own on, so that it is mostly the same one in any order of tests.
+    """
     [stack] = _stacks_of(request)
     taken: dict[str, set[int]] = {}
-    for row in _rows:
+    start = zlib.crc32(request.node.name.encode()) % len(_rows)
+    for row in [*_rows[start:], *_rows[:start]]:
         if row.flight_id not in taken:
             flight = httpx.get(f"{stack.endpoints.api}/api/flights/{row.flight_id}", timeout=20).json()
             seats = flight["seatMap"]["seats"]

@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -34,10 +34,10 @@ from support.stacks import Stack
 pytestmark = pytest.mark.rest
 
 
-@pytest.fixture(scope="session")
-def _rows() -> Iterator[Row]:
-    """Rows of the large aircraft, in which no other test sits; the last one is nobody's."""
-    return (Row(SK900, number) for number in (*range(20, 30), *range(35, 48)))  # other tests name seats of 30 to 34
+@pytest.fixture(scope="package")
+def _rows() -> Sequence[Row]:
+    """Rows of the large aircraft; other tests name seats of rows 30 to 34."""
+    return [Row(SK900, number) for number in (*range(20, 30), *range(35, 48))]
 
 
 @dataclass

@@ -58,9 +58,9 @@ def test_an_order_is_not_there_for_who_has_no_token_and_is_with_one_that_is_give
     assert "SKYHOLD_ORDER_TOKEN is set, and does not open it. (ORDER_NOT_FOUND)\n" in wrong.stderr
     given = elsewhere.run("cancel", order["orderId"], "--json", SKYHOLD_ORDER_TOKEN=order["orderToken"])
     assert json.loads(given.stdout)["failureCode"] == "CANCELLED"
-    broken = elsewhere.run("status", order["orderId"], SKYHOLD_ORDER_TOKEN="secret\n4711")
+    broken = elsewhere.run("status", order["orderId"], SKYHOLD_ORDER_TOKEN="hunter2\nhunter2")
     assert broken.returncode == 2
-    assert "4711" not in broken.stderr
+    assert "hunter2" not in broken.stderr
 
 
 def test_the_state_directory_is_where_the_system_says_unless_it_is_named(customer: Skyhold, tmp_path: Path) -> None:

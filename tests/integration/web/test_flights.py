@@ -166,12 +166,12 @@ async def test_flights_that_leave_at_one_moment_are_told_apart_by_their_ids(serv
 
 
 @pytest.mark.rest(but_first=True)
-@pytest.mark.parametrize("cursor", ["", "nonsense-4711", "x" * 65, "\0", "AAAA"])
+@pytest.mark.parametrize("cursor", ["", "nonsense", "x" * 65, "\0", "AAAA"])
 async def test_a_cursor_that_is_none_is_refused_without_being_repeated(cursor: str, service: Service) -> None:
     reply = await service.api.get("/api/flights", params={"cursor": cursor})
     assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_REQUEST")
     assert reply.json()["errors"][0]["pointer"] == "/cursor"
-    assert "4711" not in reply.text
+    assert "nonsense" not in reply.text
 
 
 async def test_a_cursor_belongs_to_its_filters(service: Service, pool: Pool) -> None:

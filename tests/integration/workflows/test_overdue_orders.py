@@ -22,14 +22,15 @@ from skyhold.queries.database import Database
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, graces, sentences, told, workflows_of
 from support.bookings import Booking, Bookings, OpenWorld, until
+from support.canaries import CODE, code_told_in
 from support.gateways import Act
 from support.splits import split_world
 
 pytestmark = pytest.mark.rest
 
-REFUSE_ENDS = """
+REFUSE_ENDS = f"""
 CREATE FUNCTION refuse_ends() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'a fault that names 31337' USING ERRCODE = 'insufficient_privilege'; END $$
+BEGIN RAISE EXCEPTION 'a fault that names {CODE}' USING ERRCODE = 'insufficient_privilege'; END $$
 """
 REFUSE_EXPIRY = """
 CREATE TRIGGER refuse_expiry BEFORE UPDATE ON orders FOR EACH ROW
@@ -72,7 +73,7 @@ async def test_a_step_of_the_ledger_that_fails_again_and_again_is_named(open_wor
     assert finding.detail.startswith("The order is SEATS_RESERVED and should have ended ")
     assert "Its workflow runs; ExpireOrder fails: " in finding.detail
     assert "InsufficientPrivilegeError" in finding.detail
-    assert "31337" not in finding.detail
+    assert code_told_in(finding.detail) == ""
     assert finding.result == "It is left to its workflow, which may go on."
     report = await audit_of(world, graces(second_look=0.1)).run()
     assert told(report) == [("I6", booking.order_id)]
@@ -116,7 +117,7 @@ class BrokenBooking:
 
     @workflow.run
     async def run(self, *_payloads: object) -> None:
-        raise RuntimeError("a bad release that names 31337")
+        raise RuntimeError(f"a bad release that names {CODE}")
 
 
 async def test_a_workflow_whose_tasks_fail_is_named_with_what_fails_them(
@@ -136,7 +137,7 @@ async def test_a_workflow_whose_tasks_fail_is_named_with_what_fails_them(
             [finding] = await _findings(world)
         assert finding.trouble.value == "overdueOrder"
         assert "its workflow task fails: " in finding.detail
-        assert "31337" not in finding.detail
+        assert code_told_in(finding.detail) == ""
         await booking.handle.terminate("the test is over")
 
 
@@ -218,10 +219,10 @@ async def test_many_overdue_orders_are_named_up_to_a_limit(
 
 def test_an_error_is_named_by_its_class_and_that_of_its_cause() -> None:
     unavailable = DatabaseUnavailable()
-    unavailable.__cause__ = ConnectionResetError("31337")
+    unavailable.__cause__ = ConnectionResetError(CODE)
     assert error_name(unavailable) == "DatabaseUnavailable from ConnectionResetError"
-    assert error_name(ApplicationError("31337", type="PaymentAttemptFailed")) == "PaymentAttemptFailed"
-    assert error_name(ValueError("31337")) == "ValueError"
+    assert error_name(ApplicationError(CODE, type="PaymentAttemptFailed")) == "PaymentAttemptFailed"
+    assert error_name(ValueError(CODE)) == "ValueError"
 
 
 def test_what_failed_longest_ago_is_forgotten_first_and_what_succeeds_at_once() -> None:
