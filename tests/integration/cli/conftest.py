@@ -42,8 +42,15 @@ async def surroundings(servers: Servers, template_database: str) -> AsyncIterato
 
 @pytest.fixture
 def skyhold(surroundings: dict[str, str], tmp_path: Path) -> Iterator[Skyhold]:
-    """Runs commands in an empty directory, with nothing that says where an API is; what still runs is ended."""
-    skyhold = Skyhold(surroundings | {"SKYHOLD_STATE_DIR": str(tmp_path / "state")}, tmp_path)
+    """Runs commands in an empty directory, with nothing that says where an API is; what still runs is ended.
+
+    The task queue is the test's own: Temporal remembers for a while which workers asked one for work.
+    """
+    own = {
+        "SKYHOLD_STATE_DIR": str(tmp_path / "state"),
+        "TEMPORAL_TASK_QUEUE": f"{surroundings['TEMPORAL_TASK_QUEUE']}-{secrets.token_hex(4)}",
+    }
+    skyhold = Skyhold(surroundings | own, tmp_path)
     yield skyhold
     skyhold.end()
 
@@ -57,6 +64,7 @@ def service(surroundings: dict[str, str], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def customer(skyhold: Skyhold, service: Service) -> Skyhold:
-    """Runs commands that find the API by SKYHOLD_API."""
-    return replace(skyhold, surroundings=skyhold.surroundings | {"SKYHOLD_API": service.address})
+def customer(skyhold: Skyhold, service: Service, surroundings: dict[str, str]) -> Skyhold:
+    """Runs commands that find the API by SKYHOLD_API, and the task queue of its workers."""
+    of_service = {"SKYHOLD_API": service.address, "TEMPORAL_TASK_QUEUE": surroundings["TEMPORAL_TASK_QUEUE"]}
+    return replace(skyhold, surroundings=skyhold.surroundings | of_service)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -103,7 +102,7 @@ async def test_a_ledger_in_a_schema_of_its_own_is_all_that_a_role_needs(
 
 async def _book_and_pay(skyhold: Skyhold, url: str) -> None:
     """Book and pay with worker and API as processes, then audit."""
-    skyhold.surroundings |= {"DATABASE_URL": url, "TEMPORAL_TASK_QUEUE": f"hosted-{secrets.token_hex(4)}"}
+    skyhold.surroundings["DATABASE_URL"] = url
     service = await asyncio.to_thread(skyhold.start_service)
     api = {"SKYHOLD_API": service.address}
     booked = await asyncio.to_thread(skyhold.run, "book", "FL101", "12A", "--json", **api)

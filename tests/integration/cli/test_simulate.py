@@ -165,7 +165,6 @@ def test_a_person_at_a_terminal_sees_counts_and_news_and_stops_it_by_ctrl_c(
 
 
 def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold: Skyhold) -> None:
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-impatient"
     skyhold.surroundings["SEAT_RESERVATION_TIMEOUT"] = "4s"
     service = skyhold.start_service()
     skyhold.surroundings["SKYHOLD_API"] = service.address
@@ -186,7 +185,6 @@ def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold:
 
 
 def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) -> None:
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-simulate"
     service = skyhold.start_service()
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
     crowd = skyhold.start(

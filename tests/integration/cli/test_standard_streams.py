@@ -81,7 +81,6 @@ def test_messages_that_cannot_be_written_are_lost_and_the_exit_code_says_it(
 @needs_full
 def test_services_go_on_without_their_output(skyhold: Skyhold) -> None:
     """As when the disk is full that their output goes to."""
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-full"
     for command in ("worker", "api"):
         line = f"exec skyhold {command} >/dev/full 2>/dev/full <&-"
         process = subprocess.Popen(

@@ -61,7 +61,6 @@ def _paying(skyhold: Skyhold, order_id: str) -> Iterator[tuple[subprocess.Popen[
 
 def test_the_code_is_asked_for_and_not_shown_and_attempts_are_told_live(skyhold: Skyhold) -> None:
     skyhold.surroundings |= {"PAYMENT_FAILURE_RATE": "1", "PAYMENT_SIMULATED_LATENCY": "800ms"}
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-terminal"
     skyhold.surroundings["SKYHOLD_API"] = skyhold.start_service().address
     order = json.loads(skyhold.run("book", "FL102", "9A", "9B", "--json").stdout)
     with _paying(skyhold, order["orderId"]) as (paying, terminal):
@@ -105,7 +104,6 @@ def test_no_code_is_asked_for_that_nobody_would_take(customer: Skyhold) -> None:
 
 def test_who_stops_waiting_hears_that_the_payment_goes_on(skyhold: Skyhold) -> None:
     skyhold.surroundings |= {"PAYMENT_SIMULATED_LATENCY": "3s"}
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-stopped"
     skyhold.surroundings["SKYHOLD_API"] = skyhold.start_service().address
     order_id = json.loads(skyhold.run("book", "FL102", "12A", "--json").stdout)["orderId"]
     with _paying(skyhold, order_id) as (paying, terminal):

@@ -35,7 +35,6 @@ def test_without_colours_the_marks_remain(customer: Skyhold) -> None:
 
 
 def test_a_watch_goes_on_where_it_was_when_the_api_is_back(skyhold: Skyhold) -> None:
-    skyhold.surroundings["TEMPORAL_TASK_QUEUE"] += "-watch"
     service = skyhold.start_service()
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
     with on_terminal(skyhold, "watch", "FL202") as (watcher, screen):
