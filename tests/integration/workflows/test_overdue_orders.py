@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,22 @@ WHEN (NEW.status = 'EXPIRED' AND NEW.guest_hash IS NULL)
 EXECUTE FUNCTION refuse_ends()
 """
 
+ALLOW_EXPIRY = "DROP TRIGGER IF EXISTS refuse_expiry ON orders"
+
+RefuseExpiry = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def refuse_expiry(open_world: OpenWorld, pool: Pool) -> AsyncIterator[RefuseExpiry]:  # noqa: ARG001 - ends before it
+    """Lets no order of the test expire, until its end: a worker stops only when the step of an order has succeeded."""
+
+    async def refuse() -> None:
+        await pool.execute(REFUSE_ENDS)
+        await pool.execute(REFUSE_EXPIRY)
+
+    yield refuse
+    await pool.execute(ALLOW_EXPIRY)
+
 
 @pytest.fixture(autouse=True)
 def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,10 +77,11 @@ async def _until_overdue(booking: Booking, *, by: float = 0.6) -> None:
     await until(is_overdue, what="the hold to lapse")
 
 
-async def test_a_step_of_the_ledger_that_fails_again_and_again_is_named(open_world: OpenWorld) -> None:
+async def test_a_step_of_the_ledger_that_fails_again_and_again_is_named(
+    open_world: OpenWorld, refuse_expiry: RefuseExpiry
+) -> None:
     world = await open_world(hold_seconds=1)
-    await world.pool.execute(REFUSE_ENDS)
-    await world.pool.execute(REFUSE_EXPIRY)
+    await refuse_expiry()
     booking = await world.hold(["1A"])
     await _until_overdue(booking)
 
@@ -79,7 +97,7 @@ async def test_a_step_of_the_ledger_that_fails_again_and_again_is_named(open_wor
     assert told(report) == [("I6", booking.order_id)]
     assert sentences(report) == ["the order is SEATS_RESERVED past its deadline, though its workflow is RUNNING"]
 
-    await world.pool.execute("DROP TRIGGER refuse_expiry ON orders")
+    await world.pool.execute(ALLOW_EXPIRY)
     assert (await booking.result())["status"] == "EXPIRED"
     assert await _findings(world) == []
 
@@ -156,11 +174,14 @@ async def test_an_order_that_no_worker_answers_for_says_so(
     assert found.finding.endswith("Its workflow runs; no worker on its task queue answers.")
 
 
-async def test_a_lock_that_is_missing_in_every_run_is_logged_once(open_world: OpenWorld) -> None:
+async def test_a_lock_that_is_missing_in_every_run_is_logged_once(
+    open_world: OpenWorld, refuse_expiry: RefuseExpiry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An overdue hold gets its lock for 30 s in each run, and lacks it in the next."""
+    # A query waits while the step is retried: that is not what this test is about, and three waits are long.
+    monkeypatch.setattr(booking_runs, "QUERY_TIMEOUT", timedelta(seconds=1))
     world = await open_world(hold_seconds=1)
-    await world.pool.execute(REFUSE_ENDS)
-    await world.pool.execute(REFUSE_EXPIRY)
+    await refuse_expiry()
     booking = await world.hold(["1A", "1B"])
     await _until_overdue(booking)
     runs = []
@@ -170,34 +191,34 @@ async def test_a_lock_that_is_missing_in_every_run_is_logged_once(open_world: Op
     logged = await world.pool.fetch(
         "SELECT finding FROM order_events WHERE order_id = $1 AND finding IS NOT NULL", booking.order_id
     )
-    await world.pool.execute("DROP TRIGGER refuse_expiry ON orders")
+    await world.pool.execute(ALLOW_EXPIRY)
     await booking.result()
     assert runs == [{"overdueOrder", "holdWithoutLock"}] * 3
     assert [row["finding"] for row in logged] == ["A hold without its lock: 1A, 1B."]
 
 
-async def test_an_order_that_is_only_late_is_no_finding(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_that_is_only_late_is_no_finding(
+    open_world: OpenWorld, refuse_expiry: RefuseExpiry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reconciliation, "GRACE", timedelta(minutes=1))
     world = await open_world(hold_seconds=1)
-    await world.pool.execute(REFUSE_ENDS)
-    await world.pool.execute(REFUSE_EXPIRY)
+    await refuse_expiry()
     booking = await world.hold(["1A"])
     await _until_overdue(booking)
     assert await _findings(world) == []
     patience = graces(second_look=0.1, workflow=60)
     [sighting] = await find_workflows(AuditQueries(Database(world.pool)), workflows_of(world), graces=patience)
     assert timedelta(seconds=50) < sighting.lacks(watched=timedelta(0)) < timedelta(seconds=60)
-    await world.pool.execute("DROP TRIGGER refuse_expiry ON orders")
+    await world.pool.execute(ALLOW_EXPIRY)
     await booking.result()
 
 
 async def test_many_overdue_orders_are_named_up_to_a_limit(
-    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+    open_world: OpenWorld, refuse_expiry: RefuseExpiry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciliation, "OVERDUE_LIMIT", 2)
     world = await open_world(hold_seconds=1)
-    await world.pool.execute(REFUSE_ENDS)
-    await world.pool.execute(REFUSE_EXPIRY)
+    await refuse_expiry()
     bookings = [await world.hold([f"{row}A"]) for row in range(1, 5)]
     lost = await world.hold(["9A"], guest_hash="may-expire")
     await lost.terminate()
@@ -209,7 +230,7 @@ async def test_many_overdue_orders_are_named_up_to_a_limit(
     troubles = [finding.trouble.value for finding in report.findings]
     assert sorted(troubles) == ["lostOrder", "overdueOrder", "overdueOrder"], "they keep no lost order waiting"
     assert not report.is_complete
-    await world.pool.execute("DROP TRIGGER refuse_expiry ON orders")
+    await world.pool.execute(ALLOW_EXPIRY)
     for booking in bookings:
         assert (await booking.result())["status"] == "EXPIRED"
 
