@@ -31,6 +31,9 @@ from support.leftovers import Surroundings
 from support.order import SEED_LIMIT, TARGETS, OneBrowserScheduling, shuffled, target_of
 from support.web import INSTANCE
 
+LATE_TEARDOWN_SECONDS = 60.0
+"""Limit of each fixture in the teardown of a test that ran out of its time."""
+
 _numbers = itertools.count(1)
 _RUNNING = Path(__file__)
 _DOOR = Path(__file__).with_name("support")
@@ -104,6 +107,27 @@ def _require_ids(items: list[pytest.Item]) -> None:
     shared = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
     if shared:
         raise pytest.UsageError(f"more than one test has the id {', '.join(shared)}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """Limit the teardown of a test that ran out of its time: pytest-timeout has one alarm a test, and it has rung.
+
+    Each fixture whose end hangs is cut off, so that the next one ends too.
+    """
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        return (yield)
+
+    def cut_off(*_: object) -> None:
+        pytest.fail(f"this teardown takes longer than {LATE_TEARDOWN_SECONDS:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, cut_off)
+    signal.setitimer(signal.ITIMER_REAL, LATE_TEARDOWN_SECONDS, LATE_TEARDOWN_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
