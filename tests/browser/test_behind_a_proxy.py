@@ -16,7 +16,7 @@ from skyhold.web import live
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay
 from support.proxies import Manners, proxying, serving_behind
-from support.services import SECRET_KEY, Service
+from support.services import SECRET_KEY, Service, eventually
 
 pytestmark = pytest.mark.rest
 
@@ -95,7 +95,7 @@ async def test_beats_of_a_quiet_stream_change_nothing_on_a_page(
             f"/api/flights/{FL101}/events",
         )
         await hold(page, "12A")
-        await page.wait_for_function("window.beats > 5")
+        await eventually(lambda: page.evaluate("window.beats > 5"))
         async with httpx.AsyncClient(base_url=proxy.upstream) as other:
             assert (await Service(other).order(["12C"])).status_code == 201
         await expect_seat(page, "12C", "on hold")
