@@ -1,4 +1,4 @@
-"""What is measured (product.md, section 10), each against what it should be."""
+"""What is measured (docs/rules.md#numbers), each against what it should be."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def order_id_of(workflow_id: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """Who asks for a change of an order, and as which step (product.md, section 3, "Late, twice, elsewhere").
+    """Who asks for a change of an order, and as which step (docs/rules.md#the-fence).
 
     `chain` is the first run id of the execution chain: a reset keeps it, a second start has another. `number` is that
     of the ledger's order as its workflow last saw it, plus one.
@@ -242,7 +242,7 @@ class ExpireOrder:
 
 
 class Trouble(StrEnum):
-    """What the reconciler finds (product.md, section 4).
+    """What the reconciler finds (docs/rules.md#the-reconciler).
 
     An order is lost if it is open and no workflow of its is running, and overdue if one is, more than a minute after it
     should have ended it; a charge is stray if its order ended unpaid.

@@ -186,7 +186,7 @@ Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_networks)]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set (product.md, section 7), with its default. Temporal's own are read by its SDK."""
+    """Everything that can be set (docs/rules.md#settings), with its default. Temporal's own are read by its SDK."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, hide_input_in_errors=True, extra="ignore")
 

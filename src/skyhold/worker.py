@@ -35,7 +35,7 @@ PASSED_THROUGH = (
 """Modules that the sandbox does not import anew: a class that were imported twice would not be equal to itself."""
 
 STICKY_TIMEOUT = timedelta(seconds=0.5)
-"""How long an order waits for a worker that died before another one takes it (product.md, section 3, The clock)."""
+"""How long an order waits for a worker that died before another one takes it (docs/rules.md#the-clock)."""
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=3)
 
@@ -46,7 +46,7 @@ def activities_of(
     orders: OrderActivities,
     reconciliation: ReconciliationActivities,
 ) -> list[Callable[..., Any]]:
-    """Return every activity, in the order of the table in product.md, section 3, and then the reconciler's own."""
+    """Return every activity, in the order of docs/rules.md#activities, and then the reconciler's own."""
     return [
         seats.reserve_seats,
         seats.update_seat_selection,

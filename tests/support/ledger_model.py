@@ -1,6 +1,6 @@
 """The ledger as it should be, small enough to be read at one sitting: who owns which seat, where each order is, who paid.
 
-Written from product.md, section 3, and not from the stores. It judges the same asks as they do, one after the other:
+Written from docs/rules.md, and not from the stores. It judges the same asks as they do, one after the other:
 no rows, no clock, no gateway, only what each of them says at last.
 """
 

@@ -1,8 +1,8 @@
 """Finding what killed processes left behind, and mending what no booking's own activity mends.
 
 Nothing is done about an order unless, in this order, its row was read, Temporal said of its workflow's id that it is
-closed or unknown, and its row was found at the same step under its lock (product.md, section 4): the first two are
-`examine_order`, the last is the ledger's door. Any doubt means that nothing is done, and the next run looks again.
+closed or unknown, and its row was found at the same step under its lock: the first two are `examine_order`, the last is
+the ledger's door. Any doubt means that nothing is done, and the next run looks again (docs/rules.md#the-reconciler).
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ SUSPECTS_LIMIT = 2000
 RUNNING_LIMIT = 100_000
 
 GRACE = timedelta(minutes=1)
-"""For how long a workflow may run without an open order (product.md, section 4, I6)."""
+"""For how long a workflow may run without an open order (docs/rules.md#invariants, I6)."""
 
 HOPELESS_TASKS = 5
-"""A workflow that failed its task so often in a row fails it for ever (product.md, section 4)."""
+"""A workflow that failed its task so often in a row fails it for ever (docs/rules.md#the-reconciler)."""
 
 RECENT = timedelta(hours=1)
 """Orders that ended longer ago are held against the gateway's statement only when somebody asks for it."""

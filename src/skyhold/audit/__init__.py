@@ -1,1 +1,1 @@
-"""The invariants of product.md, section 4, checked over all stores. It reads and says; repairs are not its business."""
+"""The invariants (docs/rules.md#invariants), checked over all stores. It reads and reports, and repairs nothing."""

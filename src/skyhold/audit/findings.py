@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Invariant(StrEnum):
-    """The invariants (product.md, section 4)."""
+    """The invariants (docs/rules.md#invariants)."""
 
     I1 = "I1"
     I2 = "I2"

@@ -57,5 +57,5 @@ async def _require_redis(settings: Settings) -> None:
     said = f"{found.reason}. {found.remedy or ''}".rstrip()
     if found.is_misconfigured:
         raise RedisMisconfigured(f"{where} cannot be used (REDIS_URL): it {said}")
-    # Bookings go on without it (product.md, section 4), so it ends nothing.
+    # Bookings go on without it (docs/rules.md#seat-locks), so it ends nothing.
     _log.warning(f"{where} does not do its work (REDIS_URL); bookings go on without it: {said}")

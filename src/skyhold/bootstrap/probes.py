@@ -84,7 +84,7 @@ def probes_of(
     known: Callable[[], str | None] = lambda: None,
     counts_requests: bool = True,
 ) -> dict[str, Probe]:
-    """Return a probe for each server, for what must be on it (product.md, section 8), and for the clock here.
+    """Return a probe for each server, for what must be on it (docs/rules.md#readiness), and for the clock here.
 
     `known` says what this process could not have Redis do a moment ago.
     """

@@ -1,4 +1,4 @@
-"""Where a command finds its servers: its options, the environment, then a live `skyhold up` (product.md, section 6)."""
+"""The servers of a command: its options, the environment, then a live `skyhold up` (docs/rules.md#command-line)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ _REMEDIES = {
 
 _PAGES = (
     "Set PUBLIC_URL of `skyhold api` to the address that browsers show, or let the proxy pass `Host` on "
-    "(docs/runbook.md, Behind a proxy)."
+    "(docs/runbook.md#behind-a-proxy)."
 )
 
 

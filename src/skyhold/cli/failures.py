@@ -1,4 +1,4 @@
-"""How a command fails: one clear line on stderr and an exit code, never a traceback (product.md, section 6)."""
+"""How a command fails: one clear line on stderr and an exit code, never a traceback (docs/rules.md#command-line)."""
 
 from __future__ import annotations
 

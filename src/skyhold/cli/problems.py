@@ -7,7 +7,7 @@ from typing import Any
 from skyhold.cli.failures import ExitCode, Failure
 
 SEAT_WORDS = {"available": "available", "reserved": "on hold", "booked": "taken", "blocked": "not for sale"}
-"""What customers call the states of a seat (product.md, section 1)."""
+"""What customers call the states of a seat (docs/rules.md#words)."""
 
 _EXIT_CODES = {404: ExitCode.NOT_FOUND, 503: ExitCode.UNREACHABLE}
 

@@ -1,4 +1,4 @@
-"""The clock of a hold: when it starts, starts again, is capped, stands still and is over (product.md, section 3).
+"""The clock of a hold: when it starts, starts again, is capped, stands still and is over (docs/rules.md#the-clock).
 
 Every instant is PostgreSQL's. A hold that is over by that clock stays its order's until the ledger says EXPIRED.
 """
@@ -17,7 +17,7 @@ PAYMENT_HOLD_MARGIN = timedelta(minutes=1)
 """What the hold of an order that is being paid lasts beyond its longest payment."""
 
 LOCK_MARGIN = timedelta(minutes=1)
-"""What a seat lock lives beyond the hold that it carries (product.md, section 4)."""
+"""What a seat lock lives beyond the hold that it carries (docs/rules.md#seat-locks)."""
 
 
 @dataclass(frozen=True)

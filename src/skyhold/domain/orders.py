@@ -15,7 +15,7 @@ from skyhold.domain.holds import longest_payment
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 
 MAX_CHANGES = 200
-"""How often the seats of one order may change (product.md, section 3)."""
+"""How often the seats of one order may change (docs/rules.md#seats)."""
 
 REFERENCE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 REFERENCE_LENGTH = 6
@@ -89,7 +89,7 @@ def can_become(before: OrderStatus, after: OrderStatus, *, failure_code: Failure
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings that an order began with and keeps, whatever the settings become (product.md, section 3)."""
+    """The settings that an order began with and keeps, whatever the settings become (docs/rules.md#policy)."""
 
     hold_seconds: float = 900.0
     max_lifetime_seconds: float = 10800.0

@@ -126,7 +126,7 @@ def plan_claim(order_id: str, wanted: Sequence[str], seats: Iterable[Seat], *, m
     """Return what must change so that the order owns exactly `wanted`: all of it or nothing.
 
     `seats` are the wanted ones that exist and all that the order holds now. A kept seat stays at the price it was
-    claimed at, so `seats` carry that price for them (product.md, section 3, Seats).
+    claimed at, so `seats` carry that price for them (docs/rules.md#prices).
 
     Raises:
         InvalidSeats: there are more than `max_seats`, or one is not on this aircraft.

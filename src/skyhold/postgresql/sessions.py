@@ -56,7 +56,7 @@ SETTINGS: Mapping[str, str] = {
     "default_transaction_read_only": "off",
     # What was answered must not be lost by a crash of the server.
     "synchronous_commit": "on",
-    # A stopped or lost process holds nothing for longer (product.md, section 4); an idle session of the pool may rest.
+    # A stopped or lost process holds nothing for longer (docs/rules.md#postgresql). Idle sessions of the pool may rest.
     "lock_timeout": "4s",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",

@@ -1,4 +1,4 @@
-"""What the audit reads of the ledger: the orders and seats that break an invariant of product.md, section 4.
+"""What the audit reads of the ledger: the orders and seats that break an invariant (docs/rules.md#invariants).
 
 Where the ledger alone can tell, a query returns rows of (order_id, step, subject, detail): none where all is well.
 What another server is held against (money, locks, workflows) is read in pages. What it means, and whether a finding

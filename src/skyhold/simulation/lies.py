@@ -1,4 +1,4 @@
-"""What dishonest customers try, and the only answers that they may get (docs/api.md).
+"""What dishonest customers try, and the only answers that they may get (docs/rules.md#errors).
 
 A lie is a request that must be refused, and that must change nothing. One that is granted, or that breaks the API, is
 what nobody must ever see. A liar knows the ids of other customers' orders, but neither their cookies nor their tokens.

@@ -1,4 +1,4 @@
-"""What the API may answer to an honest customer (docs/api.md), and what nobody must ever see."""
+"""What the API may answer to an honest customer (docs/rules.md#errors), and what nobody must ever see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo flights of product.md, section 5: sown once, and moved to a new day when they have left."""
+"""The demo flights of docs/rules.md#data: sown once, and moved to a new day when they have left."""
 
 from __future__ import annotations
 

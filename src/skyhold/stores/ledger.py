@@ -1,6 +1,6 @@
 """The one door through which an order changes: each command is judged once, at its place, for its own chain.
 
-`Ledger.change` is the fence of product.md, section 3, "Late, twice, elsewhere". It takes the order's row, compares
+`Ledger.change` is the fence (docs/rules.md#the-fence). It takes the order's row, compares
 chain and step, lets a rule decide, writes order and answer together, and returns the order as the ledger now has it.
 What a command means for seats and payments stands in the stores beside it.
 """

@@ -70,7 +70,7 @@ class Origins:
         self._has_warned = True
         _log.warning(
             "command of a foreign page refused; if the page is Skyhold's own, set PUBLIC_URL to the address that "
-            "browsers show (docs/runbook.md, Behind a proxy); not logged again",
+            "browsers show (docs/runbook.md#behind-a-proxy); not logged again",
             has_public_url=self._public is not None,
         )
 

@@ -35,7 +35,7 @@ from skyhold.messages import (
 from skyhold.workflows.views import rfc3339
 
 TASK_TIMEOUT = timedelta(seconds=3)
-"""A crash inside a workflow task delays its order by this much (product.md, section 3, The clock)."""
+"""A crash inside a workflow task delays its order by this much (docs/rules.md#the-clock)."""
 
 COMMAND_TIMEOUT = timedelta(seconds=2.5)
 """After this a caller is told that the outcome is not known."""

@@ -26,7 +26,7 @@ HOLD = timedelta(seconds=8)
 
 CHANGED_AFTER = timedelta(seconds=0.5)
 BACK_WITHIN = timedelta(seconds=5)
-"""Of the end of a hold: a second (product.md, section 3), and some for a busy machine; a clock's fault is an hour."""
+"""Of the end of a hold: a second (docs/rules.md#the-clock), and some for a busy machine; a clock's fault is an hour."""
 
 AN_HOUR = 3600
 NEARLY = 5.0

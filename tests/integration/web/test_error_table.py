@@ -1,4 +1,4 @@
-"""Every row of the table of errors (product.md, section 8), provoked over HTTP on real servers."""
+"""Every row of the table of errors (docs/rules.md#errors), provoked over HTTP on real servers."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from support.services import FL101, SECRET_KEY, Service, eventually, running_api
 pytestmark = pytest.mark.rest
 
 COMMANDS_ANSWER_WITHIN = 3.0 + 2.0
-"""What product.md promises, and as much as a machine that runs other tests may be late; without a bound it is minutes."""
+"""What docs/rules.md#numbers promises, and as much as a machine that runs other tests may be late; without a bound it is minutes."""
 
 RECOVERS_WITHIN = 10.0 + 5.0
 

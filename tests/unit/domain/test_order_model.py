@@ -1,7 +1,7 @@
 """Random walks of orders through the rules alone: claims, holds and statuses together, beside a model of sets and seconds.
 
 The book below puts the rules together as the stores do. The model knows nothing of them: it has one owner a seat, the
-second at which a hold ends, and the ways of product.md, section 2.
+second at which a hold ends, and the transitions of docs/rules.md#order-status.
 """
 
 from __future__ import annotations
