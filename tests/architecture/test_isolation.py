@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from skyhold.web import examples
+from skyhold.web.contract import examples
 from support.leftovers import Surroundings
 from support.order import OneBrowserScheduling, shuffled, target_of
 

@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.web import live
+from skyhold.web.live import watches as live
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay
 from support.proxies import Manners, proxying, serving_behind

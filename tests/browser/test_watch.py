@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, Route
 
-from skyhold.web.documentation import PAGE_POLICY
+from skyhold.web.contract.documentation import PAGE_POLICY
 from support.accessibility import barriers_of
 from support.browsers import Visitors
 

@@ -9,8 +9,8 @@ import airportsdata
 import pytest
 from playwright.async_api import Page
 
-from skyhold.web.assets import Assets
-from skyhold.web.words import PlaceTime, duration, length_of_time, money
+from skyhold.web.pages.assets import Assets
+from skyhold.web.pages.words import PlaceTime, duration, length_of_time, money
 from support.browsers import Visitors
 from support.stacks import Stack
 

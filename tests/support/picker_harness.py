@@ -13,7 +13,7 @@ from playwright.async_api import BrowserContext, Locator, Page, Route
 
 import skyhold
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
-from skyhold.web.rendering import PAGE_POLICY
+from skyhold.web.pages.rendering import PAGE_POLICY
 from support.browsers import Visitors
 
 ADDRESS = "http://pages.test/"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
 from skyhold.settings import Settings
-from skyhold.web.server import Server, server_of
+from skyhold.web.edge.server import Server, server_of
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0

@@ -12,9 +12,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from skyhold.web.live import Live
-from skyhold.web.server import server_of
-from skyhold.web.services import Services
+from skyhold.web.api.services import Services
+from skyhold.web.edge.server import server_of
+from skyhold.web.live.watches import Live
 
 WAIT_SECONDS = 30.0
 

@@ -18,14 +18,14 @@ from skyhold.domain.orders import OrderStatus
 from skyhold.domain.seats import Seat, SeatStatus
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.queries.sales import SaleLook
+from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
-from skyhold.web.contract import contract_of
+from skyhold.web.contract.document import contract_of
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
 from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
-from skyhold.web.services import Services
 from skyhold.workflows.booking_client import StoredAnswer
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"

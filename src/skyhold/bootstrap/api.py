@@ -24,17 +24,17 @@ from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.queries.seat_plans import SeatPlanQueries
 from skyhold.settings import Settings
 from skyhold.stores.idempotency import IdempotencyStore
-from skyhold.web.alternatives import Alternatives
+from skyhold.web.api.alternatives import Alternatives
+from skyhold.web.api.origins import Origins
+from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
-from skyhold.web.edge import Edge
+from skyhold.web.edge.middleware import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
-from skyhold.web.origins import Origins
 from skyhold.web.public_address import PublicAddress
 from skyhold.web.readiness import Checks
 from skyhold.web.seals import Seals
-from skyhold.web.services import Services
 from skyhold.workflows.booking_client import BookingClient
 
 

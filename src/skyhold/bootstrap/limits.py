@@ -12,8 +12,8 @@ from redis.asyncio import BlockingConnectionPool
 from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.redis_clients import close, retry
 from skyhold.settings import Settings
+from skyhold.web.edge.limits import WAIT_SECONDS, RateLimits
 from skyhold.web.identity import GuestCookies
-from skyhold.web.limits import WAIT_SECONDS, RateLimits
 from skyhold.web.seals import Seals
 
 CONNECTIONS = 64

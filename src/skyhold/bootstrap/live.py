@@ -14,9 +14,9 @@ from skyhold.queries.orders import Claimant, OrderQueries, OrderView
 from skyhold.queries.servers import ServerQueries
 from skyhold.redis_clients import close
 from skyhold.settings import Settings
-from skyhold.web.live import Live
-from skyhold.web.live_flights import LiveFlights
-from skyhold.web.live_orders import LiveOrders
+from skyhold.web.live.flights import LiveFlights
+from skyhold.web.live.orders import LiveOrders
+from skyhold.web.live.watches import Live
 
 
 @contextlib.asynccontextmanager

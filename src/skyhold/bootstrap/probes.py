@@ -37,8 +37,8 @@ from skyhold.queries.servers import ServerQueries
 from skyhold.redis_clients import bad_address_of, refusal_of
 from skyhold.settings import BadSettingError, Settings
 from skyhold.stores.write_probes import PostgresWriteProbe, RedisWriteProbe
-from skyhold.web.limits import RateLimits
-from skyhold.web.live import Live
+from skyhold.web.edge.limits import RateLimits
+from skyhold.web.live.watches import Live
 from skyhold.web.readiness import CLOCK, Probe, ProbeFailure
 
 PROBE_RPC_TIMEOUT = timedelta(seconds=1)

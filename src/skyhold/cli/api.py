@@ -47,7 +47,7 @@ def api(*, data_dir: DataDir = None) -> None:
 async def _serve(settings: Settings) -> ExitCode:
     from skyhold.bootstrap.api import open_api  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
-    from skyhold.web.server import server_of  # noqa: PLC0415
+    from skyhold.web.edge.server import server_of  # noqa: PLC0415
 
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
@@ -76,7 +76,7 @@ async def _warn_of_servers(checks: Checks) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    from skyhold.web.server import BACKLOG  # noqa: PLC0415
+    from skyhold.web.edge.server import BACKLOG  # noqa: PLC0415
 
     try:
         return open_listener(settings.server_host, settings.server_port, backlog=BACKLOG)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import skyhold
-from skyhold.web import assets
-from skyhold.web.contract import install_contract
-from skyhold.web.documentation import install_documentation
-from skyhold.web.edge import Edge, install_edge
-from skyhold.web.faults import install_fault_handler
-from skyhold.web.pages import install_pages
+from skyhold.web.api import commands, events, flights, health, orders
+from skyhold.web.api.faults import install_fault_handler
+from skyhold.web.api.services import Services
+from skyhold.web.contract.document import install_contract
+from skyhold.web.contract.documentation import install_documentation
+from skyhold.web.edge.middleware import Edge, install_edge
+from skyhold.web.pages import assets
+from skyhold.web.pages.pages import install_pages
 from skyhold.web.problems import install_problem_handlers
-from skyhold.web.routes import commands, events, flights, health, orders
-from skyhold.web.services import Services
 
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:

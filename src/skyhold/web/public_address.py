@@ -1,9 +1,13 @@
-"""PUBLIC_URL: the address at which browsers reach the pages, where a proxy stands in front of the API."""
+"""The address at which browsers reach the pages: PUBLIC_URL, and whether a trusted proxy forwarded the host."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+_IS_HOST_FORWARDED = "is_host_forwarded"
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,13 @@ class PublicAddress:
     def is_tls(self) -> bool:
         """Whether browsers reach it over TLS; the connection from the proxy to the API may be plain."""
         return self.origin.startswith("https:")
+
+
+def mark_host_forwarded(scope: Scope) -> None:
+    """Record that `Host` of this request was forwarded by a trusted proxy."""
+    scope.setdefault("state", {})[_IS_HOST_FORWARDED] = True
+
+
+def is_host_forwarded(scope: Scope) -> bool:
+    """Return whether `Host` was forwarded by a trusted proxy."""
+    return bool(scope.get("state", {}).get(_IS_HOST_FORWARDED))

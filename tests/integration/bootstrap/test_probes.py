@@ -37,7 +37,7 @@ from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
-from skyhold.web import limits as web_limits
+from skyhold.web.edge import limits as web_limits
 from skyhold.web.readiness import Checks, Probe, ProbeFailure, ask_all
 from skyhold.web.seals import Seals
 from support.bookings import until

@@ -22,7 +22,7 @@ from skyhold.events.feed import Publisher
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.ledger import seat_states_of
-from skyhold.web.live_flights import FRAME_SECONDS
+from skyhold.web.live.flights import FRAME_SECONDS
 from support.api_processes import ApiProcess, api_process
 from support.desks import Desk, a_flight, change
 from support.streams import Api, SeatView, Stream

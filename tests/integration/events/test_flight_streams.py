@@ -16,8 +16,9 @@ from skyhold.events.feed import EPOCH, STREAM, Publisher
 from skyhold.messages import ExpireOrder
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.web import live, live_flights
-from skyhold.web.stream import RETRY_MILLISECONDS
+from skyhold.web.live import flights as live_flights
+from skyhold.web.live import watches as live
+from skyhold.web.live.stream import RETRY_MILLISECONDS
 from support.desks import Desk, a_flight, change, fail, next_step
 from support.services import eventually
 from support.streams import Api, Event, SeatView, Stream, served

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.messages import ClosePayment, ExpireOrder, ValidatePayment
 from skyhold.queries.orders import Claimant
-from skyhold.web import live
+from skyhold.web.live import watches as live
 from support.bookings import new_order_id
 from support.desks import ANY_CODE, Desk, change, fail, next_step
 from support.gateways import Act, ScriptedGateway

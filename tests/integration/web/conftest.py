@@ -12,8 +12,8 @@ from skyhold.bootstrap import api
 from skyhold.embedded.servers import Servers
 from skyhold.queries import database
 from skyhold.settings import Settings
-from skyhold.web.commands import LOOKING_SHARE
-from skyhold.web.services import Services
+from skyhold.web.api.gate import LOOKING_SHARE
+from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
 from support.services import SECRET_KEY, Service, running_service
 

@@ -17,11 +17,11 @@ from skyhold.bootstrap.limits import open_limits
 from skyhold.embedded.child import Child
 from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
-from skyhold.web import limits as web_limits
 from skyhold.web.app import create_app
-from skyhold.web.edge import Edge
+from skyhold.web.edge import limits as web_limits
+from skyhold.web.edge.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateLimits
+from skyhold.web.edge.middleware import Edge
 from skyhold.web.identity import Identities
-from skyhold.web.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateLimits
 from skyhold.web.seals import Seals
 from support.absences import Return, killed, stopped
 from support.services import SECRET_KEY, eventually
@@ -154,7 +154,7 @@ async def test_two_processes_count_together(redis_url: str) -> None:
 async def test_requests_at_once_are_all_counted_also_when_redis_is_slow(
     wait: float, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skyhold.web.limits.WAIT_SECONDS", wait)
+    monkeypatch.setattr("skyhold.web.edge.limits.WAIT_SECONDS", wait)
     async with _limited(redis_url, "20/minute") as (app, _), _client(app, cookie=_cookie()) as client:
         replies = await asyncio.gather(*(client.get(PATH) for _ in range(60)))
         replies.append(await client.get(PATH))

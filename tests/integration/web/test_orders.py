@@ -18,7 +18,7 @@ from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.orders import OrderStore
-from skyhold.web import claims
+from skyhold.web.api import claims
 from support.services import FL101, Service, eventually, running_service
 
 API_DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"

@@ -14,7 +14,7 @@ import pytest
 from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
-from skyhold.web import live
+from skyhold.web.live import watches as live
 from support.markup import markup_of
 from support.proxies import Proxy, serving_behind
 from support.proxy_programs import (

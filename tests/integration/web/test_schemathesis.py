@@ -29,7 +29,7 @@ from skyhold.bootstrap import api
 from skyhold.embedded.servers import Servers
 from skyhold.queries import database
 from skyhold.settings import Settings
-from skyhold.web.services import Services
+from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
 from support.documents import undocumented_headers
 from support.services import FL101, SECRET_KEY

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from skyhold.web import bodies, server
-from skyhold.web.server import HEAD_LIMIT_BYTES, BoundedProtocol, Server, server_of
+from skyhold.web.api import bodies
+from skyhold.web.edge import server
+from skyhold.web.edge.server import HEAD_LIMIT_BYTES, BoundedProtocol, Server, server_of
 from support.markup import Markup
 from support.web import FLIGHT, ScriptedServices, app_over
 

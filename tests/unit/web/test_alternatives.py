@@ -11,8 +11,8 @@ import pytest
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.seat_plans import CabinLayout, PlacedSeat, SeatPlan
 from skyhold.domain.seats import SeatStatus
-from skyhold.web import alternatives
-from skyhold.web.alternatives import Alternatives
+from skyhold.web.api import alternatives
+from skyhold.web.api.alternatives import Alternatives
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 TAKEN_14B = [{"seat": "14B", "status": "reserved"}]

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from skyhold.web.assets import FOLDER, Assets
+from skyhold.web.pages.assets import FOLDER, Assets
 from support.web import ScriptedServices, app_over, client_of
 
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in {".css", ".js", ".svg"})

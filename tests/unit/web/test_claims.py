@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from skyhold.web import claims
-from skyhold.web.claims import ClaimsUnderWay
+from skyhold.web.api import claims
+from skyhold.web.api.claims import ClaimsUnderWay
 
 
 class GoneError(Exception):

@@ -14,7 +14,7 @@ from skyhold.domain.flights import is_flight_id
 from skyhold.domain.orders import is_order_id
 from skyhold.queries.flights import FlightFilter
 from skyhold.queries.pages import Position
-from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, read_cursor, write_cursor
+from skyhold.web.api.cursors import CURSOR_LENGTH_LIMIT, read_cursor, write_cursor
 
 HERE = Position(datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC), "550e8400-e29b-41d4-a716-446655440001")
 ALL = FlightFilter()

@@ -10,9 +10,8 @@ import pytest
 from fastapi import FastAPI, Request
 
 from skyhold.web.app import create_app
-from skyhold.web.edge import Edge
-from skyhold.web.proxies import is_host_forwarded
-from skyhold.web.public_address import PublicAddress
+from skyhold.web.edge.middleware import Edge
+from skyhold.web.public_address import PublicAddress, is_host_forwarded
 from support.web import FLIGHT, ScriptedServices, app_over, client_of
 
 Headers = list[tuple[str, str]]

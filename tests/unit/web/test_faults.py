@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.web.expectations import expectation_of
+from skyhold.web.contract.expectations import expectation_of
 from support.web import FLIGHT, ScriptedServices, app_over, client_of
 
 CONTRACT: dict[str, Any] = app_over(ScriptedServices()).openapi()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from skyhold.queries.flights import FlightView
-from skyhold.web.cities import Cities
-from skyhold.web.legs import Leg
+from skyhold.web.pages.cities import Cities
+from skyhold.web.pages.legs import Leg
 
 NOON = datetime(2026, 11, 24, 17, tzinfo=UTC)
 FLIGHT = FlightView(

@@ -18,11 +18,11 @@ from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch, FeedAway
-from skyhold.web import live as live_module
-from skyhold.web import live_flights
-from skyhold.web.live import Live
-from skyhold.web.live_flights import FlightWatch, LiveFlights
-from skyhold.web.live_orders import LiveOrders
+from skyhold.web.live import flights as live_flights
+from skyhold.web.live import watches as live_module
+from skyhold.web.live.flights import FlightWatch, LiveFlights
+from skyhold.web.live.orders import LiveOrders
+from skyhold.web.live.watches import Live
 from support.bookings import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

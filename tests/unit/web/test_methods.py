@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from fastapi.routing import iter_route_contexts
 
-from skyhold.web.edge import Edge, install_edge
+from skyhold.web.edge.middleware import Edge, install_edge
 from skyhold.web.problems import install_problem_handlers
 from support.web import ScriptedServices, app_over, client_of
 

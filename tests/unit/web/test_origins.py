@@ -8,7 +8,7 @@ from fastapi.routing import iter_route_contexts
 from structlog.testing import capture_logs
 
 from skyhold.settings import OWN_PATHS
-from skyhold.web.origins import Origins
+from skyhold.web.api.origins import Origins
 from skyhold.web.public_address import PublicAddress
 from support.web import ScriptedServices, app_over
 

@@ -10,12 +10,12 @@ from fastapi import FastAPI, Request
 from limits.aio.storage import MemoryStorage
 
 from skyhold.domain.errors import DatabaseUnavailable
-from skyhold.web import rendering
 from skyhold.web.app import create_app
-from skyhold.web.edge import Edge
+from skyhold.web.edge.limits import RateLimits
+from skyhold.web.edge.middleware import Edge
 from skyhold.web.identity import Identities
-from skyhold.web.limits import RateLimits
-from skyhold.web.page_problems import is_for_people
+from skyhold.web.pages import rendering
+from skyhold.web.pages.page_problems import is_for_people
 from skyhold.web.seals import Seals
 from support.markup import markup_of
 from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over, client_of

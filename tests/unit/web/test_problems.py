@@ -16,7 +16,7 @@ from skyhold.domain import errors
 from skyhold.domain.errors import ERRORS, DatabaseUnavailable, SkyholdError, Unavailable, WorkflowUnavailable
 from skyhold.domain.orders import OrderStatus
 from skyhold.web import errors as web_errors
-from skyhold.web.bodies import BODY_LIMIT_BYTES
+from skyhold.web.api.bodies import BODY_LIMIT_BYTES
 from skyhold.web.problems import PROBLEMS
 from support.canaries import CODE, code_told_in
 from support.web import FLIGHT, ScriptedServices, a_look, app_over, client_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skyhold.web.stream import BYTES_LIMIT, CONNECTION, FRAMES_LIMIT, EventStream, Listener, frame
+from skyhold.web.live.stream import BYTES_LIMIT, CONNECTION, FRAMES_LIMIT, EventStream, Listener, frame
 
 
 class Connection:

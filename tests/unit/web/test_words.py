@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from skyhold.web.words import PlaceTime, day_of, duration, length_of_time, money, spelled_length
+from skyhold.web.pages.words import PlaceTime, day_of, duration, length_of_time, money, spelled_length
 
 WINTER = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SUMMER = datetime(2026, 7, 15, 12, tzinfo=UTC)

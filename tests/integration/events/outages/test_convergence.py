@@ -17,7 +17,8 @@ from skyhold.messages import Outcome
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import open_redis
-from skyhold.web import live, live_flights
+from skyhold.web.live import flights as live_flights
+from skyhold.web.live import watches as live
 from support.desks import Desk, change, fail, reserve
 from support.streams import Api, SeatView, Stream, served
 

@@ -13,12 +13,12 @@ from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
-from skyhold.web.alternatives import Alternatives
-from skyhold.web.claims import ClaimsUnderWay
+from skyhold.web.api.alternatives import Alternatives
+from skyhold.web.api.claims import ClaimsUnderWay
+from skyhold.web.api.origins import Origins
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
-from skyhold.web.live import Live
-from skyhold.web.origins import Origins
+from skyhold.web.live.watches import Live
 from skyhold.web.readiness import Checks
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from skyhold.domain.errors import InvalidRequest
-from skyhold.web.contract import contract_of
+from skyhold.web.contract.document import contract_of
 from skyhold.web.problems import problem_of_refusal
 
 

@@ -23,11 +23,11 @@ from skyhold.domain.errors import (
 from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.seats import Seat, plan_claim, require_expected_total
 from skyhold.queries.orders import Claimant, OrderLook
+from skyhold.web.api.services import Services, UsedServices
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.idempotency import ReplayMark, SettledCommand
 from skyhold.web.identity import Caller
-from skyhold.web.services import Services, UsedServices
 from skyhold.workflows.booking_client import StoredAnswer
 
 LOOKING_SHARE = 0.8

@@ -11,13 +11,13 @@ from pydantic import BeforeValidator, WithJsonSchema
 from skyhold.domain.errors import FlightNotFound
 from skyhold.domain.flights import canonical_flight_id, is_flight_id
 from skyhold.queries.flights import FlightFilter
+from skyhold.web.api.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
+from skyhold.web.api.flight_filters import AIRPORT_PATTERN, parse_day
+from skyhold.web.api.services import Services, UsedServices
 from skyhold.web.compression import Content
-from skyhold.web.contract import problems
-from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, read_cursor, write_cursor
-from skyhold.web.flight_filters import AIRPORT_PATTERN, parse_day
+from skyhold.web.contract.document import problems
 from skyhold.web.revalidation import AcceptEncoding, IfNoneMatch, fresh, is_known, not_modified, tag_of, written
 from skyhold.web.schemas import FlightBody, FlightsBody, FlightWithSeatsBody
-from skyhold.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/api/flights", tags=["flights"])
 

@@ -23,9 +23,8 @@ from skyhold.domain.errors import (
 )
 from skyhold.domain.orders import refusal_when_closed
 from skyhold.queries.orders import OrderLook
-from skyhold.web.bodies import JsonRoute
-from skyhold.web.clocks import LedgerClock
-from skyhold.web.commands import (
+from skyhold.web.api.bodies import JsonRoute
+from skyhold.web.api.gate import (
     SeatRequest,
     UsedTime,
     answer_once,
@@ -34,13 +33,14 @@ from skyhold.web.commands import (
     told_alternatives,
     told_why,
 )
-from skyhold.web.contract import problems
+from skyhold.web.api.preconditions import IfMatch, tag_of, wanted_version
+from skyhold.web.api.services import UsedServices
+from skyhold.web.clocks import LedgerClock
+from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
 from skyhold.web.idempotency import IdempotencyKey, SettledCommand, UsedReplayMark
 from skyhold.web.identity import UsedCaller
-from skyhold.web.preconditions import IfMatch, tag_of, wanted_version
 from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest, identity_of
-from skyhold.web.services import UsedServices
 
 router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], route_class=JsonRoute)
 

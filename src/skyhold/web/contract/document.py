@@ -15,7 +15,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from skyhold.domain.errors import DatabaseUnavailable, InvalidRequest, SkyholdError, Unavailable
-from skyhold.web.contract_parts import (
+from skyhold.web.contract.examples import FACTS, REPLIES, REQUESTS
+from skyhold.web.contract.expectations import expectation_of, schema_at
+from skyhold.web.contract.parts import (
     COMPONENTS,
     DESCRIPTION,
     HEADERS,
@@ -26,6 +28,7 @@ from skyhold.web.contract_parts import (
     SERVERS,
     TAGS,
 )
+from skyhold.web.contract.problem_bodies import problem_schemas
 from skyhold.web.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -35,10 +38,7 @@ from skyhold.web.errors import (
     RequestHeadersTooLarge,
     UnsupportedMediaType,
 )
-from skyhold.web.examples import FACTS, REPLIES, REQUESTS
-from skyhold.web.expectations import expectation_of, schema_at
 from skyhold.web.idempotency import REPLAYED
-from skyhold.web.problem_bodies import problem_schemas
 from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, problem_members
 
 Kind = type[SkyholdError | Unavailable | Internal]

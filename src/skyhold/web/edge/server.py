@@ -22,9 +22,9 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from skyhold.domain.errors import InvalidRequest, SkyholdError
+from skyhold.web.edge.refusals import refused, unreadable_request
 from skyhold.web.errors import RequestHeadersTooLarge
-from skyhold.web.refusals import refused, unreadable_request
-from skyhold.web.stream import CONNECTION
+from skyhold.web.live.stream import CONNECTION
 
 BACKLOG = 2048
 HEAD_SECONDS = 10.0

@@ -11,12 +11,12 @@ from skyhold.domain.errors import FlightNotFound, OrderNotFound
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import is_order_id
 from skyhold.queries.orders import OrderView
-from skyhold.web.contract import problems
+from skyhold.web.api.services import UsedServices
+from skyhold.web.contract.document import problems
 from skyhold.web.identity import UsedCaller
-from skyhold.web.live_flights import FlightWatch
-from skyhold.web.live_orders import OrderEvent
-from skyhold.web.services import UsedServices
-from skyhold.web.stream import MEDIA_TYPE, EventStream
+from skyhold.web.live.flights import FlightWatch
+from skyhold.web.live.orders import OrderEvent
+from skyhold.web.live.stream import MEDIA_TYPE, EventStream
 
 router = APIRouter(prefix="/api")
 

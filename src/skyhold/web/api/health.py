@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from skyhold.web.api.services import UsedServices
 from skyhold.web.readiness import readiness_of
 from skyhold.web.schemas import HealthBody, LivenessBody
-from skyhold.web.services import UsedServices
 
 router = APIRouter(tags=["health"])
 

@@ -16,9 +16,8 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from skyhold.web.public_address import PublicAddress
+from skyhold.web.public_address import PublicAddress, mark_host_forwarded
 
-_IS_HOST_FORWARDED = "is_host_forwarded"
 _FORWARDED_HOST = b"x-forwarded-host"
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -68,12 +67,7 @@ def _take_forwarded_host(scope: Scope) -> None:
     if _HOST.fullmatch(forwarded):
         kept = [header for header in scope["headers"] if header[0] != b"host"]
         scope["headers"] = [(b"host", forwarded), *kept]
-        scope.setdefault("state", {})[_IS_HOST_FORWARDED] = True
-
-
-def is_host_forwarded(scope: Scope) -> bool:
-    """Return whether `Host` was forwarded by a trusted proxy."""
-    return bool(scope.get("state", {}).get(_IS_HOST_FORWARDED))
+        mark_host_forwarded(scope)
 
 
 class PublicPath:

@@ -23,7 +23,7 @@ from skyhold.domain.errors import (
 )
 from skyhold.web.errors import Internal, RateLimited, RequestHeadersTooLarge
 from skyhold.web.identity import caller_of, remember_guest
-from skyhold.web.rendering import NOT_KEPT, pages_of
+from skyhold.web.pages.rendering import NOT_KEPT, pages_of
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
 

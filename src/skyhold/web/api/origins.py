@@ -17,8 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import structlog
 from fastapi import Request
 
-from skyhold.web.proxies import is_host_forwarded
-from skyhold.web.public_address import PublicAddress
+from skyhold.web.public_address import PublicAddress, is_host_forwarded
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -15,9 +15,9 @@ from typing import Any
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from skyhold.web import words
-from skyhold.web.assets import IS_CHECKOUT, Assets
 from skyhold.web.compression import Content
+from skyhold.web.pages import words
+from skyhold.web.pages.assets import IS_CHECKOUT, Assets
 
 FOLDER = Path(__file__).parent / "templates"
 

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from skyhold.redis_clients import refusal_of
 from skyhold.web.errors import RateLimited
 from skyhold.web.identity import GuestCookies
-from skyhold.web.page_problems import told
+from skyhold.web.pages.page_problems import told
 from skyhold.web.problems import problem_of_refusal
 from skyhold.web.seals import Seals
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from skyhold.queries.flights import FlightView
-from skyhold.web.cities import Cities
-from skyhold.web.words import PlaceTime, duration, money
+from skyhold.web.pages.cities import Cities
+from skyhold.web.pages.words import PlaceTime, duration, money
 
 FILLING_UP_PERCENT = 10
 """A flight with so few free seats is filling up."""

@@ -30,15 +30,16 @@ from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import Claimant, OrderView
 from skyhold.queries.sales import SaleLook
-from skyhold.web.bodies import JsonRoute
+from skyhold.web.api.bodies import JsonRoute
+from skyhold.web.api.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
+from skyhold.web.api.gate import SeatRequest, UsedTime, answer_once, told_alternatives, told_why
+from skyhold.web.api.preconditions import tag_of
+from skyhold.web.api.services import Services, UsedServices
 from skyhold.web.clocks import LedgerClock
-from skyhold.web.commands import SeatRequest, UsedTime, answer_once, told_alternatives, told_why
-from skyhold.web.contract import problems
-from skyhold.web.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
+from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
 from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand, UsedReplayMark
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
-from skyhold.web.preconditions import tag_of
 from skyhold.web.schemas import (
     CreateOrderRequest,
     HeldOrderBody,
@@ -48,7 +49,6 @@ from skyhold.web.schemas import (
     OrderStatusBody,
     identity_of,
 )
-from skyhold.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
 

@@ -23,18 +23,18 @@ from skyhold.domain.seats import SeatStatus
 from skyhold.queries.flights import FlightFilter
 from skyhold.queries.pages import Position
 from skyhold.queries.seat_map import CabinView, SeatView
-from skyhold.web.assets import Assets
-from skyhold.web.cities import Cities
-from skyhold.web.cursors import CURSOR_LENGTH_LIMIT, PAGE_UNLESS_SAID, read_cursor, write_cursor
-from skyhold.web.flight_filters import AIRPORT_PATTERN, parse_day
+from skyhold.web.api.cursors import CURSOR_LENGTH_LIMIT, PAGE_UNLESS_SAID, read_cursor, write_cursor
+from skyhold.web.api.flight_filters import AIRPORT_PATTERN, parse_day
+from skyhold.web.api.services import UsedServices
 from skyhold.web.identity import Caller, UsedCaller, remember_guest
-from skyhold.web.legs import BLANK, Leg
-from skyhold.web.order_words import sentence_of
-from skyhold.web.page_problems import install_page_problems
-from skyhold.web.places import Places
-from skyhold.web.rendering import ASKED_AGAIN, NOT_KEPT, Pages, pages_of
-from skyhold.web.services import UsedServices
-from skyhold.web.words import day_of, spelled_length
+from skyhold.web.pages.assets import Assets
+from skyhold.web.pages.cities import Cities
+from skyhold.web.pages.legs import BLANK, Leg
+from skyhold.web.pages.order_words import sentence_of
+from skyhold.web.pages.page_problems import install_page_problems
+from skyhold.web.pages.places import Places
+from skyhold.web.pages.rendering import ASKED_AGAIN, NOT_KEPT, Pages, pages_of
+from skyhold.web.pages.words import day_of, spelled_length
 
 router = APIRouter(include_in_schema=False)
 

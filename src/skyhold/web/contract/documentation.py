@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
-from skyhold.web.contract import contract_of
+from skyhold.web.contract.document import contract_of
 from skyhold.web.public_address import PublicAddress
 from skyhold.web.revalidation import is_known, whole_header
 

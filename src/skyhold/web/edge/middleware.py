@@ -14,13 +14,13 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from skyhold.web.limits import LimitedRequests, RateLimits
-from skyhold.web.methods import Addresses, Methods
-from skyhold.web.proxies import PublicPath, TrustedProxies
+from skyhold.web.edge.limits import LimitedRequests, RateLimits
+from skyhold.web.edge.methods import Addresses, Methods
+from skyhold.web.edge.proxies import PublicPath, TrustedProxies
+from skyhold.web.edge.refusals import Refusals
+from skyhold.web.edge.request_ids import Faults, RequestIds
+from skyhold.web.edge.security_headers import SecurityHeaders
 from skyhold.web.public_address import PublicAddress
-from skyhold.web.refusals import Refusals
-from skyhold.web.request_ids import Faults, RequestIds
-from skyhold.web.security_headers import SecurityHeaders
 
 ALLOWED_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ALLOWED_HEADERS = (

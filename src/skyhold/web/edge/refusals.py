@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.domain.errors import SkyholdError
-from skyhold.web.page_problems import told
+from skyhold.web.pages.page_problems import told
 from skyhold.web.problems import problem_of_refusal
 
 _REFUSAL = "refusal"

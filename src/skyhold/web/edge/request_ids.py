@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from skyhold.web.errors import Internal
-from skyhold.web.page_problems import told
+from skyhold.web.pages.page_problems import told
 from skyhold.web.problems import internal_problem
 
 HEADER = b"x-request-id"

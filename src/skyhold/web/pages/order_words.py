@@ -6,7 +6,7 @@ from skyhold.domain.errors import HoldExpired
 from skyhold.domain.failures import standard_sentence
 from skyhold.domain.orders import FailureCode, OrderStatus
 from skyhold.queries.orders import OrderView
-from skyhold.web.words import length_of_time
+from skyhold.web.pages.words import length_of_time
 
 _PAYING = "We are talking to the bank. Your seats are safe while we finish."
 

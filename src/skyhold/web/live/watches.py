@@ -20,10 +20,10 @@ from skyhold.events.changes import Change
 from skyhold.events.feed import Batch, FeedAway
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.errors import RateLimited
-from skyhold.web.live_flights import LiveFlights
-from skyhold.web.live_orders import LiveOrders
+from skyhold.web.live.flights import LiveFlights
+from skyhold.web.live.orders import LiveOrders
+from skyhold.web.live.stream import EventStream, Listener, beat
 from skyhold.web.schemas import BeatBody
-from skyhold.web.stream import EventStream, Listener, beat
 
 STREAMS_LIMIT = 5_000
 """How many streams one process keeps open."""
