@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skyhold.domain.orders import Policy
+from skyhold.setting_errors import BadSettingError
 
 _DURATION = re.compile(
     r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m(?!s))?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?(?:([0-9]{1,9})ms)?"
@@ -42,10 +43,6 @@ OWN_PATHS = frozenset(
 
 SECRET_KEY_LENGTH = 32
 """Fewer characters than this could be guessed."""
-
-
-class BadSettingError(Exception):
-    """A setting has a value that cannot be meant; the message names it and says what would be right."""
 
 
 def parse_duration(text: Any) -> timedelta:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from skyhold.domain.idempotency import NamedCommand
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.seats import Seat, SeatStatus
+from skyhold.health.verdict import Checks, Probe
 from skyhold.queries.orders import Claimant, OrderLook
 from skyhold.queries.sales import SaleLook
 from skyhold.web.api.services import Services
@@ -24,7 +25,6 @@ from skyhold.web.contract.document import contract_of
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
-from skyhold.web.readiness import Checks, Probe
 from skyhold.web.seals import Seals
 from skyhold.workflows.booking_client import StoredAnswer
 

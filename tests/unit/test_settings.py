@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhold.domain.orders import Policy
-from skyhold.settings import BadSettingError, Settings, parse_duration, parse_latency, read_settings
+from skyhold.setting_errors import BadSettingError
+from skyhold.settings import Settings, parse_duration, parse_latency, read_settings
 
 CANARY = "31337"
 

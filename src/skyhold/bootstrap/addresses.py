@@ -6,13 +6,9 @@ from skyhold.addresses.postgresql import DatabaseAddress
 from skyhold.addresses.redis import RedisAddress
 from skyhold.addresses.temporal import parse_address
 from skyhold.addresses.urls import BadAddressError
-from skyhold.settings import BadSettingError
+from skyhold.setting_errors import BadSettingError, MissingSettingError
 
 _WANTED = {"SECRET_KEY": "32 or more characters made by chance, the same to every API process"}
-
-
-class MissingSettingError(Exception):
-    """A setting that has no default is not set; the message names it."""
 
 
 def require(value: str | None, name: str) -> str:

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 
 from skyhold.bootstrap.addresses import require
 from skyhold.bootstrap.ledger import open_database
-from skyhold.bootstrap.limits import open_limits
+from skyhold.bootstrap.limits import open_limits, probe_counter
 from skyhold.bootstrap.live import open_live
-from skyhold.bootstrap.probes import probes_of, trouble_with_redis
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_temporal_lazily
+from skyhold.health.probes import probes_of
+from skyhold.health.verdict import Checks
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.instances import InstanceQueries
@@ -28,14 +29,18 @@ from skyhold.web.api.alternatives import Alternatives
 from skyhold.web.api.origins import Origins
 from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
+from skyhold.web.edge.limits import RateLimits
 from skyhold.web.edge.middleware import Edge
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
+from skyhold.web.live.watches import Live
 from skyhold.web.public_address import PublicAddress
-from skyhold.web.readiness import Checks
 from skyhold.web.seals import Seals
 from skyhold.workflows.booking_client import BookingClient
+
+KNOWN_SECONDS = 5.0
+"""For how long a failure of this process's own counts against a server that answers its probe."""
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +67,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             client,
             settings.temporal_task_queue,
             known=partial(trouble_with_redis, live, limits),
-            counts_requests=limits is not None,
+            counter=probe_counter(settings),
         )
         services = Services(
             bookings=BookingClient(client, task_queue=settings.temporal_task_queue),
@@ -80,3 +85,12 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             checks=Checks(probes),
         )
         yield create_app(services, Edge(settings.cors_origins, settings.trusted_proxies, limits, public))
+
+
+def trouble_with_redis(live: Live, limits: RateLimits | None) -> str | None:
+    """Say what the API could not have Redis do a moment ago, though it may answer a probe."""
+    if live.is_feed_down:
+        return "live events are not received"
+    if limits is not None and (limits.is_refused or limits.has_failed_within(KNOWN_SECONDS)):
+        return "requests are counted by each process alone"
+    return None

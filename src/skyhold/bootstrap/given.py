@@ -9,13 +9,14 @@ from redis.exceptions import RedisError
 
 from skyhold.addresses.shown import show_address
 from skyhold.bootstrap.ledger import open_database
-from skyhold.bootstrap.probes import redis_probe
+from skyhold.bootstrap.limits import probe_counter
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_to_namespace
+from skyhold.health.redis import redis_probe
+from skyhold.health.verdict import ProbeFailure
 from skyhold.queries.database import Database
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
-from skyhold.web.readiness import ProbeFailure
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ async def _require_redis(settings: Settings) -> None:
     where = f"Redis at {show_address('REDIS_URL', settings.redis_url)}"
     async with open_redis_of(settings) as redis:
         try:
-            found = await redis_probe(redis, lambda: None, counts_requests=settings.rate_limit is not None)()
+            found = await redis_probe(redis, lambda: None, counter=probe_counter(settings))()
         except (OSError, RedisError) as error:
             # The class alone: a client's message may repeat what it was given.
             raise RedisUnreachable(f"{where} cannot be used (REDIS_URL): {type(error).__name__}.") from error

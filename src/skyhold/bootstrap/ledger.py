@@ -7,15 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from skyhold.bootstrap.addresses import require, require_database_url
-from skyhold.bootstrap.postgresql_failures import postgresql_failure
-from skyhold.postgresql.errors import PostgresForbidden, PostgresMisconfigured, PostgresUnavailable
+from skyhold.health.postgresql import outdated_schema
+from skyhold.postgresql.errors import PostgresMisconfigured, PostgresUnavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
 from skyhold.queries.schemas import LedgerSchema, SchemaQueries
 from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores import demo_flights, schema
-from skyhold.web.readiness import Probe, ProbeFailure
 
 ANSWER_SECONDS = 2.0
 """How long a process waits at its start for PostgreSQL to say that something must be set or granted."""
@@ -83,41 +82,6 @@ async def require_ledger(pool: Pool) -> LedgerSchema:
     found = await SchemaQueries(pool).find()
     found.require_ours(is_named=pool.is_schema_named)
     return found
-
-
-def outdated_schema(found: LedgerSchema) -> str | None:
-    """Return why the ledger is not at the version that this release needs; None if it is."""
-    newest = schema.newest_version()
-    if found.version == newest:
-        return None
-    if found.version is not None and found.version not in schema.versions():
-        return f"is at version {found.version}, newer than this release needs, which is {newest}"
-    return f"is at version {found.version or 'none'}, needed is {newest}: run `skyhold migrate`"
-
-
-def schema_probe(pool: Pool) -> Probe:
-    """Return the question whether the ledger is ours, at the version that this code needs, and ours to write in."""
-
-    async def probe_schema() -> ProbeFailure | str | None:
-        try:
-            found = await SchemaQueries(pool).find()
-        except PostgresUnavailable as why:
-            return postgresql_failure(why)
-        try:
-            found.require_ours(is_named=pool.is_schema_named)
-        except PostgresMisconfigured as why:
-            # These words are ours: they name schemas and tables.
-            return ProbeFailure(why.words, remedy=why.remedy, is_misconfigured=True)
-        if outdated := outdated_schema(found):
-            return outdated
-        try:
-            found.require_rights()
-        except PostgresForbidden as why:
-            reason = f"a right is missing: {', '.join(found.missing_rights)}"
-            return ProbeFailure(reason, why.words, why.remedy, is_partial=found.may_read, is_misconfigured=True)
-        return None
-
-    return probe_schema
 
 
 async def require_usable_ledger(settings: Settings, *, within: float = ANSWER_SECONDS) -> None:

@@ -25,6 +25,11 @@ PROBE_COUNTER = f"{KEY_PREFIX}:{{skyhold}}:probe"
 """A name like those of counters that is never counted under, for a probe of the rights."""
 
 
+def probe_counter(settings: Settings) -> str | None:
+    """Return the key by which a probe tries the right to count requests; None if they are not counted."""
+    return None if settings.rate_limit is None else PROBE_COUNTER
+
+
 @contextlib.asynccontextmanager
 async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -> AsyncIterator[RateLimits | None]:
     """Make the limits of the settings, over a Redis that may be away; None if they are off.

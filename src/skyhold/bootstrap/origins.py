@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, outdated_schema, require_ledger
+from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, require_ledger
+from skyhold.health.postgresql import outdated_schema
 from skyhold.queries.database import Database
 from skyhold.queries.orders import Claimant, OrderQueries
 from skyhold.settings import Settings

@@ -28,11 +28,13 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from skyhold.bootstrap.ledger import open_database, require_ledger
-from skyhold.bootstrap.temporal import connect_to_namespace, temporal_trouble
-from skyhold.bootstrap.temporal_failures import TemporalFailure
+from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
+from skyhold.health.temporal import temporal_trouble
+from skyhold.health.temporal_failures import TemporalFailure
 from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
-from skyhold.settings import BadSettingError, Settings
+from skyhold.setting_errors import BadSettingError
+from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 
 EXECUTION_TIMEOUT = timedelta(minutes=10)

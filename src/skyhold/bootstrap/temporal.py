@@ -6,20 +6,19 @@ import asyncio
 import contextlib
 import logging
 from datetime import timedelta
-from shlex import quote
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.bootstrap.temporal_configuration import temporal_configuration
-from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.domain.errors import Unavailable, WorkflowUnavailable
+from skyhold.health.temporal import command_for_namespace, namespace_id_of, temporal_trouble
+from skyhold.health.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.messages import STATUS_ATTRIBUTE
-from skyhold.settings import BadSettingError
+from skyhold.setting_errors import BadSettingError
 from skyhold.workflows.payloads import DATA_CONVERTER
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
@@ -29,8 +28,6 @@ ANSWER_SECONDS = 5.0
 
 FIRST_ANSWER_SECONDS = 2.0
 """How long a process that may start without Temporal waits for it, to hear whether its settings can be right."""
-
-RPC_TIMEOUT = timedelta(seconds=5)
 
 NAMESPACE_CHECK = timedelta(seconds=10)
 """How often a worker looks whether the namespace is still the one that it began in."""
@@ -112,16 +109,6 @@ async def _client_of(configuration: ClientConnectConfig, *, is_lazy: bool) -> Cl
     )
 
 
-def temporal_trouble(error: RPCError | RuntimeError | ValueError | TimeoutError, client: Client) -> str:
-    """Return why a client that is connected, or connects when it is used, got no answer.
-
-    Raises:
-        BadSettingError: no server has any part in it.
-    """
-    config = client.service_client.config
-    return why_unreachable(error, Credentials.of(tls=config.tls, api_key=config.api_key))
-
-
 async def connect_to_namespace() -> tuple[Client, str, bool]:
     """Return a client, and of its namespace what `describe_namespace` returns.
 
@@ -160,12 +147,6 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
     return namespace_id, STATUS_ATTRIBUTE in attributes.custom_attributes
 
 
-def command_for_namespace(client: Client) -> str:
-    """Return the command that makes the client's namespace."""
-    where = client.service_client.config.target_host
-    return f"temporal operator namespace create --namespace {quote(client.namespace)} --address {where}"
-
-
 async def until_replaced(client: Client, namespace_id: str, *, every: timedelta = NAMESPACE_CHECK) -> None:
     """Return when another namespace stands under the name of the one with this id: Temporal has lost its data.
 
@@ -176,14 +157,3 @@ async def until_replaced(client: Client, namespace_id: str, *, every: timedelta 
         with contextlib.suppress(RPCError, RuntimeError):  # as a client says that nobody is there
             if await namespace_id_of(client) != namespace_id:
                 return
-
-
-async def namespace_id_of(client: Client, *, within: timedelta = RPC_TIMEOUT) -> str:
-    """Return the id of the client's namespace.
-
-    Raises:
-        RPCError: there is none (NOT_FOUND), or no answer.
-        RuntimeError: a client that connects when it is used cannot.
-    """
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    return (await client.workflow_service.describe_namespace(request, timeout=within)).namespace_info.id

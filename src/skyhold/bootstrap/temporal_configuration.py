@@ -15,15 +15,13 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import TLSConfig
 
 from skyhold.bootstrap.addresses import require_host_and_port
-from skyhold.settings import BadSettingError, is_utf8, require_utf8
+from skyhold.health.temporal_failures import CLIENT_FILES, UNSENDABLE
+from skyhold.setting_errors import BadSettingError
+from skyhold.settings import is_utf8, require_utf8
 
 _FILES = ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH")
 
-CLIENT_FILES = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
-
 ONE_OF_TWO_FILES = f"{CLIENT_FILES}: one needs the other"
-
-UNSENDABLE = "TEMPORAL_API_KEY, TEMPORAL_GRPC_META_*: one of them has characters that cannot be sent"
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 

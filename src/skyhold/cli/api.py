@@ -17,8 +17,8 @@ from skyhold.cli.standard_streams import unheard
 from skyhold.cli.stopping import StopSignals
 
 if TYPE_CHECKING:
+    from skyhold.health.verdict import Checks
     from skyhold.settings import Settings
-    from skyhold.web.readiness import Checks
 
 _SERVERS = frozenset({"postgresql", "redis", "temporal"})
 

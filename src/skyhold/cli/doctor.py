@@ -19,10 +19,11 @@ from skyhold.cli.addresses import ApiAddress, DataDir, find_api
 from skyhold.cli.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import AsJson, print_json, stdout
+from skyhold.health.remedies import REMEDIES
 
 if TYPE_CHECKING:
+    from skyhold.health.verdict import ProbeFailure
     from skyhold.settings import Settings
-    from skyhold.web.readiness import ProbeFailure
 
 PACKAGES = ("temporalio", "fastapi", "asyncpg", "redis", "pydantic")
 
@@ -54,16 +55,6 @@ _MARKS = {
     Health.BAD: ("!!", "red"),
     Health.UNREACHABLE: ("!!", "red"),
 }
-
-_REMEDIES = {
-    "postgresql": "Start PostgreSQL 15 or newer and set DATABASE_URL, or run `skyhold up`.",
-    "redis": "Start Redis or Valkey and set REDIS_URL; booking goes on without it.",
-    "temporal": "Start Temporal and set TEMPORAL_ADDRESS, or run `skyhold up`.",
-    "worker": "Start one with `skyhold worker`.",
-    "schema": "Run `skyhold migrate`.",
-    "clock": "Synchronise this machine, or PostgreSQL's, with NTP; bookings go by PostgreSQL's clock either way.",
-}
-
 
 _PAGES = (
     "Set PUBLIC_URL of `skyhold api` to the address that browsers show, or let the proxy pass `Host` on "
@@ -135,11 +126,10 @@ def _servers(data_dir: Path | None) -> Iterator[Finding]:
 
 
 async def _probe(settings: Settings) -> list[Finding]:
-    from skyhold.bootstrap.addresses import MissingSettingError  # noqa: PLC0415
-    from skyhold.bootstrap.probes import open_probes  # noqa: PLC0415
+    from skyhold.bootstrap.health import open_probes  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
-    from skyhold.settings import BadSettingError  # noqa: PLC0415
-    from skyhold.web.readiness import ask_all, check_of  # noqa: PLC0415
+    from skyhold.health.verdict import ask_all, check_of  # noqa: PLC0415
+    from skyhold.setting_errors import BadSettingError, MissingSettingError  # noqa: PLC0415
 
     forward_temporal_logs("error")
     try:
@@ -162,7 +152,7 @@ def _judge(name: str, said: str, failure: ProbeFailure | None) -> Finding:
     is_answered = name in {"schema", "worker", "clock"} or failure.is_partial or failure.is_misconfigured
     health = Health.BAD if is_answered else Health.UNREACHABLE
     detail = f"{said} ({failure.detail})" if failure.detail and failure.detail not in said else said
-    remedy = failure.remedy or _REMEDIES[name]
+    remedy = failure.remedy or REMEDIES[name]
     return Finding("servers", name, health, detail, remedy, is_misconfigured=failure.is_misconfigured)
 
 

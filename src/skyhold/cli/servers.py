@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skyhold.addresses.shown import show_address
-from skyhold.bootstrap.addresses import MissingSettingError
 from skyhold.bootstrap.given import RedisMisconfigured, RedisUnreachable
 from skyhold.bootstrap.ledger import SchemaOutdatedError
 from skyhold.cli.addresses import adopt_servers
@@ -15,7 +14,8 @@ from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.logs import configure_logging
 from skyhold.domain.errors import DatabaseUnavailable, WorkflowUnavailable
 from skyhold.postgresql.errors import PostgresMisconfigured
-from skyhold.settings import BadSettingError, Settings, read_settings
+from skyhold.setting_errors import BadSettingError, MissingSettingError
+from skyhold.settings import Settings, read_settings
 
 
 def settings_for(data_dir: Path | None) -> Settings:

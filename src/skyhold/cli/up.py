@@ -49,7 +49,8 @@ def up(
         from skyhold.embedded.errors import EmbeddedError, StackNotReady  # noqa: PLC0415
         from skyhold.embedded.stack import StackOptions  # noqa: PLC0415
         from skyhold.embedded.supervisor import supervise  # noqa: PLC0415
-        from skyhold.settings import BadSettingError, read_settings  # noqa: PLC0415
+        from skyhold.setting_errors import BadSettingError  # noqa: PLC0415
+        from skyhold.settings import read_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise Failure(f"{error}. `skyhold up` needs its servers' extra: pip install 'skyhold[embedded]'") from error
 

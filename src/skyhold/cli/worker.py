@@ -100,7 +100,7 @@ def _announce(running: RunningWorker) -> None:
 
 async def _tell_trouble_with_clock(settings: Settings) -> None:
     """Warn of a clock that is off: bookings do not go by it, but certificates and these very logs do."""
-    from skyhold.bootstrap.clocks import clock_trouble_of  # noqa: PLC0415
+    from skyhold.bootstrap.health import clock_trouble_of  # noqa: PLC0415
 
     if trouble := await clock_trouble_of(settings):
         _log.warning("synchronise the clock of this machine with NTP", clock=trouble)

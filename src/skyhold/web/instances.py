@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from skyhold.web.shared_reads import SharedRead
+from skyhold.shared_reads import SharedRead
 
 _LONG_AGO = 3600.0
 

@@ -17,12 +17,9 @@ from structlog.testing import capture_logs
 
 from integration.conftest import REDIS_USER
 from skyhold.audit.locks import SeatLockReader
-from skyhold.bootstrap import probes
+from skyhold.bootstrap import api
 from skyhold.bootstrap.given import require_given
-from skyhold.bootstrap.ledger import schema_probe
-from skyhold.bootstrap.limits import open_limits
-from skyhold.bootstrap.postgresql_failures import postgresql_failure
-from skyhold.bootstrap.probes import postgresql_probe, redis_probe
+from skyhold.bootstrap.limits import PROBE_COUNTER, open_limits
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.servers import explained
 from skyhold.embedded.data_directory import DataDirectory
@@ -31,6 +28,9 @@ from skyhold.embedded.servers import Servers
 from skyhold.embedded.valkey import ValkeyServer
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher, Reader, open_reader_redis
+from skyhold.health.postgresql import postgresql_failure, postgresql_probe, schema_probe
+from skyhold.health.redis import redis_probe
+from skyhold.health.verdict import Checks, Probe, ProbeFailure, ask_all
 from skyhold.postgresql.errors import PostgresDiskFull, unavailable
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.database import Database
@@ -38,7 +38,6 @@ from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.web.edge import limits as web_limits
-from skyhold.web.readiness import Checks, Probe, ProbeFailure, ask_all
 from skyhold.web.seals import Seals
 from support.bookings import until
 from support.preloads import preload
@@ -61,7 +60,7 @@ async def _user_with(admin: Redis, rights: str) -> str:
 
 async def _said(url: str) -> ProbeFailure | None:
     async with aclosing(open_redis(url)) as redis:
-        found = await redis_probe(redis, lambda: None)()
+        found = await redis_probe(redis, lambda: None, counter=PROBE_COUNTER)()
         assert not isinstance(found, str)
         return found
 
@@ -130,7 +129,7 @@ async def test_a_missing_right_on_redis_is_named(lacking: str, own_valkey_admin:
 async def test_counters_need_no_right_where_requests_are_not_counted(own_valkey_admin: Redis) -> None:
     url = await _user_with(own_valkey_admin, f"{RIGHTS} resetkeys ~seat:lock:* ~{{skyhold}}:*")
     async with aclosing(open_redis(url)) as redis:
-        assert await redis_probe(redis, lambda: None, counts_requests=False)() is None
+        assert await redis_probe(redis, lambda: None)() is None
 
 
 async def test_a_redis_that_refuses_the_password_or_the_database_is_named_as_a_bad_address(
@@ -180,7 +179,7 @@ async def test_requests_that_redis_refuses_to_count_are_known_until_one_is_count
     own_valkey_admin: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_limits, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(probes, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(api, "KNOWN_SECONDS", 0.0)
     url = await _user_with(own_valkey_admin, f"{RIGHTS} -incrby")
     seals = Seals("a secret of thirty-two characters")
     settings = Settings(redis_url=url, rate_limit="5/minute")
@@ -188,10 +187,10 @@ async def test_requests_that_redis_refuses_to_count_are_known_until_one_is_count
     async with open_limits(settings, seals, a_guests_cookies(seals)) as limits:
         assert limits is not None
         await limits._hit_shared({"guest": "guest:one"})
-        assert probes.trouble_with_redis(live, limits) == "requests are counted by each process alone"
+        assert api.trouble_with_redis(live, limits) == "requests are counted by each process alone"
         await _user_with(own_valkey_admin, RIGHTS)
         await limits._hit_shared({"guest": "guest:one"})
-        assert probes.trouble_with_redis(live, limits) is None
+        assert api.trouble_with_redis(live, limits) is None
 
 
 async def test_a_role_without_temporary_files_can_do_its_work(

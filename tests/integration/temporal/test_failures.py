@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from skyhold.bootstrap import temporal
-from skyhold.bootstrap.addresses import MissingSettingError
-from skyhold.bootstrap.probes import open_probes
+from skyhold.bootstrap.health import open_probes
 from skyhold.bootstrap.temporal import connect_to_namespace
-from skyhold.bootstrap.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.embedded.servers import Servers
-from skyhold.settings import BadSettingError, Settings
-from skyhold.web.readiness import ProbeFailure, ask_all
+from skyhold.health.temporal_failures import Credentials, TemporalFailure, why_unreachable
+from skyhold.health.verdict import ProbeFailure, ask_all
+from skyhold.setting_errors import BadSettingError, MissingSettingError
+from skyhold.settings import Settings
 from support.grpc_refusals import refusing_server
 from support.tls_proxies import EXPIRED, Certificates, make_certificates, tls_proxy
 

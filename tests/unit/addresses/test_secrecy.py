@@ -13,7 +13,7 @@ from skyhold.addresses.redis import RedisAddress
 from skyhold.addresses.shown import show_address
 from skyhold.addresses.urls import BadAddressError
 from skyhold.bootstrap.addresses import require_database_url, require_host_and_port, require_redis_url
-from skyhold.settings import BadSettingError
+from skyhold.setting_errors import BadSettingError
 
 MARKS = ("QX7QX", "JW9JW")
 """Pieces of every password, so that a part of one is found too."""

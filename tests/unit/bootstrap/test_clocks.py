@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from skyhold.bootstrap import clocks
 from skyhold.domain.errors import DatabaseUnavailable
+from skyhold.health import clocks
 from skyhold.queries.servers import ClockReading, ServerQueries
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.bootstrap.addresses import MissingSettingError, require_host_and_port
-from skyhold.settings import BadSettingError
+from skyhold.bootstrap.addresses import require_host_and_port
+from skyhold.setting_errors import BadSettingError, MissingSettingError
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skyhold.cli.doctor import Health, _as_json, _judge
-from skyhold.web.readiness import ProbeFailure, check_of
+from skyhold.health.verdict import ProbeFailure, check_of
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from skyhold.web import readiness
-from skyhold.web.readiness import PROBE_TIMEOUT, Probe, ProbeFailure
+from skyhold.health import verdict as readiness
+from skyhold.health.verdict import PROBE_TIMEOUT, Probe, ProbeFailure
 from support.web import ScriptedServices, app_over, client_of
 
 NAMES = ("postgresql", "redis", "temporal", "worker", "schema", "clock")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from skyhold.health.verdict import readiness_of
 from skyhold.web.api.services import UsedServices
-from skyhold.web.readiness import readiness_of
 from skyhold.web.schemas import HealthBody, LivenessBody
 
 router = APIRouter(tags=["health"])

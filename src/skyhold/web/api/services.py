@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from skyhold.domain.orders import Policy
+from skyhold.health.verdict import Checks
 from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
@@ -19,7 +20,6 @@ from skyhold.web.api.origins import Origins
 from skyhold.web.idempotency import RequestNames
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.live.watches import Live
-from skyhold.web.readiness import Checks
 from skyhold.web.revalidation import KeptReplies
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 

@@ -18,8 +18,8 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable, FlightNotFound
 from skyhold.domain.seats import SeatState, seat_position
 from skyhold.events.changes import Change
+from skyhold.shared_reads import SharedRead
 from skyhold.web.live.stream import Listener, frame, retry_line
-from skyhold.web.shared_reads import SharedRead
 
 FRAME_SECONDS = 0.1
 """The first change is told at once, the ones after it together, this long after the frame before."""

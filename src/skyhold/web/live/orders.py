@@ -11,9 +11,9 @@ from datetime import datetime
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.events.changes import Change
 from skyhold.queries.orders import OrderView
+from skyhold.shared_reads import SharedRead
 from skyhold.web.live.stream import Listener, frame, retry_line
 from skyhold.web.schemas import OrderStatusBody
-from skyhold.web.shared_reads import SharedRead
 
 _CLOCKS = {"server_time", "timer_remaining"}
 """What of a status is another at every look, and no change."""

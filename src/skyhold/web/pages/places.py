@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skyhold.queries.flights import FlightQueries
-from skyhold.web.shared_reads import SharedRead
+from skyhold.shared_reads import SharedRead
 
 REMEMBERED_SECONDS = 60.0
 """How long a new place may be missing, and one without flights be offered."""

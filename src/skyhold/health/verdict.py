@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from skyhold.web.shared_reads import SharedRead
+from skyhold.shared_reads import SharedRead
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from skyhold.bootstrap.ledger import open_database
 from skyhold.domain.errors import DatabaseUnavailable
-from skyhold.queries.database import Database
+from skyhold.health.verdict import Probe
 from skyhold.queries.servers import ClockReading, ServerQueries
-from skyhold.settings import Settings
-from skyhold.web.readiness import Probe
 
 TOLERANCE = timedelta(seconds=2)
 """What two clocks may differ before anyone is told: more than ones that are synchronised ever do."""
@@ -37,20 +34,6 @@ def clock_trouble(reading: ClockReading) -> str | None:
     if reading.certain_offset <= TOLERANCE:
         return None
     return f"off by {reading.offset.total_seconds():+.1f} s from PostgreSQL's clock"
-
-
-async def clock_trouble_of(settings: Settings) -> str | None:
-    """Say by how much the clock of this machine is off; nothing if it is right, or PostgreSQL does not say.
-
-    Raises:
-        MissingSettingError: DATABASE_URL is not set.
-        BadSettingError: it is no address of PostgreSQL.
-    """
-    async with open_database(settings, application="skyhold clock") as pool:
-        try:
-            return clock_trouble(await ServerQueries(Database(pool)).clock())
-        except DatabaseUnavailable:
-            return None
 
 
 async def common_time(servers: ServerQueries) -> datetime:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from skyhold.bootstrap.temporal_configuration import CLIENT_FILES, UNSENDABLE
-from skyhold.settings import BadSettingError
+from skyhold.setting_errors import BadSettingError
+
+CLIENT_FILES = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
+
+UNSENDABLE = "TEMPORAL_API_KEY, TEMPORAL_GRPC_META_*: one of them has characters that cannot be sent"
 
 SILENT = "it takes connections and does not answer; look for what keeps it, or correct TEMPORAL_ADDRESS"
 
