@@ -53,10 +53,10 @@ test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there 
 	@SKYHOLD_BROWSER_REQUIRED=1 $(PYTEST) tests/browser --target core --target rest
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m tools.benchmarks
 
 chaos: $(DEV_READY) ## Book while a monkey kills and stops everything, then audit; options by CHAOS="--seed 7 --for 5m"
-	@$(BIN)/python -m chaos $(CHAOS)
+	@$(BIN)/python -m tools.chaos $(CHAOS)
 
 shots: $(DEV_READY) ## Take a picture of every page in every state, into SHOTS (a directory)
 	@PYTHONPATH=tests $(BIN)/python -m support.shots $(SHOTS)

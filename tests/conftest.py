@@ -22,11 +22,11 @@ import structlog
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from skyhold.embedded.servers import Servers, running_servers
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.stores.demo_flights import seed_demo_flights
 from skyhold.stores.schema import migrate
 from skyhold.workflows.payloads import DATA_CONVERTER
+from skyhold_local.embedded.servers import Servers, running_servers
 from support.leftovers import Surroundings
 from support.order import SEED_LIMIT, TARGETS, OneBrowserScheduling, shuffled, target_of
 from support.web import INSTANCE

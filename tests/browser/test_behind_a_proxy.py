@@ -9,10 +9,10 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.web.live import watches as live
+from skyhold_local.embedded.servers import Servers
 from support.browsers import Visitors
 from support.pages import DESKTOP, FL101, choose, expect_seat, expect_words, go_to_payment, hold, pay
 from support.proxies import Manners, proxying, serving_behind

@@ -13,11 +13,11 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.servers import Servers
-from skyhold.embedded.valkey import ValkeyServer
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.stores.seat_locks import SeatLocks
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.servers import Servers
+from skyhold_local.embedded.valkey import ValkeyServer
 from support.desks import Desk
 from support.gateways import ScriptedGateway
 from support.patience import patient_redis

@@ -1,4 +1,4 @@
-"""`python -m chaos` itself: half a minute of it, and what an interruption leaves."""
+"""`python -m tools.chaos` itself: half a minute of it, and what an interruption leaves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.leftovers import processes_of
+from tools.chaos.leftovers import processes_of
 
 pytestmark = pytest.mark.rest
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(400)
 def test_after_half_a_minute_of_chaos_all_is_well() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "chaos", "--seed", "1", "--for", "30s", "--json"],
+        [sys.executable, "-m", "tools.chaos", "--seed", "1", "--for", "30s", "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -42,7 +42,7 @@ def test_after_half_a_minute_of_chaos_all_is_well() -> None:
 @pytest.mark.long
 def test_an_interrupted_run_ends_all_that_it_started_and_stopped() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "chaos", "--seed", "1", "--for", "60s"],
+        [sys.executable, "-m", "tools.chaos", "--seed", "1", "--for", "60s"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

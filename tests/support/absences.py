@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
-from skyhold.embedded.child import Child
+from skyhold_local.embedded.child import Child
 
 Return = Callable[[], None]
 

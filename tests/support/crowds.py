@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from skyhold.simulation.connections import Api
-from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
-from skyhold.simulation.outcomes import Outcomes
+from skyhold_local.simulation.connections import Api
+from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
+from skyhold_local.simulation.outcomes import Outcomes
 from support.small_api import FLIGHT, NUMBER, SmallApi, until
 
 LONG = 3600.0

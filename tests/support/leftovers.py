@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from types import ModuleType
 
 _CONTAINERS = (dict, list, set, Counter, OrderedDict, deque)
-_WATCHED = ("skyhold.", "support.")
+_WATCHED = ("skyhold.", "skyhold_local.", "support.")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 """SIGALRM is pytest-timeout's, which lets go of it when a test fails."""
 
-_GROWING = {"skyhold.embedded.ports._given"}
+_GROWING = {"skyhold_local.embedded.ports._given"}
 """Memories that are meant to grow, and make no test go another way."""
 
 # pytest writes the name of the running test there.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import asyncpg
 
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.postgres import PostgresServer
-from skyhold.embedded.processes import stop_together
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.postgres import PostgresServer
+from skyhold_local.embedded.processes import stop_together
 from support.absences import Return, stopped
 
 

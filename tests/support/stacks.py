@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from skyhold.embedded.endpoints import Endpoints, read_live_endpoints
+from skyhold.machine.endpoints import Endpoints, read_live_endpoints
 
 ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY", "SKYHOLD_")

@@ -13,12 +13,12 @@ from temporalio.client import Client
 
 from skyhold.audit.money import find_money
 from skyhold.domain.errors import SkyholdError
-from skyhold.embedded.servers import Servers
 from skyhold.messages import workflow_id_of
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.workflows.payloads import DATA_CONVERTER
+from skyhold_local.embedded.servers import Servers
 from support.bookings import Booking, Bookings, running_bookings
 from support.gateways import ScriptedGateway
 

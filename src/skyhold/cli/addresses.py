@@ -7,16 +7,15 @@ import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from skyhold.addresses.http import parse_api
 from skyhold.addresses.urls import BadAddressError
 from skyhold.cli.failures import ExitCode, Failure
-
-if TYPE_CHECKING:
-    from skyhold.embedded.endpoints import Endpoints
+from skyhold.machine.endpoints import Endpoints, read_live_endpoints
+from skyhold.machine.environment import environment_of_clients
 
 DEFAULT_DATA_DIR = Path(".skyhold")
 
@@ -79,9 +78,6 @@ def _given() -> frozenset[str]:
 
 def _adopt(endpoints: Endpoints, *, kept: frozenset[str]) -> None:
     """Take servers over, but those of the variables that are kept."""
-    # Of the extra `embedded`, without which there are no endpoints.
-    from skyhold.embedded.environment import environment_of_clients  # noqa: PLC0415
-
     pids = endpoints.pids
     ours = {
         name
@@ -149,20 +145,11 @@ def _variables_of(endpoints: Endpoints) -> Mapping[str, str]:
 def _endpoints_of(data_dir: Path | None) -> Endpoints | None:
     if data_dir is None:
         return None
-    endpoints = _read_live(data_dir)
+    endpoints = read_live_endpoints(data_dir)
     if endpoints is None:
         raise Failure(f"No `skyhold up` is ready in {data_dir}.", ExitCode.UNREACHABLE)
     return endpoints
 
 
 def _endpoints_by_default() -> Endpoints | None:
-    return _read_live(DEFAULT_DATA_DIR)
-
-
-def _read_live(data_dir: Path) -> Endpoints | None:
-    try:
-        # Needs psutil, of the extra `embedded`; without it nothing on this machine was started by `skyhold up`.
-        from skyhold.embedded.endpoints import read_live_endpoints  # noqa: PLC0415
-    except ModuleNotFoundError:
-        return None
-    return read_live_endpoints(data_dir)
+    return read_live_endpoints(DEFAULT_DATA_DIR)

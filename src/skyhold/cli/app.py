@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
 import typer
@@ -13,8 +14,6 @@ from skyhold.cli.audit import audit
 from skyhold.cli.output import stdout
 from skyhold.cli.reach import reach
 from skyhold.cli.reconcile import reconcile
-from skyhold.cli.simulate import simulate
-from skyhold.cli.up import up
 from skyhold.cli.watch import watch
 from skyhold.cli.worker import worker
 
@@ -46,11 +45,19 @@ def options(
     """Hold what stands before the name of a command."""
 
 
-app.command(rich_help_panel=_ON_THIS_MACHINE)(up)
+COMMANDS = "skyhold.commands"
+"""The group of entry points of commands that the service does not need, such as those of `skyhold_local`."""
+
+
+def _commands_of_others() -> list[EntryPoint]:
+    return sorted(entry_points(group=COMMANDS), key=lambda each: each.name, reverse=True)
+
+
+for other in _commands_of_others():
+    app.command(name=other.name, rich_help_panel=_ON_THIS_MACHINE)(other.load())
 app.command(rich_help_panel=_ON_THIS_MACHINE)(doctor.doctor)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(audit)
 app.command(rich_help_panel=_ON_THIS_MACHINE)(reconcile)
-app.command(rich_help_panel=_ON_THIS_MACHINE)(simulate)
 for customers_act in (bookings.book, bookings.pay, bookings.status, bookings.cancel, watch):
     app.command(rich_help_panel=_CUSTOMER)(customers_act)
 app.command(hidden=True)(reach)

@@ -20,6 +20,7 @@ from skyhold.cli.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import AsJson, print_json, stdout
 from skyhold.health.remedies import REMEDIES
+from skyhold.machine.programs import BinaryMissing, find_postgres, find_temporal, find_valkey
 
 if TYPE_CHECKING:
     from skyhold.health.verdict import ProbeFailure
@@ -90,16 +91,7 @@ def _installed() -> Iterator[Finding]:
 
 
 def _binaries() -> Iterator[Finding]:
-    try:
-        # Of the extra `embedded`, absent in production.
-        from skyhold.embedded import binaries  # noqa: PLC0415
-        from skyhold.embedded.errors import BinaryMissing  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        yield Finding(
-            "binaries", "embedded", Health.ABSENT, f"no module {error.name}", "pip install 'skyhold[embedded]'"
-        )
-        return
-    finders = {"postgres": binaries.find_postgres, "valkey": binaries.find_valkey, "temporal": binaries.find_temporal}
+    finders = {"postgres": find_postgres, "valkey": find_valkey, "temporal": find_temporal}
     for name, find in finders.items():
         try:
             yield Finding("binaries", name, Health.GOOD, str(find()))

@@ -18,7 +18,7 @@ import platformdirs
 
 from skyhold.cli.addresses import is_this_machine
 from skyhold.cli.failures import ExitCode, Failure
-from skyhold.embedded.private_files import read_json_object, write_private_json
+from skyhold.machine.private_files import read_json_object, write_private_json
 
 KEPT_DAYS = 400
 """Flights are sold less than that ahead."""

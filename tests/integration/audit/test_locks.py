@@ -14,8 +14,8 @@ import pytest
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Graces
 from skyhold.audit.locks import SeatLockReader
-from skyhold.embedded.servers import Servers
 from skyhold.stores.seat_locks import lock_name
+from skyhold_local.embedded.servers import Servers
 from support.audits import audit_of, graces, sentences, told
 from support.bookings import FL101, Bookings, until
 

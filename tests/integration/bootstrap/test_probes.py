@@ -22,10 +22,6 @@ from skyhold.bootstrap.given import require_given
 from skyhold.bootstrap.limits import PROBE_COUNTER, open_limits
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.servers import explained
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.postgres import PostgresServer
-from skyhold.embedded.servers import Servers
-from skyhold.embedded.valkey import ValkeyServer
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher, Reader, open_reader_redis
 from skyhold.health.postgresql import postgresql_failure, postgresql_probe, schema_probe
@@ -39,6 +35,10 @@ from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.web.edge import limits as web_limits
 from skyhold.web.seals import Seals
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.postgres import PostgresServer
+from skyhold_local.embedded.servers import Servers
+from skyhold_local.embedded.valkey import ValkeyServer
 from support.bookings import until
 from support.preloads import preload
 from support.replicas import Replica, running_replicas

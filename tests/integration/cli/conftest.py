@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from skyhold.embedded.servers import Servers
+from skyhold_local.embedded.servers import Servers
 from support.commands import Service, Skyhold
 
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LOG_", "SECRET_KEY", "XDG_")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from skyhold.embedded.servers import Servers
+from skyhold_local.embedded.servers import Servers
 from support.commands import Skyhold
 from support.tls_proxies import Certificates, make_certificates, tls_proxy
 

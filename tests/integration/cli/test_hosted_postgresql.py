@@ -15,10 +15,10 @@ from skyhold.bootstrap.workers import open_worker
 from skyhold.cli.doctor import Finding, _probe
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.servers import explained
-from skyhold.embedded.servers import Servers
 from skyhold.queries.schemas import RIGHTS
 from skyhold.settings import Settings
 from skyhold.stores.schema import newest_version
+from skyhold_local.embedded.servers import Servers
 from support.commands import Skyhold
 from support.poolers import Manner, pooler
 from support.roles import as_role, run_sql, table_names

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.cli.verdicts import audit_behind
+from skyhold_local.cli.verdicts import audit_behind
 from support.commands import Service, Skyhold
 from support.terminals import CONTROL, PATIENCE_SECONDS, on_terminal
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from skyhold.embedded.data_directory import DataDirectory, read_holder
-from skyhold.embedded.errors import DirectoryInUse, DirectoryUnusable
+from skyhold.machine.endpoints import read_holder
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.errors import DirectoryInUse, DirectoryUnusable
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lowers servers to another user")
 

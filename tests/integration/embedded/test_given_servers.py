@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from integration.embedded.up_process import RealUpProcess, UpProcess
-from skyhold.embedded.servers import Servers
+from skyhold_local.embedded.servers import Servers
 from support.tls_proxies import make_certificates, tls_proxy
 
 pytestmark = pytest.mark.rest

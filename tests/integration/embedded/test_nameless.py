@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from skyhold.embedded import nameless
-from skyhold.embedded.errors import DirectoryUnusable
-from skyhold.embedded.nameless import Alias, alias_of_this_process
+from skyhold_local.embedded import nameless
+from skyhold_local.embedded.errors import DirectoryUnusable
+from skyhold_local.embedded.nameless import Alias, alias_of_this_process
 
 UNUSED = 3_999_999
 

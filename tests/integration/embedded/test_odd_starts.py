@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from integration.embedded.up_process import RealUpProcess, UpProcess, surroundings, wait_until
-from skyhold.embedded.endpoints import read_live_endpoints
+from skyhold.machine.endpoints import read_live_endpoints
 
 pytestmark = pytest.mark.rest
 

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from integration.embedded.up_process import surroundings
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.open_files import NEEDED, require_open_files
-from skyhold.embedded.restarts import KeptAlive
-from skyhold.embedded.supervisor import Supervisor
-from skyhold.embedded.valkey import ValkeyServer
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.open_files import NEEDED, require_open_files
+from skyhold_local.embedded.restarts import KeptAlive
+from skyhold_local.embedded.supervisor import Supervisor
+from skyhold_local.embedded.valkey import ValkeyServer
 
 pytestmark = pytest.mark.rest
 
@@ -94,7 +94,7 @@ def test_a_child_whose_record_cannot_be_written_runs_once(scratch: Path, monkeyp
     try:
         child = ValkeyServer(directory)
         child.start()
-        monkeypatch.setattr("skyhold.embedded.child.write_private_json", _no_room)
+        monkeypatch.setattr("skyhold_local.embedded.child.write_private_json", _no_room)
         child.kill()
         reported: list[str] = []
         kept = KeptAlive(child, report=reported.append, clock=_clock_that_leaps())

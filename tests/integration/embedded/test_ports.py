@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from skyhold.embedded import ports
-from skyhold.embedded.errors import PortTaken
-from skyhold.embedded.ports import LOOPBACK, free_port, is_port_free
+from skyhold_local.embedded import ports
+from skyhold_local.embedded.errors import PortTaken
+from skyhold_local.embedded.ports import LOOPBACK, free_port, is_port_free
 
 
 def test_a_free_port_is_none_that_an_outgoing_connection_may_be_given() -> None:

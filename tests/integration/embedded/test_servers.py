@@ -17,10 +17,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from integration.embedded.up_process import runs, wait_until
-from skyhold.embedded.child import Child
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.errors import DirectoryInUse
-from skyhold.embedded.servers import Servers, running_servers
+from skyhold_local.embedded.child import Child
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.errors import DirectoryInUse
+from skyhold_local.embedded.servers import Servers, running_servers
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from integration.embedded.up_process import UpProcess, runs, surroundings, wait_until
-from skyhold.embedded.endpoints import read_live_endpoints
-from skyhold.embedded.servers import running_servers
+from skyhold.machine.endpoints import read_live_endpoints
+from skyhold_local.embedded.servers import running_servers
 
 pytestmark = pytest.mark.rest
 
@@ -299,7 +299,7 @@ def _can_nobody_run(python: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         try:
             tried = subprocess.run(
-                [python, "-c", "import skyhold.cli.up, skyhold.embedded.supervisor"],
+                [python, "-c", "import skyhold_local.cli.up, skyhold_local.embedded.supervisor"],
                 capture_output=True,
                 check=False,
                 cwd="/",

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from skyhold.embedded.child import Child
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.endpoints import Endpoints, Pids, read_live_endpoints, write_endpoints
-from skyhold.embedded.errors import EmbeddedError
-from skyhold.embedded.interruptions import Interruptions, StopRequested
-from skyhold.embedded.logs import bound_log
-from skyhold.embedded.restarts import KeptAlive, restart_wait_seconds
+from skyhold.machine.endpoints import Endpoints, Pids, read_live_endpoints, write_endpoints
+from skyhold_local.embedded.child import Child
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.errors import EmbeddedError
+from skyhold_local.embedded.interruptions import Interruptions, StopRequested
+from skyhold_local.embedded.logs import bound_log
+from skyhold_local.embedded.restarts import KeptAlive, restart_wait_seconds
 
 
 class _Mortal:

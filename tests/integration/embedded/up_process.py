@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from skyhold.embedded.endpoints import Endpoints, read_live_endpoints
+from skyhold.machine.endpoints import Endpoints, read_live_endpoints
 
 _T = TypeVar("_T")
 _WITH_STAND_IN = (str(Path(__file__).with_name("up_with_stand_in.py")),)

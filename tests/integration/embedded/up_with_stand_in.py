@@ -8,12 +8,12 @@ from pathlib import Path
 
 import typer
 
-from skyhold.cli.up import up
-from skyhold.embedded import stack
-from skyhold.embedded.applications import Application
-from skyhold.embedded.postgres import PostgresServer
-from skyhold.embedded.temporal import TemporalServer
-from skyhold.embedded.valkey import ValkeyServer
+from skyhold_local.cli.up import up
+from skyhold_local.embedded import stack
+from skyhold_local.embedded.applications import Application
+from skyhold_local.embedded.postgres import PostgresServer
+from skyhold_local.embedded.temporal import TemporalServer
+from skyhold_local.embedded.valkey import ValkeyServer
 
 if __name__ == "__main__":
     program = (sys.executable, str(Path(__file__).with_name("stand_in.py")))

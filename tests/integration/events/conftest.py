@@ -8,11 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.api import open_api
-from skyhold.embedded.servers import Servers
 from skyhold.events.feed import Publisher
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks
+from skyhold_local.embedded.servers import Servers
 from support.desks import Desk, a_flight
 from support.gateways import ScriptedGateway
 from support.patience import patient_redis

@@ -16,13 +16,13 @@ from typing import cast
 import psutil
 import pytest
 
-from skyhold.embedded.servers import Servers
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.ledger import seat_states_of
 from skyhold.web.live.flights import FRAME_SECONDS
+from skyhold_local.embedded.servers import Servers
 from support.api_processes import ApiProcess, api_process
 from support.desks import Desk, a_flight, change
 from support.streams import Api, SeatView, Stream

@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from skyhold.domain.seats import SeatState, SeatStatus
-from skyhold.embedded.servers import Servers, running_servers
 from skyhold.events import feed
 from skyhold.events.changes import Change
 from skyhold.events.feed import BACKLOG_LIMIT, EPOCH, STREAM, STREAM_LENGTH, FeedAway, Publisher, Reader
 from skyhold.stores.seat_locks import open_redis
+from skyhold_local.embedded.servers import Servers, running_servers
 from support.patience import patient_redis
 from support.services import eventually
 

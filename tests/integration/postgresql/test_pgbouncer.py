@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from skyhold.embedded.ports import free_port
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.errors import PostgresMisconfigured
 from skyhold.postgresql.pools import open_pool
 from skyhold.postgresql.sessions import SETTINGS
+from skyhold_local.embedded.ports import free_port
+from skyhold_local.embedded.servers import Servers
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 

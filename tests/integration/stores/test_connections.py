@@ -9,9 +9,9 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.connections import connect
 from skyhold.postgresql.pools import open_pool
+from skyhold_local.embedded.servers import Servers
 from support.foreign_shells import foreign_home
 from support.tls_proxies import Certificates, make_certificates, postgres_tls_proxy
 

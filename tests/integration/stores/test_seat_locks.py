@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from skyhold.domain.seats import LockAttempt
-from skyhold.embedded.servers import Servers
 from skyhold.stores import seat_locks
 from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from skyhold_local.embedded.servers import Servers
 from support.patience import patient_redis
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"

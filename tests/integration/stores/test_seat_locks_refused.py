@@ -12,14 +12,14 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from chaos.proxy import Link
 from skyhold.domain.seats import LockAttempt
-from skyhold.embedded.data_directory import DataDirectory
-from skyhold.embedded.valkey import ValkeyServer
 from skyhold.events.changes import Change
 from skyhold.events.feed import STREAM, Publisher
 from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from skyhold_local.embedded.data_directory import DataDirectory
+from skyhold_local.embedded.valkey import ValkeyServer
 from support.bookings import until
+from tools.chaos.proxy import Link
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 LONG = timedelta(seconds=100)

@@ -16,11 +16,11 @@ from skyhold.bootstrap import temporal
 from skyhold.bootstrap.health import open_probes
 from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
-from skyhold.embedded.servers import Servers
 from skyhold.health.temporal_failures import Credentials, TemporalFailure, why_unreachable
 from skyhold.health.verdict import ProbeFailure, ask_all
 from skyhold.setting_errors import BadSettingError, MissingSettingError
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.grpc_refusals import refusing_server
 from support.tls_proxies import EXPIRED, Certificates, make_certificates, tls_proxy
 

@@ -9,12 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap import api
-from skyhold.embedded.servers import Servers
 from skyhold.queries import database
 from skyhold.settings import Settings
 from skyhold.web.api.gate import LOOKING_SHARE
 from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
+from skyhold_local.embedded.servers import Servers
 from support.services import SECRET_KEY, Service, running_service
 
 

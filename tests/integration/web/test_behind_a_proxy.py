@@ -20,9 +20,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from skyhold.cli import api_client, doctor
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.commands import Skyhold
 from support.markup import markup_of
 from support.proxies import NOTHING_BUT_PROXY_PASS, Manners, Proxy, proxying, serving_behind

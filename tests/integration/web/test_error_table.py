@@ -14,10 +14,10 @@ import pytest
 
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
+from skyhold_local.embedded.servers import Servers
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api
 from support.web import client_of
 

@@ -8,8 +8,8 @@ import pytest
 
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.documents import undocumented_headers
 from support.services import FL101, Service
 from support.streams import Api, Event, served

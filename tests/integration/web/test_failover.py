@@ -15,13 +15,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chaos.proxy import Link
 from skyhold.bootstrap import audit, ledger
-from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
+from skyhold_local.embedded.servers import Servers
 from support.replicas import Replica, Replicas, running_replicas
 from support.services import FL101, SECRET_KEY, Service, eventually, running_service
+from tools.chaos.proxy import Link
 
 pytestmark = pytest.mark.rest
 

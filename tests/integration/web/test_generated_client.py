@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.client_environment import FOLDER, ROOT, client_environment
 from support.serving import serving
 

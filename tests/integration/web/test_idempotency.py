@@ -17,10 +17,10 @@ from temporalio.client import Client
 
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.workflows.booking_client import BookingClient
+from skyhold_local.embedded.servers import Servers
 from support.canaries import CODE, code_told_in
 from support.services import FL101, Service, eventually, running_service
 from support.web import COOKIE, client_of

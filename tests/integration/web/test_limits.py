@@ -14,8 +14,6 @@ from redis.asyncio import Redis
 
 from skyhold.bootstrap import limits as bootstrap_limits
 from skyhold.bootstrap.limits import open_limits
-from skyhold.embedded.child import Child
-from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
 from skyhold.web.app import create_app
 from skyhold.web.edge import limits as web_limits
@@ -23,6 +21,8 @@ from skyhold.web.edge.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, 
 from skyhold.web.edge.middleware import Edge
 from skyhold.web.identity import Identities
 from skyhold.web.seals import Seals
+from skyhold_local.embedded.child import Child
+from skyhold_local.embedded.servers import Servers, running_servers
 from support.absences import Return, killed, stopped
 from support.services import SECRET_KEY, eventually
 from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.web.identity import COOKIE_SECONDS
+from skyhold_local.embedded.servers import Servers
 from support.services import FL101, SECRET_KEY, Service
 from support.web import COOKIE
 

@@ -14,10 +14,10 @@ import pytest
 
 from skyhold.bootstrap import ledger
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.child import Child
-from skyhold.embedded.servers import Servers, running_servers
 from skyhold.settings import Settings
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
+from skyhold_local.embedded.child import Child
+from skyhold_local.embedded.servers import Servers, running_servers
 from support.absences import Return, killed, stopped
 from support.markup import markup_of
 from support.services import FL101, SECRET_KEY, Service, eventually, running_api, running_service

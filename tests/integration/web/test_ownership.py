@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from skyhold.bootstrap.api import open_api
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.bootstrap.workers import open_worker
-from skyhold.embedded.servers import Servers
 from skyhold.messages import BOOKING_WORKFLOW
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.services import FL101, SECRET_KEY, Service, eventually
 from support.web import COOKIE, client_of
 

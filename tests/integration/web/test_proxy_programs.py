@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.web.live import watches as live
+from skyhold_local.embedded.servers import Servers
 from support.markup import markup_of
 from support.proxies import Proxy, serving_behind
 from support.proxy_programs import (

@@ -26,11 +26,11 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure
 
 from skyhold.bootstrap import api
-from skyhold.embedded.servers import Servers
 from skyhold.queries import database
 from skyhold.settings import Settings
 from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
+from skyhold_local.embedded.servers import Servers
 from support.documents import undocumented_headers
 from support.services import FL101, SECRET_KEY
 from support.serving import serving

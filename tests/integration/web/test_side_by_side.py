@@ -16,9 +16,9 @@ import pytest
 from temporalio.client import Client
 
 from skyhold.bootstrap.temporal import connect_temporal
-from skyhold.embedded.servers import Servers
 from skyhold.messages import BOOKING_STATUS, UPDATE_SEATS
 from skyhold.settings import Settings
+from skyhold_local.embedded.servers import Servers
 from support.services import TERMINAL, Service, eventually, running_service
 
 pytestmark = pytest.mark.rest

@@ -11,10 +11,10 @@ import pytest
 from temporalio.client import Client
 
 from skyhold.domain.orders import Policy
-from skyhold.embedded.servers import Servers
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import open_redis
 from skyhold.workflows.booking_client import BookingClient
+from skyhold_local.embedded.servers import Servers
 from support.bookings import Bookings, OpenWorld, running_bookings
 from support.gateways import Act, ScriptedGateway
 from support.killable import KillableWorld, OpenKillable, require_sound

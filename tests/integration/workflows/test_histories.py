@@ -17,12 +17,12 @@ from temporalio.worker import Replayer
 
 from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import Policy
-from skyhold.embedded.servers import Servers
 from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import lock_name
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.payloads import DATA_CONVERTER
+from skyhold_local.embedded.servers import Servers
 from support.bookings import FL101, Booking, Bookings, new_order_id, running_bookings, until
 from support.gateways import Act, ScriptedGateway
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from skyhold.embedded.servers import Servers
+from skyhold_local.embedded.servers import Servers
 from support.bookings import FL101, Booking, Bookings, until
 from support.killable import OpenKillable
 

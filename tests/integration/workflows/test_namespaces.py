@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from skyhold.bootstrap.temporal import describe_namespace, until_replaced
-from skyhold.embedded.ports import LOOPBACK, free_port
+from skyhold_local.embedded.ports import LOOPBACK, free_port
 
 QUICKLY = timedelta(seconds=0.01)
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
-from skyhold.embedded.servers import Servers
 from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS, Trouble
 from skyhold.queries import database
+from skyhold_local.embedded.servers import Servers
 from support.bookings import new_order_id, until
 from support.desks import a_flight
 from support.gateways import Act

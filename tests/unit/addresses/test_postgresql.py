@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from skyhold.addresses import postgresql as addresses
 from skyhold.addresses.postgresql import DatabaseAddress
 from skyhold.addresses.urls import BadAddressError
-from skyhold.embedded.binaries import find_postgres
+from skyhold.machine.programs import find_postgres
 from skyhold.postgresql import connections
 
 BASE = "postgresql://me@db/skyhold"

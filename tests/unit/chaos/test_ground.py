@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.ground import address_of, over
-from chaos.proxy import Address, Link
+from tools.chaos.ground import address_of, over
+from tools.chaos.proxy import Address, Link
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from chaos.monkey import DECK, FAULT_SECONDS, FAULTS_AT_ONCE, PAUSE_SECONDS, Act, lasts, plan_faults
+from tools.chaos.monkey import DECK, FAULT_SECONDS, FAULTS_AT_ONCE, PAUSE_SECONDS, Act, lasts, plan_faults
 
 SEEDS = range(20)
 

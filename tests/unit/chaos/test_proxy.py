@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from chaos.proxy import Address, Link
+from tools.chaos.proxy import Address, Link
 
 WITHIN = 10.0
 

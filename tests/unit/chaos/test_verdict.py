@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from chaos.crowds import Heard
-from chaos.verdict import Verdict, complaints_of
+from tools.chaos.crowds import Heard
+from tools.chaos.verdict import Verdict, complaints_of
 
 CANCELLED = "A hold ended without a reason that its customer knows of: CANCELLED."
 SOLD_TWICE = "Sold twice on flight FL101: 12A."

@@ -13,7 +13,7 @@ import pytest
 
 from skyhold.cli import addresses
 from skyhold.cli.failures import ExitCode, Failure
-from skyhold.embedded.endpoints import Endpoints, Pids
+from skyhold.machine.endpoints import Endpoints, Pids
 
 ASKED = Path("asked")
 

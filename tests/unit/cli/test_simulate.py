@@ -10,18 +10,18 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from skyhold.audit.findings import Finding, Invariant
-from skyhold.cli import simulate, verdicts
 from skyhold.cli.app import app
-from skyhold.cli.crowd import json_of, line_of, picture_of, table_of
 from skyhold.cli.failures import ExitCode
-from skyhold.cli.verdicts import Verdict
-from skyhold.simulation.connections import Api
-from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
-from skyhold.simulation.fights import Fight
-from skyhold.simulation.lies import Lie
-from skyhold.simulation.outcomes import State
-from skyhold.simulation.replies import Act, Surprise, Waited
-from skyhold.simulation.retries import Mishap
+from skyhold_local.cli import simulate, verdicts
+from skyhold_local.cli.crowd import json_of, line_of, picture_of, table_of
+from skyhold_local.cli.verdicts import Verdict
+from skyhold_local.simulation.connections import Api
+from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
+from skyhold_local.simulation.fights import Fight
+from skyhold_local.simulation.lies import Lie
+from skyhold_local.simulation.outcomes import State
+from skyhold_local.simulation.replies import Act, Surprise, Waited
+from skyhold_local.simulation.retries import Mishap
 from support.small_api import SmallApi
 
 ADDRESS = "http://skyhold.test"

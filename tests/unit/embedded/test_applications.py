@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.embedded.applications import Api
+from skyhold_local.embedded.applications import Api
 
 OFF = "off by +3600.0 s from PostgreSQL's clock"
 AWAY = "unavailable: no answer"

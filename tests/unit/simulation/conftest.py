@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.simulation import crowd, guests, pauses
-from skyhold.simulation.pauses import Pauses
+from skyhold_local.simulation import crowd, guests, pauses
+from skyhold_local.simulation.pauses import Pauses
 
 SHORT = 1.0
 """Longer than a busy machine stands still for, else who is only answered late would give up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skyhold.simulation.crowd import CrowdPlan
+from skyhold_local.simulation.crowd import CrowdPlan
 
 
 def test_many_come_at_once_and_the_last_ones_later() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation import crowd as crowds
-from skyhold.simulation.crowd import Closing, Crowd, CrowdPlan
-from skyhold.simulation.outcomes import Outcomes, State
-from skyhold.simulation.trips import plan_trips
+from skyhold_local.simulation import crowd as crowds
+from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
+from skyhold_local.simulation.outcomes import Outcomes, State
+from skyhold_local.simulation.trips import plan_trips
 from support.crowds import LONG, a_plan, closed_when, run, stopped_when
 from support.small_api import FLIGHT, NUMBER, SmallApi, on, problem, until
 

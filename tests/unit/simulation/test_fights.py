@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from skyhold.simulation.fights import Fight, as_fighter, draw_fight
-from skyhold.simulation.trips import Ending, plan_trips
+from skyhold_local.simulation.fights import Fight, as_fighter, draw_fight
+from skyhold_local.simulation.trips import Ending, plan_trips
 from support.small_api import FLIGHT, SmallApi
 
 

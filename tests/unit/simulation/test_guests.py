@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation import guests
-from skyhold.simulation.connections import Api
-from skyhold.simulation.guests import Guest
-from skyhold.simulation.orders import OwnOrder
-from skyhold.simulation.pauses import Leaving, Pauses
-from skyhold.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
+from skyhold_local.simulation import guests
+from skyhold_local.simulation.connections import Api
+from skyhold_local.simulation.guests import Guest
+from skyhold_local.simulation.orders import OwnOrder
+from skyhold_local.simulation.pauses import Leaving, Pauses
+from skyhold_local.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
 from support.small_api import FLIGHT, SmallApi, on, problem, until
 
 UNKNOWN = problem(503, "WORKFLOW_UNAVAILABLE", outcome="unknown", orderId="order-unknown")

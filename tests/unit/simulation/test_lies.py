@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from skyhold.simulation.connections import Api
-from skyhold.simulation.guests import Guest
-from skyhold.simulation.lies import ATTEMPTS, Lie, Moment, Occasion, tell_lie
-from skyhold.simulation.orders import OwnOrder
-from skyhold.simulation.pauses import Pauses
-from skyhold.simulation.replies import Act, Surprise, Unreachable
+from skyhold_local.simulation.connections import Api
+from skyhold_local.simulation.guests import Guest
+from skyhold_local.simulation.lies import ATTEMPTS, Lie, Moment, Occasion, tell_lie
+from skyhold_local.simulation.orders import OwnOrder
+from skyhold_local.simulation.pauses import Pauses
+from skyhold_local.simulation.replies import Act, Surprise, Unreachable
 from support.small_api import FLIGHT, SmallApi, problem
 
 pytestmark = pytest.mark.usefixtures("short_patience")

@@ -10,13 +10,13 @@ from random import Random
 import httpx
 import pytest
 
-from skyhold.simulation.crowd import Closing
-from skyhold.simulation.fights import Fight
-from skyhold.simulation.lies import ATTEMPTS, Lie, Moment
-from skyhold.simulation.outcomes import Outcomes
-from skyhold.simulation.retries import Mishap
-from skyhold.simulation.trips import Ending, plan_trips
-from skyhold.simulation.whims import HONEST, draw_whims
+from skyhold_local.simulation.crowd import Closing
+from skyhold_local.simulation.fights import Fight
+from skyhold_local.simulation.lies import ATTEMPTS, Lie, Moment
+from skyhold_local.simulation.outcomes import Outcomes
+from skyhold_local.simulation.retries import Mishap
+from skyhold_local.simulation.trips import Ending, plan_trips
+from skyhold_local.simulation.whims import HONEST, draw_whims
 from support.crowds import a_plan, closed_when, run, stopped_when
 from support.small_api import FLIGHT, SmallApi, problem
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from skyhold.domain.orders import OrderStatus
-from skyhold.simulation.memories import Memory
-from skyhold.simulation.orders import OwnOrder
-from skyhold.simulation.replies import Reply, Surprise
+from skyhold_local.simulation.memories import Memory
+from skyhold_local.simulation.orders import OwnOrder
+from skyhold_local.simulation.replies import Reply, Surprise
 
 SEATS = ("1A", "1B")
 TIMES = {"expiresAt": "2026-03-01T12:15:00.000Z", "serverTime": "2026-03-01T12:00:00.000Z"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold.simulation.outcomes import ORDERS_KEPT, SURPRISES_KEPT, Latency, Outcomes, State, state_of
-from skyhold.simulation.replies import Act, Refused, Surprise, Waited
+from skyhold_local.simulation.outcomes import ORDERS_KEPT, SURPRISES_KEPT, Latency, Outcomes, State, state_of
+from skyhold_local.simulation.replies import Act, Refused, Surprise, Waited
 
 
 @pytest.mark.parametrize(

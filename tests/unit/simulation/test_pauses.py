@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from skyhold.simulation.pauses import Leaving, Pauses
+from skyhold_local.simulation.pauses import Leaving, Pauses
 
 LONG = 3600.0
 

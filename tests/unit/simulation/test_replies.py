@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation.replies import DONE, REFUSALS, Act, Refused, Surprise, Waited, read_reply, understood
+from skyhold_local.simulation.replies import DONE, REFUSALS, Act, Refused, Surprise, Waited, read_reply, understood
 
 OPERATIONS = {
     Act.LOOK: [("/api/flights", "get"), ("/api/flights/{flightId}", "get")],

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold.simulation.connections import Api
-from skyhold.simulation.guests import Guest
-from skyhold.simulation.pauses import Pauses
-from skyhold.simulation.replies import Act, Refused, Reply, Surprise
-from skyhold.simulation.retries import Mishap, ask_by_mishap
+from skyhold_local.simulation.connections import Api
+from skyhold_local.simulation.guests import Guest
+from skyhold_local.simulation.pauses import Pauses
+from skyhold_local.simulation.replies import Act, Refused, Reply, Surprise
+from skyhold_local.simulation.retries import Mishap, ask_by_mishap
 from support.small_api import FLIGHT, SmallApi, on, problem
 
 pytestmark = pytest.mark.usefixtures("short_patience")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhold.simulation.seats import AISLE, WINDOW, SeatMap, Wish
+from skyhold_local.simulation.seats import AISLE, WINDOW, SeatMap, Wish
 from support.small_api import SmallApi
 
 IN_FRONT_BY_THE_WINDOW = Wish(party=2, kind=WINDOW, is_left=True, depth=0.0, comfort=0.0, luck=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from random import Random
 
-from skyhold.simulation.trips import APPROVED_CODE, DECLINED_CODE, Ending, Trip, plan_trips
+from skyhold_local.simulation.trips import APPROVED_CODE, DECLINED_CODE, Ending, Trip, plan_trips
 
 FLIGHTS = ("flight-1", "flight-2", "flight-3")
 

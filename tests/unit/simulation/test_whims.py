@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from skyhold.simulation.crowd import CrowdPlan
-from skyhold.simulation.lies import ATTEMPTS, Lie, Moment
-from skyhold.simulation.retries import Mishap
-from skyhold.simulation.whims import Character, Whims, draw_characters, draw_whims
+from skyhold_local.simulation.crowd import CrowdPlan
+from skyhold_local.simulation.lies import ATTEMPTS, Lie, Moment
+from skyhold_local.simulation.retries import Mishap
+from skyhold_local.simulation.whims import Character, Whims, draw_characters, draw_whims
 
 
 def whims(character: Character, many: int, seed: str = "1 1") -> list[Whims]:

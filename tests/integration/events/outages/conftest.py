@@ -8,11 +8,11 @@ import pytest
 
 from skyhold.bootstrap import ledger
 from skyhold.bootstrap.api import open_api
-from skyhold.embedded.servers import Servers, running_servers
 from skyhold.events.feed import Publisher
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
+from skyhold_local.embedded.servers import Servers, running_servers
 from support.desks import Desk, a_flight
 from support.gateways import ScriptedGateway
 from support.services import SECRET_KEY

@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 
 from skyhold.bootstrap.api import open_api
 from skyhold.domain.orders import Order
-from skyhold.embedded.servers import Servers
 from skyhold.messages import Outcome
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import open_redis
 from skyhold.web.live import flights as live_flights
 from skyhold.web.live import watches as live
+from skyhold_local.embedded.servers import Servers
 from support.desks import Desk, change, fail, reserve
 from support.streams import Api, SeatView, Stream, served
 

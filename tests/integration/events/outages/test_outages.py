@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from skyhold.bootstrap.api import open_api
-from skyhold.embedded.child import Child
-from skyhold.embedded.servers import Servers
 from skyhold.settings import Settings
+from skyhold_local.embedded.child import Child
+from skyhold_local.embedded.servers import Servers
 from support.absences import Return, killed, stopped
 from support.bookings import new_order_id
 from support.desks import Desk, change

@@ -1,0 +1,1 @@
+"""The commands `up` and `simulate`: options, words, exit codes."""

@@ -1,0 +1,116 @@
+"""Processes: how one is started in a session of its own, and how several are stopped side by side.
+
+Knows nothing of which server a process is. A child dies with the *thread* that started it (so Linux counts a
+parent's death): start children from the main thread.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from skyhold_local.embedded.users import ServerUser
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_POLL_SECONDS = 0.02
+
+AnyProcess = subprocess.Popen[bytes] | psutil.Process
+
+
+@dataclass(frozen=True)
+class StopStep:
+    """A signal, and how long a process gets to obey it."""
+
+    signal: signal.Signals
+    seconds: float
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    death_signal: signal.Signals,
+    user: ServerUser | None = None,
+    appears_as: ServerUser | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    directory: Path | str = "/",
+) -> subprocess.Popen[bytes]:
+    """Start a command in its own session, so that the terminal's Ctrl-C reaches us alone.
+
+    On Linux the kernel sends it `death_signal` when we die, however we die. Output is appended to the log. One that
+    `appears_as` a user stays ours, and is that user in a namespace of its own.
+    """
+    uid, gid = (str(user.uid), str(user.gid)) if user else ("-", "-")
+    if appears_as:
+        uid, gid = f"={appears_as.uid}", f"={appears_as.gid}"
+    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(death_signal)), uid, gid]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*launcher, *map(str, command)],
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=directory,
+            start_new_session=True,
+        )
+
+
+def is_over(process: AnyProcess) -> bool:
+    """Tell whether the process has ended; a child of ours is reaped by the asking."""
+    if isinstance(process, subprocess.Popen):
+        return process.poll() is not None
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def stop_together(
+    stops: Sequence[tuple[AnyProcess, Sequence[StopStep]]],
+    *,
+    is_hurried: Callable[[], bool] = lambda: False,
+) -> None:
+    """Stop processes side by side, each by its own steps, and return when all are gone.
+
+    Once hurried, every process is sent its last signal at once.
+    """
+    pending = [_Stopping(process, steps) for process, steps in stops]
+    while pending := [stopping for stopping in pending if stopping.goes_on(is_hurried=is_hurried())]:
+        time.sleep(_POLL_SECONDS)
+
+
+class _Stopping:
+    """Where one process stands on its way through the steps."""
+
+    def __init__(self, process: AnyProcess, steps: Sequence[StopStep]) -> None:
+        self._process = process
+        self._steps = list(steps)
+        self._deadline = 0.0
+
+    def goes_on(self, *, is_hurried: bool) -> bool:
+        """Take the next step if it is due; False when the process is gone, or no step is left to take."""
+        if is_over(self._process):
+            return False
+        if is_hurried and self._steps:
+            del self._steps[:-1]
+            self._deadline = 0.0
+        if time.monotonic() < self._deadline:
+            return True
+        if not self._steps:
+            return False
+        step = self._steps.pop(0)
+        try:
+            self._process.send_signal(step.signal)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+        self._deadline = time.monotonic() + step.seconds
+        return True

@@ -1,0 +1,81 @@
+"""The user that PostgreSQL and Valkey run as. They are lowered only when we are root: PostgreSQL refuses root."""
+
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skyhold_local.embedded.errors import DirectoryUnusable
+
+# PostgreSQL asks for the passwd entry of its user, so an unused id would not do.
+_CANDIDATES = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class ServerUser:
+    """An existing user of this machine, other than root."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def run_as(self) -> Mapping[str, Any]:
+        """The arguments of `subprocess` that start a process as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def choose_server_user(*owned: Path) -> ServerUser | None:
+    """Return whom to lower servers to, or None to run them as we are.
+
+    The first of the given paths that exists and is not root's decides: who owned the data first owns them for ever.
+
+    Raises:
+        DirectoryUnusable: nobody fit to run the servers exists.
+    """
+    if os.geteuid() != 0:
+        return None
+    for path in owned:
+        if path.exists() and path.stat().st_uid != 0:
+            return _user_of_id(path.stat().st_uid, path)
+    for name in _CANDIDATES:
+        try:
+            return _as_server_user(pwd.getpwnam(name))
+        except KeyError:
+            continue
+    raise DirectoryUnusable(
+        f"PostgreSQL refuses to run as root, and none of the users {', '.join(_CANDIDATES)} exists. "
+        "Run this as a plain user, or add one of them."
+    )
+
+
+def can_traverse(path: Path, user: ServerUser | None) -> bool:
+    """Tell whether the user could reach what lies in the directory; None stands for ourselves."""
+    if user is None:
+        return True
+    return all(_may_enter(folder.stat(), user) for folder in (path, *path.parents) if folder.exists())
+
+
+def _may_enter(facts: os.stat_result, user: ServerUser) -> bool:
+    if facts.st_uid == user.uid:
+        return bool(facts.st_mode & stat.S_IXUSR)
+    if facts.st_gid == user.gid:
+        return bool(facts.st_mode & stat.S_IXGRP)
+    return bool(facts.st_mode & stat.S_IXOTH)
+
+
+def _user_of_id(uid: int, path: Path) -> ServerUser:
+    try:
+        return _as_server_user(pwd.getpwuid(uid))
+    except KeyError as error:
+        raise DirectoryUnusable(
+            f"{path} belongs to user id {uid}, who has no entry on this machine; PostgreSQL cannot run as them. "
+            f"Give it to an existing user: chown -R USER {path}"
+        ) from error
+
+
+def _as_server_user(entry: pwd.struct_passwd) -> ServerUser:
+    return ServerUser(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
