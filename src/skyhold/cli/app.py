@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 import skyhold
-from skyhold.cli import bookings, doctor, ledger
+from skyhold.cli import doctor, ledger
 from skyhold.cli.api import api
 from skyhold.cli.audit import audit
+from skyhold.cli.customers import bookings
+from skyhold.cli.customers.watch import watch
 from skyhold.cli.output import stdout
 from skyhold.cli.reach import reach
 from skyhold.cli.reconcile import reconcile
-from skyhold.cli.watch import watch
 from skyhold.cli.worker import worker
 
 app = typer.Typer(

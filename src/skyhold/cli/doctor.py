@@ -16,7 +16,7 @@ import typer
 import skyhold
 from skyhold.addresses.shown import show_address
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.api_client import ApiClient
+from skyhold.cli.customers.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure, guarded
 from skyhold.cli.output import AsJson, print_json, stdout
 from skyhold.health.remedies import REMEDIES

@@ -13,9 +13,9 @@ from rich.live import Live
 
 from skyhold.addresses.shown import show_address
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api, uses_proxies
-from skyhold.cli.api_client import ApiClient
+from skyhold.cli.customers.api_client import ApiClient
+from skyhold.cli.customers.flights import find_flight
 from skyhold.cli.failures import ExitCode, Failure, guarded
-from skyhold.cli.flights import find_flight
 from skyhold.cli.output import AsJson, print_json, say, stderr, stdout
 from skyhold.cli.stopping import StopSignals
 

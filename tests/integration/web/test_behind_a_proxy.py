@@ -19,7 +19,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from skyhold.cli import api_client, doctor
+from skyhold.cli import doctor
+from skyhold.cli.customers import api_client
 from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold_local.embedded.servers import Servers

@@ -37,7 +37,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[Path, Endpoints]]:
     """What is up, by its directory; nothing of the machine's environment is seen, and all of it is there afterwards."""
     live: dict[Path, Endpoints] = {}
     before = dict(os.environ)
-    monkeypatch.setattr(addresses, "_read_live", live.get)
+    monkeypatch.setattr(addresses, "read_live_endpoints", live.get)
     for name in ("SKYHOLD_API", "DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("TEMPORAL_TASK_QUEUE", "")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from skyhold.cli import api_client
-from skyhold.cli.api_client import ApiClient, ApiUnreachable
+from skyhold.cli.customers import api_client
+from skyhold.cli.customers.api_client import ApiClient, ApiUnreachable
+from skyhold.cli.customers.problems import Refused
 from skyhold.cli.failures import ExitCode
-from skyhold.cli.problems import Refused
 
 UNKNOWN = httpx.Response(503, json={"error": "WORKFLOW_UNAVAILABLE", "outcome": "unknown", "orderId": "an-order"})
 AWAY = httpx.Response(503, json={"error": "DATABASE_UNAVAILABLE", "detail": "Away."})

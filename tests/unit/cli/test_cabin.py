@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from skyhold.cli.cabin import LIVE, LiveCabin
+from skyhold.cli.customers.cabin import LIVE, LiveCabin
 
 
 def a_flight(*cabins: tuple[str, int, int, str], **statuses: str) -> dict[str, Any]:

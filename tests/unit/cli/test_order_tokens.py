@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from skyhold.cli import order_tokens
+from skyhold.cli.customers import order_tokens
+from skyhold.cli.customers.order_tokens import find_token, keep_token, prepare_tokens
 from skyhold.cli.failures import Failure
-from skyhold.cli.order_tokens import find_token, keep_token, prepare_tokens
 
 REMOTE = "https://skyhold.example"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from skyhold.cli.problems import Refused, how_it_ended
+from skyhold.cli.customers.problems import Refused, how_it_ended
 
 
 @pytest.mark.parametrize(

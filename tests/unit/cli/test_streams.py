@@ -8,10 +8,10 @@ import json
 import httpx
 import pytest
 
-from skyhold.cli import api_client, watch
-from skyhold.cli.api_client import ApiClient, ApiUnreachable, Event
+from skyhold.cli.customers import api_client, watch
+from skyhold.cli.customers.api_client import ApiClient, ApiUnreachable, Event
+from skyhold.cli.customers.problems import Refused
 from skyhold.cli.failures import Failure
-from skyhold.cli.problems import Refused
 
 Answer = str | httpx.Response | Exception
 

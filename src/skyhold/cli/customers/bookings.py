@@ -14,12 +14,12 @@ from typing import Annotated, Any
 import typer
 
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.api_client import PATIENCE_SECONDS, ApiClient, ApiUnreachable, order_path
+from skyhold.cli.customers.api_client import PATIENCE_SECONDS, ApiClient, ApiUnreachable, order_path
+from skyhold.cli.customers.flights import FlightArgument, find_flight
+from skyhold.cli.customers.order_tokens import find_token, keep_token, prepare_tokens
+from skyhold.cli.customers.problems import Refused, how_it_ended
 from skyhold.cli.failures import ExitCode, Failure, guarded
-from skyhold.cli.flights import FlightArgument, find_flight
-from skyhold.cli.order_tokens import find_token, keep_token, prepare_tokens
 from skyhold.cli.output import AsJson, print_facts, print_json, say, stderr
-from skyhold.cli.problems import Refused, how_it_ended
 from skyhold.domain.errors import OrderClosed, OrderNotFound
 from skyhold.domain.orders import OrderStatus, refusal_when_closed
 

@@ -20,8 +20,8 @@ from httpx_sse import SSEError, connect_sse
 from skyhold.addresses.http import tls_of
 from skyhold.addresses.shown import show_address
 from skyhold.cli.addresses import is_this_machine, uses_proxies
+from skyhold.cli.customers.problems import Refused
 from skyhold.cli.failures import ExitCode, Failure
-from skyhold.cli.problems import Refused
 from skyhold.domain.errors import OrderNotFound
 from skyhold.domain.orders import is_order_id
 

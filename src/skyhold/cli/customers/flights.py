@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skyhold.cli.api_client import ApiClient
+from skyhold.cli.customers.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure
 
 PAGES_LIMIT = 50

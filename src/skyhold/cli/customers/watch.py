@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.live import Live
 
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.api_client import BEAT, ApiClient, ApiUnreachable, Event
-from skyhold.cli.cabin import LIVE, LOST, LiveCabin
+from skyhold.cli.customers.api_client import BEAT, ApiClient, ApiUnreachable, Event
+from skyhold.cli.customers.cabin import LIVE, LOST, LiveCabin
+from skyhold.cli.customers.flights import FlightArgument, find_flight
+from skyhold.cli.customers.problems import Refused
 from skyhold.cli.failures import guarded
-from skyhold.cli.flights import FlightArgument, find_flight
 from skyhold.cli.output import AsJson, say
-from skyhold.cli.problems import Refused
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 """Seconds until a lost stream is asked for again; the API may ask for more than the shortest."""

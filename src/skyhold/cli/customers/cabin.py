@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from skyhold.cli.problems import SEAT_WORDS
+from skyhold.cli.customers.problems import SEAT_WORDS
 
 _MARKS = {"reserved": "~", "booked": "x", "blocked": "-"}
 """A seat that is available is shown by its letter."""
