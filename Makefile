@@ -10,6 +10,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 JS_READY := $(JS)/node_modules/.installed
 UP ?=
 CHAOS ?=
+CROWD ?=
 SHOTS ?= shots
 # Tests mostly wait, so a few run side by side, each process with servers of its own. They go folder by folder, since
 # what the tests of a folder share is started for every time that a process comes back to it; within a folder their
@@ -28,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 CHECKS := check-format check-lint check-types check-layers check-contract-redocly check-contract-spectral
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: help install run test test-rest test-long test-all test-browser bench chaos shots check $(CHECKS) openapi fmt lock clean
+.PHONY: help install run test test-rest test-long test-all test-browser bench crowd chaos shots check $(CHECKS) openapi fmt lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -54,6 +55,9 @@ test-browser: $(DEV_READY) ## Run the tests of the pages; they fail where there 
 
 bench: $(DEV_READY) ## Measure Skyhold beside a floor of the same messages; takes half a minute, wants a quiet machine
 	@$(BIN)/python -m tools.benchmarks
+
+crowd: $(DEV_READY) ## Run a simulated crowd with faults; options by CROWD="--forbidden 10 --flaky 10 --contend 20"
+	@$(BIN)/python -m tools.crowd $(CROWD)
 
 chaos: $(DEV_READY) ## Book while a monkey kills and stops everything, then audit; options by CHAOS="--seed 7 --for 5m"
 	@$(BIN)/python -m tools.chaos $(CHAOS)

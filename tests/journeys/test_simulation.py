@@ -25,13 +25,13 @@ def stack() -> Iterator[Stack]:
 @pytest.mark.long
 async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack) -> None:
     # Drawn from this seed, several of the first customers walk away from what they hold.
-    told = stack.json_of("simulate", "--customers", "30", "--for", "15s", "--seed", "41")
+    told = stack.json_of("--customers", "30", "--for", "15s", "--seed", "41", module="tools.crowd")
 
     assert told["orders"]["confirmed"] > 0
     assert told["orders"]["expired"] > 0
-    assert told["orders"]["open"] == told["surprises"]["count"] == 0
-    assert told["lies"]["told"] == told["lies"]["refused"] > 0
-    assert sum(told["mishaps"].values()) > 0
+    assert told["orders"]["open"] == told["violations"]["count"] == 0
+    assert told["forbidden"]["sent"] == told["forbidden"]["rejected"] > 0
+    assert told["networkFaults"]["lostReply"] > 0
     assert told["audit"] == {"audited": True, "unchecked": {}, "findings": []}
     ledger = await asyncpg.connect(stack.endpoints.database_url)
     try:
@@ -44,24 +44,26 @@ async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack)
 
 @pytest.mark.long
 @pytest.mark.quiet
-async def test_of_five_hundred_who_fight_for_the_last_twenty_seats_twenty_seats_are_sold() -> None:
+async def test_of_five_hundred_who_contend_for_twenty_seats_twenty_are_sold() -> None:
     with new_stack() as stack:
         stack.start()
 
-        told = stack.json_of("simulate", "--customers", "500", "--flight", "FL101", "--fight", "20", "--seed", "5")
+        told = stack.json_of(
+            "--customers", "500", "--flight", "FL101", "--contend", "20", "--seed", "5", module="tools.crowd"
+        )
 
-        fight = told["fight"]
-        assert (told["closing"], fight["sold"], len(fight["seats"])) == ("soldOut", 20, 20)
-        assert fight["winners"] + fight["toldNo"] + fight["gaveUp"] == 500
+        contention = told["contention"]
+        assert (told["closing"], contention["sold"], len(contention["seats"])) == ("soldOut", 20, 20)
+        assert contention["winners"] + contention["refused"] + contention["released"] == 500
         assert told["latencies"]["refusal"]["maxMs"] < 2000, (
             "from when a request was sent; the queue is the crowd's own"
         )
-        assert told["surprises"]["count"] == told["orders"]["open"] == 0
+        assert told["violations"]["count"] == told["orders"]["open"] == 0
         assert told["audit"] == {"audited": True, "unchecked": {}, "findings": []}
         ledger = await asyncpg.connect(stack.endpoints.database_url)
         try:
             seats = await ledger.fetch("SELECT seat_id FROM seats WHERE status = 'booked'")
-            assert {seat["seat_id"] for seat in seats} == set(fight["seats"])
+            assert {seat["seat_id"] for seat in seats} == set(contention["seats"])
             assert await ledger.fetchval(_OPEN) == 0
         finally:
             await ledger.close()

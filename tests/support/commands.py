@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _LONGEST_SECONDS = 60
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -58,17 +59,20 @@ class Skyhold:
     directory: Path
     started: list[Running] = field(default_factory=list)
 
-    def run(self, *arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def run(
+        self, *arguments: str, typed: str = "", module: str = "skyhold", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, of `skyhold` or of a tool in the repository."""
+        own = {} if module == "skyhold" else {"PYTHONPATH": str(_ROOT)}
         return subprocess.run(
-            [sys.executable, "-m", "skyhold", *arguments],
+            [sys.executable, "-m", module, *arguments],
             input=typed,
             capture_output=True,
             text=True,
             timeout=_LONGEST_SECONDS,
             check=False,
             cwd=self.directory,
-            env=self.surroundings | variables,
+            env=self.surroundings | own | variables,
         )
 
     def run_until(self, code: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -65,7 +65,7 @@ class SmallApi:
     forgets_keys: bool = False
     is_gullible: bool = False
     marks: Callable[[bool], bool] = field(default=lambda is_replay: is_replay)
-    """Whether an answer is marked as replayed, which may be a lie."""
+    """Whether an answer is marked as replayed, which may be a forbidden."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from skyhold.machine.endpoints import Endpoints, read_live_endpoints
 ANY_PORTS = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY", "SKYHOLD_")
 READY_WITHIN = 100.0
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -83,23 +84,24 @@ class Stack:
         assert endpoints is not None, "it is not up"
         return endpoints
 
-    def skyhold(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command of Skyhold's against it, as a person does in another terminal."""
+    def skyhold(self, *arguments: str, stdin: str = "", module: str = "skyhold") -> subprocess.CompletedProcess[str]:
+        """Run a command of Skyhold, or a tool of the repository, against it, as from another terminal."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         environment["SKYHOLD_STATE_DIR"] = str(self.data_dir.with_suffix(".state"))
         return subprocess.run(
-            [sys.executable, "-m", "skyhold", *arguments, "--data-dir", str(self.data_dir)],
+            [sys.executable, "-m", module, *arguments, "--data-dir", str(self.data_dir)],
             input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
             env=environment,
+            cwd=_ROOT,
         )
 
-    def json_of(self, *arguments: str, stdin: str = "") -> Any:
-        """Return what a command prints with --json."""
-        done = self.skyhold(*arguments, "--json", stdin=stdin)
+    def json_of(self, *arguments: str, stdin: str = "", module: str = "skyhold") -> Any:
+        """Return the JSON that a command prints with --json."""
+        done = self.skyhold(*arguments, "--json", stdin=stdin, module=module)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 

@@ -18,7 +18,7 @@ from tools.chaos.sites import own_environment
 BUYERS = ("--customers", "12", "--pace", "2")
 """Who come and go, and want this or that."""
 
-FIGHTERS = ("--customers", "8", "--pace", "2", "--fight", "4")
+CONTENDERS = ("--customers", "8", "--pace", "2", "--contend", "4")
 """Who all want the same few seats; as soon as those are sold, the next come for others."""
 
 SHORTEST_SECONDS = 2.0
@@ -41,8 +41,8 @@ class Heard:
     crowds: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
-    surprises: list[str] = field(default_factory=list)
-    surprise_count: int = 0
+    violations: list[str] = field(default_factory=list)
+    violation_count: int = 0
     broken: list[str] = field(default_factory=list)
 
     def hear(self, told: Mapping[str, Any]) -> None:
@@ -52,8 +52,8 @@ class Heard:
         self.counts["orders"] += told["orders"]["made"]
         for name in ("conflicts", "changes", "retries", "seatsSold"):
             self.counts[name] += told[name]
-        self.surprise_count += told["surprises"]["count"]
-        self.surprises += told["surprises"]["told"]
+        self.violation_count += told["violations"]["count"]
+        self.violations += told["violations"]["details"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Crowd:
         """Return the command that sends it for so long; each time it comes it is drawn anew."""
         seed = self.seed * 1000 + number
         return [
-            *(sys.executable, "-m", "skyhold", "simulate", "--api", self.api, "--json", "--no-audit"),
+            *(sys.executable, "-m", "tools.crowd", "--api", self.api, "--json", "--no-audit"),
             *("--seed", str(seed), *self.customers, "--for", f"{seconds:.0f}s"),
             *(part for flight in self.flights for part in ("--flight", flight)),
         ]

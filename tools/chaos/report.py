@@ -38,7 +38,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     heard = verdict.heard
     yield "Crowds", f"{heard.crowds} ({_listed(heard.endings)})"
     yield from ((f"  {name}", str(count)) for name, count in heard.counts.items())
-    yield "  surprises", str(heard.surprise_count)
+    yield "  violations", str(heard.violation_count)
     if verdict.ready_after is not None:
         yield "All ready after", f"{verdict.ready_after} s of quiet"
     if verdict.longest_wait is not None:

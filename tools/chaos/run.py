@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from tools.chaos import faults
-from tools.chaos.crowds import BUYERS, FIGHTERS, Crowd, send_crowds
+from tools.chaos.crowds import BUYERS, CONTENDERS, Crowd, send_crowds
 from tools.chaos.ground import MARK, Ground, standing_ground
 from tools.chaos.ledger import Ledger
 from tools.chaos.leftovers import left_over
@@ -65,7 +65,7 @@ def _crowds(ground: Ground, seed: int, flights: Sequence[str], near: str, far: s
     mark = {MARK: str(ground.directory)}
     for number, (site, api) in enumerate((("near", near), ("far", far))):
         yield Crowd(api, flights, BUYERS, seed * 2 + number, ground.directory / f"{site}-buyers.log", mark)
-        yield Crowd(api, flights, FIGHTERS, seed * 2, ground.directory / f"{site}-fighters.log", mark)
+        yield Crowd(api, flights, CONTENDERS, seed * 2, ground.directory / f"{site}-contenders.log", mark)
 
 
 async def _settle(ground: Ground, verdict: Verdict, say: Say) -> None:

@@ -72,7 +72,7 @@ class Verdict:
                 "sent": self.heard.crowds,
                 "endings": dict(self.heard.endings),
                 **self.heard.counts,
-                "surprises": {"count": self.heard.surprise_count, "told": self.heard.surprises},
+                "violations": {"count": self.heard.violation_count, "details": self.heard.violations},
             },
             "mendedByReconciler": self.mended,
             "readyAfterSeconds": self.ready_after,
@@ -111,12 +111,12 @@ def complaints_of(verdict: Verdict) -> list[str]:
     """Return what customers should not have seen, without the ends of bookings that were our doing and not theirs."""
     excuses = sum(verdict.faults[f"{act} {Victim.BOOKING}"] for act in (Act.CANCEL, Act.TERMINATE))
     told = []
-    for surprise in verdict.heard.surprises:
-        if excuses and _OUR_DOING.fullmatch(surprise):
+    for violation in verdict.heard.violations:
+        if excuses and _OUR_DOING.fullmatch(violation):
             excuses -= 1
         else:
-            told.append(surprise)
-    if untold := verdict.heard.surprise_count - len(verdict.heard.surprises):
+            told.append(violation)
+    if untold := verdict.heard.violation_count - len(verdict.heard.violations):
         told.append(f"and {untold} times more.")
     return told
 

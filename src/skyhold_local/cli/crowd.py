@@ -10,18 +10,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from skyhold.domain.seats import sort_seats
 from skyhold_local.simulation.crowd import Crowd
-from skyhold_local.simulation.fights import Fight
 from skyhold_local.simulation.outcomes import ENDS, NEWS_KEPT, Latency, Outcomes, State
-from skyhold_local.simulation.retries import Mishap
 
 _WORDS = {
     State.CONFIRMED: "confirmed",
     State.DECLINED: "declined",
     State.PAYMENT_FAILED: "payment failed",
     State.CANCELLED: "cancelled",
-    State.LET_GO: "let go at the end",
+    State.LET_GO: "released at the end",
     State.EXPIRED: "expired",
     State.FAILED: "failed otherwise",
 }
@@ -30,7 +27,7 @@ _BAR_WIDTH = 60
 
 
 def counts_of(crowd: Crowd) -> dict[str, int]:
-    """Return what is told while a crowd is under way."""
+    """Return the counts that are shown while a crowd runs."""
     outcomes, waiting = crowd.outcomes, crowd.kept_waiting
     return {
         "held": outcomes.count(State.HELD),
@@ -38,19 +35,19 @@ def counts_of(crowd: Crowd) -> dict[str, int]:
         "confirmed": outcomes.count(State.CONFIRMED),
         "declined": outcomes.count(State.DECLINED, State.PAYMENT_FAILED),
         "conflicts": outcomes.conflicts,
-        "given back": outcomes.count(State.CANCELLED, State.LET_GO, State.EXPIRED),
+        "released": outcomes.count(State.CANCELLED, State.LET_GO, State.EXPIRED),
         **({"kept waiting": waiting} if waiting else {}),
     }
 
 
 def line_of(crowd: Crowd) -> str:
-    """Return where the crowd is, as a line."""
+    """Return the progress of the crowd as a line."""
     counts = "  ".join(f"{name} {count}" for name, count in counts_of(crowd).items())
     return f"{crowd.seconds:6.1f} s  {counts}"
 
 
 def picture_of(crowd: Crowd) -> Group:
-    """Return where the crowd is, for a terminal: the counts, the time, and what just happened."""
+    """Return the progress of the crowd for a terminal: counts, time, and the latest news."""
     counts = counts_of(crowd)
     facts = Table.grid(padding=(0, 3, 0, 0))
     facts.add_row(*[Text(str(count), style="bold") for count in counts.values()])
@@ -58,27 +55,23 @@ def picture_of(crowd: Crowd) -> Group:
     time = Table.grid(padding=(0, 1, 0, 0))
     bar = ProgressBar(total=crowd.plan.seconds, completed=min(crowd.seconds, crowd.plan.seconds), width=_BAR_WIDTH)
     time.add_row(bar, f"{crowd.seconds:.1f} s{', finishing' if crowd.closing else ''}")
-    news = ["Letting go of what is held."] if crowd.is_leaving else list(crowd.outcomes.news)
+    news = ["Releasing holds."] if crowd.is_leaving else list(crowd.outcomes.news)
     lines = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in news]
     return Group(facts, time, *lines, *[Text()] * (NEWS_KEPT - len(lines)))
 
 
 def table_of(crowd: Crowd) -> Table:
-    """Return what came of the crowd, as a table for a person."""
+    """Return the outcome of the crowd as a table."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(2):
         table.add_column()
     for name, value in _rows(crowd.outcomes):
         table.add_row(name, value)
-    if fight := crowd.plan.fight:
-        told = _fight_of(fight, crowd.outcomes)
-        table.add_row(f"Fight over {len(fight.seats)} seats", f"{told['sold']} sold to {told['winners']} customers")
-        table.add_row("  without a seat, and told so", str(told["toldNo"]))
     return table
 
 
 def latencies_of(crowd: Crowd) -> Table:
-    """Return how long the crowd waited, as a table for a person."""
+    """Return the latencies that the crowd saw, as a table."""
     table = Table("Answered", "times", "p50 ms", "p99 ms", "max ms", "max with queue", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -89,12 +82,10 @@ def latencies_of(crowd: Crowd) -> Table:
 
 
 def json_of(crowd: Crowd) -> dict[str, Any]:
-    """Return what came of the crowd, for a program."""
+    """Return the outcome of the crowd as JSON."""
     plan, outcomes = crowd.plan, crowd.outcomes
     return {
         "customers": plan.customers,
-        "liars": plan.liars,
-        "shaky": plan.shaky,
         "flights": list(plan.flights.values()),
         "seed": plan.seed,
         "pace": plan.pace,
@@ -113,16 +104,9 @@ def json_of(crowd: Crowd) -> dict[str, Any]:
         "conflicts": outcomes.conflicts,
         "refusals": dict(outcomes.refusals.most_common()),
         "retries": outcomes.retries,
-        "troubles": dict(outcomes.troubles.most_common()),
-        "mishaps": {mishap.value: outcomes.mishaps[mishap] for mishap in Mishap},
-        "lies": {
-            "told": outcomes.lies_told.total(),
-            "refused": outcomes.lies_refused.total(),
-            "kinds": dict(sorted(outcomes.lies_told.items())),
-        },
+        "failures": dict(outcomes.failures.most_common()),
         "latencies": {act: _json_of(latency) for act, latency in outcomes.latencies().items()},
-        **({"fight": _fight_of(plan.fight, outcomes)} if plan.fight else {}),
-        "surprises": {"count": outcomes.surprises, "told": outcomes.told_surprises},
+        "violations": {"count": outcomes.violations, "details": outcomes.violation_details},
     }
 
 
@@ -133,17 +117,6 @@ def _json_of(latency: Latency) -> dict[str, Any]:
         "p99Ms": latency.p99_ms,
         "maxMs": latency.max_ms,
         "maxWithQueueMs": latency.whole_max_ms,
-    }
-
-
-def _fight_of(fight: Fight, outcomes: Outcomes) -> dict[str, Any]:
-    """Return how many have won, were told no, or gave up seats that they had without ever having been told no."""
-    return {
-        "seats": sort_seats(fight.seats),
-        "sold": len(outcomes.sold),
-        "winners": len(outcomes.winners),
-        "toldNo": len(outcomes.told_no - outcomes.winners),
-        "gaveUp": len(outcomes.holders - outcomes.winners - outcomes.told_no),
     }
 
 
@@ -163,11 +136,9 @@ def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
     yield "Refusals", str(outcomes.refusals.total())
     for code, count in outcomes.refusals.most_common():
         yield f"  {code}", str(count)
-    yield "Lies told, refused", f"{outcomes.lies_told.total()}, {outcomes.lies_refused.total()}"
-    yield "Replies lost, double clicks", ", ".join(str(outcomes.mishaps[mishap]) for mishap in Mishap)
     yield "Came back to look", str(outcomes.returns)
-    yield "Asked again", str(outcomes.retries)
-    for name, count in outcomes.troubles.most_common():
+    yield "Retries", str(outcomes.retries)
+    for name, count in outcomes.failures.most_common():
         yield f"  {name}", str(count)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +24,6 @@ from skyhold.cli.stopping import StopSignals
 if TYPE_CHECKING:
     from skyhold_local.cli.verdicts import Verdict
     from skyhold_local.simulation.crowd import Crowd, CrowdPlan
-    from skyhold_local.simulation.fights import Fight
 
 CUSTOMERS_LIMIT = 1000
 
@@ -30,74 +31,152 @@ _SEEDS = 10**6
 _LONGEST_SECONDS = 24 * 3600.0
 _PICTURE_SECONDS = 0.2
 _LINE_SECONDS = 5.0
-"""How often progress is told: on a terminal, and where there is none."""
+"""Time between two reports of progress: on a terminal, and elsewhere."""
+
+_TOOL = "is an option of `make crowd` in the repository now"
+
+_MOVED = {
+    "--patience": "is now --retry-for",
+    "--liars": f"{_TOOL}: --forbidden",
+    "--shaky": f"{_TOOL}: --flaky",
+    "--fight": f"{_TOOL}: --contend",
+}
+"""Options of earlier versions, and what replaced them."""
+
+
+def _explain_moved(option: typer.CallbackParam, value: str | None) -> None:
+    if value is not None:
+        raise typer.BadParameter(f"it {_MOVED[option.opts[0]]}.")
+
+
+def _moved(name: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(name, hidden=True, callback=_explain_moved)
+    return option
+
+
+Customers = Annotated[int, typer.Option(min=1, max=CUSTOMERS_LIMIT, help="Number of customers.")]
+Flights = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FLIGHT", help="Number or id of a flight; may be given again.", show_default="all"),
+]
+Duration = Annotated[
+    str, typer.Option("--for", metavar="DURATION", help="Time in which they begin new trips, such as 60s or 5m.")
+]
+Pace = Annotated[float, typer.Option(min=0.1, max=20.0, help="Customers think so many times faster than usual.")]
+RetryFor = Annotated[
+    str, typer.Option("--retry-for", metavar="DURATION", help="Time for which an unanswered request is retried.")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Draw the same decisions again.", show_default="random, and printed")
+]
+IsUnaudited = Annotated[bool, typer.Option("--no-audit", help="Skip the audit at the end.")]
+Moved = str | None
+
+
+@dataclass(frozen=True)
+class CrowdRequest:
+    """The options of a crowd, checked: where it books, on which flights (numbers by id), and for how long."""
+
+    address: str
+    flights: dict[str, str]
+    customers: int
+    seconds: float
+    pace: float
+    retry_seconds: float
+    seed: int
 
 
 @guarded
 def simulate(
     *,
-    customers: Annotated[int, typer.Option(min=1, max=CUSTOMERS_LIMIT, help="How many customers there are.")] = 30,
-    flight: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FLIGHT", help="A flight's number or id; may be given again.", show_default="all"),
-    ] = None,
-    seconds: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help="For how long they begin new trips, as 60s or 5m.")
-    ] = "60s",
-    fight: Annotated[
-        int | None, typer.Option(metavar="SEATS", min=1, help="All want the same so many seats of one flight.")
-    ] = None,
-    liars: Annotated[int, typer.Option(metavar="PERCENT", min=0, max=100, help="How many try what is forbidden.")] = 10,
-    shaky: Annotated[
-        int, typer.Option(metavar="PERCENT", min=0, max=100, help="How many lose replies and click twice.")
-    ] = 10,
-    pace: Annotated[float, typer.Option(min=0.1, max=20.0, help="How many times faster than usual they think.")] = 1.0,
-    patience: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long the same is asked again while nobody answers.")
-    ] = "90s",
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Draw the same decisions again.", show_default="by chance, and told")
-    ] = None,
-    is_unaudited: Annotated[bool, typer.Option("--no-audit", help="Do not audit what they have left behind.")] = False,
+    customers: Customers = 30,
+    flight: Flights = None,
+    seconds: Duration = "60s",
+    pace: Pace = 1.0,
+    retry_for: RetryFor = "90s",
+    seed: Seed = None,
+    is_unaudited: IsUnaudited = False,
     api: ApiAddress = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    _patience: Annotated[Moved, _moved("--patience")] = None,
+    _liars: Annotated[Moved, _moved("--liars")] = None,
+    _shaky: Annotated[Moved, _moved("--shaky")] = None,
+    _fight: Annotated[Moved, _moved("--fight")] = None,
 ) -> None:
-    """Let simulated customers book seats, and tell what came of it; watch them on the pages meanwhile.
+    """Let simulated customers book seats, and report the outcome; watch them on the pages meanwhile.
 
-    They look, choose seats together, hold them, change their minds, pay, are declined and try again, cancel, walk away
-    or come back, each with a cookie of their own, over the public API alone. Some lose replies and ask again, some lie.
-    What they buy stays sold: never send them to a Skyhold with real flights. At the end and on Ctrl-C they give back
-    what they hold; a second Ctrl-C does not wait. The audit has the last word, where it can reach the servers.
+    They look, choose seats together, hold them, change their minds, pay, are declined and retry, cancel, walk away
+    or come back, each with a cookie of their own, over the public API only. Seats that they buy stay sold: never send
+    them to a Skyhold with real flights. At the end and on Ctrl-C they release their holds; a second Ctrl-C does not
+    wait. The audit follows, where it can reach the servers.
 
-    Exit code 1 if they saw what no customer must ever see or the audit found something, 3 if the API stays away.
+    Exit code 1 on a contract violation or a finding of the audit, 3 if the API stays unavailable.
 
-    Example: skyhold simulate --customers 500 --flight FL101 --fight 20
+    Example: skyhold simulate --customers 100 --flight FL101
     """
     from skyhold_local.simulation.crowd import CrowdPlan  # noqa: PLC0415 - loads only where it is used
 
-    duration, longest_wait, address = (
-        _seconds_of("--for", seconds),
-        _seconds_of("--patience", patience),
-        find_api(api, data_dir),
+    wanted = check(
+        address=find_api(api, data_dir),
+        customers=customers,
+        flights=flight,
+        duration=seconds,
+        pace=pace,
+        retry_for=retry_for,
+        seed=seed,
     )
+    plan = CrowdPlan(customers, wanted.seconds, wanted.flights, wanted.seed, pace, wanted.retry_seconds)
+    run(wanted, plan, data_dir, is_unaudited=is_unaudited, as_json=as_json)
+
+
+def check(
+    *,
+    address: str,
+    customers: int,
+    flights: list[str] | None,
+    duration: str,
+    pace: float,
+    retry_for: str,
+    seed: int | None,
+) -> CrowdRequest:
+    """Return the options as the crowd needs them.
+
+    Raises:
+        Failure: a duration is malformed, a flight does not exist, or the API does not answer.
+    """
+    seconds, retry_seconds = _seconds_of("--for", duration), _seconds_of("--retry-for", retry_for)
     seed = SystemRandom().randrange(_SEEDS) if seed is None else seed
-    flights, contested = _find_flights(address, flight or []), None
-    if fight is not None:
-        flights, contested = _find_fight(address, flights, fight, seed)
-    plan = CrowdPlan(customers, duration, flights, seed, pace, longest_wait, liars, shaky, contested)
-    say(f"{customers} customers on {' '.join(flights.values())} at {show_address('SKYHOLD_API', address)}, seed {seed}")
+    return CrowdRequest(address, _find_flights(address, flights or []), customers, seconds, pace, retry_seconds, seed)
+
+
+def run(
+    wanted: CrowdRequest,
+    plan: CrowdPlan,
+    data_dir: Path | None,
+    *,
+    is_unaudited: bool,
+    as_json: bool,
+    render: Callable[[Crowd, Verdict, bool], None] | None = None,
+) -> None:
+    """Run the crowd, print its outcome with `render`, and end with the exit code that it deserves.
+
+    Raises:
+        Failure: a contract violation, a finding of the audit, an unavailable API, or orders that did not end.
+    """
+    where = show_address("SKYHOLD_API", wanted.address)
+    say(f"{plan.customers} customers on {' '.join(plan.flights.values())} at {where}, seed {plan.seed}")
     with asyncio.Runner() as runner:
-        crowd, exit_code = runner.run(_run(address, plan))
+        crowd, exit_code = runner.run(_run(wanted.address, plan))
     verdict = _audit(crowd, data_dir, is_unaudited=is_unaudited)
-    _tell(crowd, verdict, as_json=as_json)
-    _judge(crowd, verdict, address)
+    (render or _print)(crowd, verdict, as_json)
+    _judge(crowd, verdict, wanted.address)
     if crowd.is_stopped:
         raise typer.Exit(exit_code)
 
 
 async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
-    """Run the crowd until it has ended or somebody asks to stop, and return what a stop ends with."""
+    """Run the crowd to its end or until a signal stops it, and return the exit code of that signal."""
     from skyhold_local.simulation.connections import Api  # noqa: PLC0415
     from skyhold_local.simulation.crowd import Crowd  # noqa: PLC0415
 
@@ -105,7 +184,7 @@ async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
     async with Api(address, uses_proxies=uses_proxies(address)) as api:
         crowd = Crowd(api, plan)
         running = asyncio.create_task(crowd.run())
-        stopping = asyncio.create_task(_stop_when_told(crowd, stop, running))
+        stopping = asyncio.create_task(_stop_on_signals(crowd, stop, running))
         showing = asyncio.create_task(_show(crowd))
         await asyncio.wait({running})
         for task in (stopping, showing):
@@ -117,18 +196,18 @@ async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
     return crowd, stop.exit_code
 
 
-async def _stop_when_told(crowd: Crowd, stop: StopSignals, running: asyncio.Task[None]) -> None:
-    """Send the crowd home when asked to, and end it where it stands when asked again."""
+async def _stop_on_signals(crowd: Crowd, stop: StopSignals, running: asyncio.Task[None]) -> None:
+    """Stop the crowd on the first signal, and cancel it on the second."""
     await stop.wait()
     crowd.leave()
     if not _is_picture(stderr()):
-        say("Letting go of what is held.")
+        say("Releasing holds.")
     await stop.wait_again()
     running.cancel()
 
 
 async def _show(crowd: Crowd) -> None:
-    """Tell where the crowd is, again and again."""
+    """Show the progress of the crowd until cancelled."""
     from skyhold_local.cli.crowd import line_of, picture_of  # noqa: PLC0415
 
     console = stderr()
@@ -143,23 +222,23 @@ async def _show(crowd: Crowd) -> None:
 
 
 def _is_picture(console: Console) -> bool:
-    """Say whether progress is drawn there, and not told line by line."""
+    """Return whether progress is drawn there instead of printed line by line."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def _audit(crowd: Crowd, data_dir: Path | None, *, is_unaudited: bool) -> Verdict:
-    """Return the verdict of the audit, or why there is none."""
+    """Return the verdict of the audit, or the reason why it was skipped."""
     from skyhold_local.cli.verdicts import Verdict, audit_behind  # noqa: PLC0415
 
     if is_unaudited:
         return Verdict(why_not="not wanted.")
     if crowd.is_stopped:
-        return Verdict(why_not="stopped before the end; `skyhold audit` does it.")
+        return Verdict(why_not="stopped before the end; run `skyhold audit`.")
     return audit_behind(crowd.outcomes.last_orders, data_dir)
 
 
-def _tell(crowd: Crowd, verdict: Verdict, *, as_json: bool) -> None:
-    """Print what came of the crowd."""
+def _print(crowd: Crowd, verdict: Verdict, as_json: bool) -> None:
+    """Print the outcome of the crowd."""
     from skyhold_local.cli.crowd import json_of, latencies_of, table_of  # noqa: PLC0415
 
     if as_json:
@@ -170,54 +249,36 @@ def _tell(crowd: Crowd, verdict: Verdict, *, as_json: bool) -> None:
 
 
 def _judge(crowd: Crowd, verdict: Verdict, address: str) -> None:
-    """Say what a person must know besides the counts, and fail if the crowd did.
+    """Print the details of every problem, and fail if there is one.
 
     Raises:
-        Failure: it saw what no customer must see, the audit found something, the API is gone, or orders did not end.
+        Failure: a contract violation, a finding of the audit, an unavailable API, or orders that did not end.
     """
     from skyhold_local.simulation.crowd import Closing  # noqa: PLC0415
 
     outcomes = crowd.outcomes
-    for detail in outcomes.told_surprises:
+    for detail in outcomes.violation_details:
         say(detail)
     if outcomes.open_orders:
-        say(f"Orders that are still open: {len(outcomes.open_orders)}. Holds end by themselves, payments too.")
-    if outcomes.surprises:
-        raise Failure(f"The customers saw what nobody must ever see: {outcomes.surprises} times.")
+        say(f"Orders that are still open: {len(outcomes.open_orders)}. Holds expire, and payments finish.")
+    if outcomes.violations:
+        raise Failure(f"The API violated its contract {outcomes.violations} times.")
     if verdict.findings:
-        raise Failure(f"The audit found what must not be: {len(verdict.findings)} findings.")
+        raise Failure(f"The audit found {len(verdict.findings)} violations.")
     if crowd.closing is Closing.UNREACHABLE:
-        raise Failure(
-            f"Nobody answers at {show_address('SKYHOLD_API', address)} any more ({crowd.trouble}).",
-            ExitCode.UNREACHABLE,
-        )
+        where = show_address("SKYHOLD_API", address)
+        raise Failure(f"The API at {where} does not answer any more ({crowd.failure}).", ExitCode.UNREACHABLE)
     if outcomes.open_orders and not crowd.is_stopped:
-        raise Failure("Not every order came to an end.")
-    if crowd.closing is Closing.SOLD_OUT and not crowd.plan.fight:
-        say("Every seat is sold. A new Skyhold has new ones: skyhold up --ephemeral")
-
-
-def _find_fight(address: str, flights: dict[str, str], many: int, seed: int) -> tuple[dict[str, str], Fight]:
-    """Return the flight of the fight, drawn from those that are wanted, and the seats that are fought for.
-
-    Raises:
-        Failure: no flight has a seat left.
-    """
-    from skyhold_local.simulation.fights import draw_fight  # noqa: PLC0415
-
-    with ApiClient(address) as client:
-        maps = {flight_id: client.get(f"/api/flights/{flight_id}")["seatMap"] for flight_id in flights}
-    fight = draw_fight(maps, many, seed)
-    if fight is None:
-        raise Failure("There is no seat left to fight for.", ExitCode.NOT_FOUND)
-    return {fight.flight_id: flights[fight.flight_id]}, fight
+        raise Failure("Not every order ended.")
+    if crowd.closing is Closing.SOLD_OUT and not crowd.plan.goal.is_contended:
+        say("Every seat is sold. For new seats start a new Skyhold: skyhold up --ephemeral")
 
 
 def _find_flights(address: str, named: list[str]) -> dict[str, str]:
-    """Return the numbers of the flights that were named, or of the next hundred, by their ids.
+    """Return the numbers of the named flights, or of the next hundred, by their ids.
 
     Raises:
-        Failure: there is none, or nobody answers.
+        Failure: there is none, or the API does not answer.
     """
     with ApiClient(address) as client:
         if named:
@@ -233,7 +294,7 @@ def _seconds_of(option: str, text: str) -> float:
     """Return the seconds of an option that is a duration such as 60s.
 
     Raises:
-        Failure: it is none, or one that nobody can mean.
+        Failure: it is not a duration, or out of range.
     """
     from skyhold.settings import parse_duration  # noqa: PLC0415
 

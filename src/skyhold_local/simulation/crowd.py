@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from time import monotonic
 
+from skyhold_local.simulation.behaviours import Behaviour
 from skyhold_local.simulation.connections import Api
 from skyhold_local.simulation.customers import Customer
-from skyhold_local.simulation.fights import Fight, as_fighter
+from skyhold_local.simulation.goals import Goal
 from skyhold_local.simulation.outcomes import Outcomes
-from skyhold_local.simulation.pauses import PATIENCE_SECONDS, Leaving, Pauses
-from skyhold_local.simulation.replies import Surprise, Unreachable
-from skyhold_local.simulation.scenes import Scene
+from skyhold_local.simulation.pauses import DEFAULT_RETRY_SECONDS, CrowdStopped, Pauses
+from skyhold_local.simulation.replies import ContractViolation, Unreachable
+from skyhold_local.simulation.shared_state import SharedState
 from skyhold_local.simulation.trips import plan_trips
-from skyhold_local.simulation.whims import Character, draw_characters, draw_whims
 
 FINISH_SECONDS = 60.0
-"""How long customers may take to finish what they are at, besides their patience; the longest payment takes forty."""
+"""Time to finish open orders after the end, besides the time of retries; the longest payment takes 40 s."""
 
 LET_GO_SECONDS = 20.0
 """How long they may take to let go of what they hold."""
-
-ARRIVAL_SHARE = 0.4
-LONGEST_ARRIVAL_SECONDS = 20.0
-"""All have come after this share of the time, or after so long: the first at once, many soon, the rest one by one."""
-
-STAMPEDE_SECONDS = 1.0
-"""To a fight all come within this time."""
 
 
 class Closing(StrEnum):
@@ -44,9 +37,10 @@ class Closing(StrEnum):
 
 @dataclass(frozen=True)
 class CrowdPlan:
-    """How many customers, for how many seconds, on which flights (numbers by id), drawn from which seed.
+    """Customers, seconds, flights (numbers by id) and the seed that all decisions are drawn from.
 
-    Of a hundred so many are `liars`, and so many have a `shaky` line. In a `fight` all want the same few seats.
+    `pace` is how many times faster than people the customers decide, `retry_seconds` how long a request is retried.
+    `behaviour_of` gives each customer, by number, the way in which commands are sent.
     """
 
     customers: int
@@ -54,21 +48,9 @@ class CrowdPlan:
     flights: Mapping[str, str]
     seed: int
     pace: float = 1.0
-    patience: float = PATIENCE_SECONDS
-    liars: int = 0
-    shaky: int = 0
-    fight: Fight | None = None
-
-    def arrivals(self) -> Sequence[float]:
-        """Return when each customer comes, in seconds from the beginning."""
-        if self.fight:
-            return [STAMPEDE_SECONDS * number / self.customers for number in range(self.customers)]
-        window = min(LONGEST_ARRIVAL_SECONDS, self.seconds * ARRIVAL_SHARE)
-        return [window * (number / self.customers) ** 2 for number in range(self.customers)]
-
-    def characters(self) -> Sequence[Character]:
-        """Return what each customer is like."""
-        return draw_characters(self.seed, self.customers, liars=self.liars, shaky=self.shaky)
+    retry_seconds: float = DEFAULT_RETRY_SECONDS
+    goal: Goal = field(default_factory=Goal)
+    behaviour_of: Callable[[int], Behaviour] = lambda _: Behaviour()
 
 
 class Crowd:
@@ -78,10 +60,10 @@ class Crowd:
         self.plan = plan
         self.outcomes = Outcomes()
         self.closing: Closing | None = None
-        self.trouble = ""
-        self._pauses = Pauses(plan.pace, plan.patience)
-        self._scene = Scene(
-            api, plan.flights, self._pauses, self.outcomes, lambda: self._close(Closing.SOLD_OUT), plan.fight
+        self.failure = ""
+        self._pauses = Pauses(plan.pace, plan.retry_seconds)
+        self._shared = SharedState(
+            api, plan.flights, self._pauses, self.outcomes, lambda: self._close(Closing.SOLD_OUT), plan.goal
         )
         self._customers: list[Customer] = []
         self._began_at = monotonic()
@@ -110,11 +92,9 @@ class Crowd:
         """Let the customers come, and return when all have gone and left nothing behind that can be helped."""
         self._began_at = monotonic()
         async with asyncio.TaskGroup() as group:
+            arrivals = self.plan.goal.arrivals(self.plan.customers, self.plan.seconds)
             customers = [
-                group.create_task(self._accompany(number, arrival, character))
-                for number, (arrival, character) in enumerate(
-                    zip(self.plan.arrivals(), self.plan.characters(), strict=True), start=1
-                )
+                group.create_task(self._accompany(number, arrival)) for number, arrival in enumerate(arrivals, start=1)
             ]
             clock = group.create_task(self._keep_time(customers))
             await asyncio.wait(customers)
@@ -126,35 +106,33 @@ class Crowd:
             self.closing = closing
         self._pauses.leave()
 
-    async def _accompany(self, number: int, arrival: float, character: Character) -> None:
-        """See one customer through, however their life goes."""
+    async def _accompany(self, number: int, arrival: float) -> None:
+        """Run one customer from arrival to end, whatever happens."""
         trips = plan_trips(Random(f"{self.plan.seed} {number}"), list(self.plan.flights))
-        whims = draw_whims(Random(f"{self.plan.seed} {number} whims"), character)
-        customer = Customer(
-            f"customer {number}", self._scene, map(as_fighter, trips) if self.plan.fight else trips, whims
-        )
+        behaviour = self.plan.behaviour_of(number)
+        customer = Customer(f"customer {number}", self._shared, map(self.plan.goal.adapt, trips), behaviour)
         self._customers.append(customer)
         await self._pauses.closed(within=arrival)
-        await self._note_trouble(customer.live())
-        await self._note_trouble(customer.let_go())
+        await self._note_failure(customer.live())
+        await self._note_failure(customer.let_go())
         self._customers.remove(customer)
 
-    async def _note_trouble(self, act: Awaitable[None]) -> None:
+    async def _note_failure(self, act: Awaitable[None]) -> None:
         try:
             await act
-        except Leaving:
+        except CrowdStopped:
             return
         except Unreachable as unreachable:
-            self.trouble = self.trouble or str(unreachable)
+            self.failure = self.failure or str(unreachable)
             self.leave(Closing.UNREACHABLE)
-        except Surprise as surprise:
-            self.outcomes.surprise(surprise)
+        except ContractViolation as violation:
+            self.outcomes.count_violation(violation)
 
     async def _keep_time(self, customers: Sequence[asyncio.Task[None]]) -> None:
         """Close in time, and bound what comes after: the finishing, and the letting go."""
         await self._pauses.closed(within=self.plan.seconds)
         self._close(Closing.TIME_OVER)
-        await self._pauses.left(within=FINISH_SECONDS + self._pauses.patience_seconds)
+        await self._pauses.left(within=FINISH_SECONDS + self._pauses.retry_seconds)
         self._pauses.leave()
         await asyncio.sleep(LET_GO_SECONDS)
         for customer in customers:

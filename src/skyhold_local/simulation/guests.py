@@ -23,9 +23,9 @@ from skyhold_local.simulation.connections import SILENCE_SECONDS, TIMEOUT_SECOND
 from skyhold_local.simulation.pauses import Pauses
 from skyhold_local.simulation.replies import (
     Act,
+    ContractViolation,
     Refused,
     Reply,
-    Surprise,
     Unreachable,
     Waited,
     body_of,
@@ -39,7 +39,7 @@ from skyhold_local.simulation.replies import (
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 2.0
-"""What lies between asking and asking again: first, and when it has been in vain for a while."""
+"""What forbidden between asking and asking again: first, and when it has been in vain for a while."""
 
 LOOK_SECONDS = 1.0
 
@@ -55,7 +55,7 @@ _LATER = 1.5
 
 
 @dataclass(frozen=True)
-class Question:
+class Call:
     """What is asked of the API, under a name of its own if it is a command that has one.
 
     `content` goes instead of a body to whoever is sent no JSON. Neither is part of any text: a payment code is in one.
@@ -72,23 +72,21 @@ class Question:
         """The name that it goes by, or nothing."""
         return self.headers.get("Idempotency-Key", "")
 
-    def named(self) -> Question:
-        """Return the same question under a new name."""
+    def with_key(self) -> Call:
+        """Return the same call under a new name."""
         return replace(self, headers={**self.headers, "Idempotency-Key": secrets.token_urlsafe(24)})
 
 
-def question_of(
-    method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
-) -> Question:
-    """Return the question of an honest customer, who gives a name to everything that may be asked again under it."""
-    question = Question(method, path, body, headers={"If-Match": if_match} if if_match else {})
-    return question.named() if method in {"POST", "PUT"} else question
+def call_of(method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None) -> Call:
+    """Return the call of an honest customer, who gives a name to everything that may be asked again under it."""
+    call = Call(method, path, body, headers={"If-Match": if_match} if if_match else {})
+    return call.with_key() if method in {"POST", "PUT"} else call
 
 
 class Guest:
     """One customer's own way to the API.
 
-    `uncertain_order_ids` are orders that may hold seats without a word about it; `troubles` count what made the guest
+    `uncertain_order_ids` are orders that may hold seats without a word about it; `failures` count what made the guest
     ask again.
     """
 
@@ -96,7 +94,7 @@ class Guest:
         self.is_going_home = False
         self.is_kept_waiting = False
         self.uncertain_order_ids: set[str] = set()
-        self.troubles: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
         self._api = api
         self._pauses = pauses
         # By PUBLIC_URL the API marks its cookies Secure, also for a crowd that bypasses the proxy, over plain HTTP.
@@ -106,9 +104,9 @@ class Guest:
     @property
     def cookie(self) -> str:
         """The cookie by which the API knows this guest, as it is sent; empty if it knows none."""
-        return str(self._request(Question("GET", "/api/orders")).headers.get("Cookie", ""))
+        return str(self._request(Call("GET", "/api/orders")).headers.get("Cookie", ""))
 
-    async def ask(
+    async def send(
         self, act: Act, method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
     ) -> Reply:
         """Ask, again if need be, and return the yes.
@@ -116,14 +114,14 @@ class Guest:
         Raises:
             Refused: it was a no.
             Unreachable: nobody answers, or a server behind the API has been away for too long.
-            Surprise: the API went on failing, or answered what it must not.
-            Leaving: all were told to go home while the API wanted to be left alone.
+            ContractViolation: the API went on failing, or answered what it must not.
+            CrowdStopped: all were told to go home while the API wanted to be left alone.
         """
         given_up_since = 0.0
         while True:
             try:
                 # What was given up was not done: that is asked for anew, under another name.
-                reply = await self.insist(act, question_of(method, path, body, if_match=if_match))
+                reply = await self.send_call(act, call_of(method, path, body, if_match=if_match))
             except Refused as refused:
                 require_new(act, refused)
                 if refused.code != GIVEN_UP:
@@ -132,27 +130,27 @@ class Guest:
                 require_new(act, reply)
                 return reply
             given_up_since = given_up_since or monotonic()
-            if monotonic() >= given_up_since + self._pauses.patience_seconds:
-                raise Surprise(f"A {act} was given up, again and again.")
-            self._note_trouble(GIVEN_UP)
+            if monotonic() >= given_up_since + self._pauses.retry_seconds:
+                raise ContractViolation(f"A {act} was given up, again and again.")
+            self._note_failure(GIVEN_UP)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def insist(self, act: Act, question: Question) -> Reply:
+    async def send_call(self, act: Act, call: Call) -> Reply:
         """Ask this, under this name, until it is answered, and return the yes.
 
         Raises:
             Refused: it was a no, `GIVEN_UP` among others.
             Unreachable: nobody answers, or a server behind the API has been away for too long.
-            Surprise: the API went on failing, or answered what it must not.
-            Leaving: all were told to go home while the API wanted to be left alone.
+            ContractViolation: the API went on failing, or answered what it must not.
+            CrowdStopped: all were told to go home while the API wanted to be left alone.
         """
         unknown: set[str] = set()
-        response, waited = await self.until_answered(f"A {act}", question, unknown if act is Act.HOLD else None)
+        response, waited = await self.until_answered(f"A {act}", call, unknown if act is Act.HOLD else None)
         self.uncertain_order_ids -= unknown
-        return read_reply(act, response, waited, question.key)
+        return read_reply(act, response, waited, call.key)
 
     async def until_answered(
-        self, what: str, question: Question, unknown: set[str] | None = None, *, forgives_faults: bool = True
+        self, what: str, call: Call, unknown: set[str] | None = None, *, forgives_faults: bool = True
     ) -> tuple[httpx.Response, Waited]:
         """Return the first answer that is a yes or a no, and how long it was waited for.
 
@@ -161,18 +159,18 @@ class Guest:
 
         Raises:
             Unreachable: nobody answers, or a server behind the API has been away for too long.
-            Surprise: the API itself is at fault.
-            Leaving: all were told to go home while the API wanted to be left alone.
+            ContractViolation: the API itself is at fault.
+            CrowdStopped: all were told to go home while the API wanted to be left alone.
         """
-        asked_at, troubled_since, pause, tries = perf_counter(), 0.0, RETRY_SECONDS, 0
+        asked_at, failing_since, pause, tries = perf_counter(), 0.0, RETRY_SECONDS, 0
         self.is_kept_waiting = False
         while True:
-            trouble: Unreachable | Surprise
+            failure: Unreachable | ContractViolation
             tries += 1
             try:
-                response, timing = await self._api.send(self._request(question))
+                response, timing = await self._api.send(self._request(call))
             except httpx.TransportError as lost:
-                trouble, name = Unreachable(type(lost).__name__), type(lost).__name__
+                failure, name = Unreachable(type(lost).__name__), type(lost).__name__
             else:
                 self._cookies.extract_cookies(response)
                 if response.status_code == _TOO_MANY:
@@ -181,29 +179,29 @@ class Guest:
                 if not is_broken(response):
                     self.is_kept_waiting = False
                     return response, Waited(timing.seconds, perf_counter() - asked_at, tries)
-                trouble, name = _trouble_of(what, response), _name_of(response)
+                failure, name = _failure_of(what, response), _name_of(response)
                 self._note_unknown(response, unknown)
-            troubled_since = troubled_since or monotonic()
-            self._note_trouble(name)
-            is_final = isinstance(trouble, Surprise) and not forgives_faults
-            if is_final or monotonic() >= troubled_since + self._pauses.patience_seconds:
-                raise trouble
+            failing_since = failing_since or monotonic()
+            self._note_failure(name)
+            is_final = isinstance(failure, ContractViolation) and not forgives_faults
+            if is_final or monotonic() >= failing_since + self._pauses.retry_seconds:
+                raise failure
             await asyncio.sleep(pause)
             pause = min(pause * _LATER, LONGEST_RETRY_SECONDS)
 
-    async def hang_up(self, question: Question, seconds: float) -> None:
+    async def hang_up(self, call: Call, seconds: float) -> None:
         """Send this, and be gone so many seconds later, before the reply is read; not even its cookie is kept."""
         try:
-            await self._api.send_and_hang_up(self._request(question), seconds)
+            await self._api.send_and_hang_up(self._request(call), seconds)
         except httpx.TransportError as lost:
-            self._note_trouble(type(lost).__name__)
+            self._note_failure(type(lost).__name__)
 
     async def await_end(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
         """Follow the order until it has ended, and return its last status; `see` is shown every one, in their order.
 
         Raises:
             Unreachable: nobody answers.
-            Surprise: the API went on failing, or answered what it must not.
+            ContractViolation: the API went on failing, or answered what it must not.
         """
         while True:
             status = None if self._api.streams.locked() else await self._listen(order_id, see)
@@ -219,21 +217,21 @@ class Guest:
 
         Raises:
             Unreachable: nobody answers.
-            Surprise: the API went on failing, or answered what it must not.
+            ContractViolation: the API went on failing, or answered what it must not.
         """
         try:
-            return (await self.ask(Act.FOLLOW, "GET", f"/api/orders/{order_id}/status")).body
+            return (await self.send(Act.FOLLOW, "GET", f"/api/orders/{order_id}/status")).body
         except Refused as refused:
-            raise Surprise(f"A look at an order of one's own was refused: {refused.code}.") from refused
+            raise ContractViolation(f"A look at an order of one's own was refused: {refused.code}.") from refused
 
-    def take_troubles(self) -> Counter[str]:
+    def take_failures(self) -> Counter[str]:
         """Return what made the guest ask again since this was last told."""
-        troubles, self.troubles = self.troubles, Counter()
-        return troubles
+        failures, self.failures = self.failures, Counter()
+        return failures
 
-    def _note_trouble(self, name: str) -> None:
+    def _note_failure(self, name: str) -> None:
         self.is_kept_waiting = True
-        self.troubles[name] += 1
+        self.failures[name] += 1
 
     def _note_unknown(self, response: httpx.Response, unknown: set[str] | None) -> None:
         order_id = (body_of(response) or {}).get("orderId")
@@ -242,14 +240,14 @@ class Guest:
             self.uncertain_order_ids.add(order_id)
 
     async def _leave_alone(self, seconds: float) -> None:
-        self._note_trouble(f"{_TOO_MANY} RATE_LIMITED")
+        self._note_failure(f"{_TOO_MANY} RATE_LIMITED")
         await (asyncio.sleep(seconds) if self.is_going_home else self._pauses.wait(seconds))
 
     async def _listen(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any] | None:
         """Return the last that an order's stream told, or None if it told nothing; why, a look at the status says."""
         status: Mapping[str, Any] | None = None
         request = self._request(
-            Question("GET", f"/api/orders/{order_id}/events", headers={"Accept": "text/event-stream"}),
+            Call("GET", f"/api/orders/{order_id}/events", headers={"Accept": "text/event-stream"}),
             timeout=httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS),
         )
         async with self._api.streams:
@@ -264,16 +262,16 @@ class Guest:
                 finally:
                     await response.aclose()
             except (httpx.TransportError, SSEError, ValueError) as lost:
-                self.troubles[f"stream {type(lost).__name__}"] += 1
+                self.failures[f"stream {type(lost).__name__}"] += 1
         return status
 
-    def _request(self, question: Question, timeout: httpx.Timeout | float = TIMEOUT_SECONDS) -> httpx.Request:
+    def _request(self, call: Call, timeout: httpx.Timeout | float = TIMEOUT_SECONDS) -> httpx.Request:
         request = self._api.build_request(
-            question.method,
-            question.path,
-            json=question.body,
-            content=question.content,
-            headers=question.headers,
+            call.method,
+            call.path,
+            json=call.body,
+            content=call.content,
+            headers=call.headers,
             timeout=timeout,
         )
         if "Cookie" not in request.headers:
@@ -301,11 +299,11 @@ def _has_ended(status: Mapping[str, Any]) -> bool:
     return status.get("status") in _TERMINAL
 
 
-def _trouble_of(what: str, response: httpx.Response) -> Unreachable | Surprise:
+def _failure_of(what: str, response: httpx.Response) -> Unreachable | ContractViolation:
     """Return what an answer that is none comes to if it goes on."""
     if is_away(response):
         return Unreachable(described(response))
-    return Surprise(f"{what} was answered {described(response)}.")
+    return ContractViolation(f"{what} was answered {described(response)}.")
 
 
 def _name_of(response: httpx.Response) -> str:

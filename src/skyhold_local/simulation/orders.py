@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Self
 
 from skyhold.domain.orders import HOLDING, TRANSITIONS, FailureCode, OrderStatus
-from skyhold_local.simulation.replies import Act, Reply, Surprise, understood
+from skyhold_local.simulation.replies import Act, ContractViolation, Reply, understood
 
 _EARLY = timedelta(seconds=0.5)
 """A hold that ended so little before its time has not ended early: instants are told in milliseconds."""
@@ -49,7 +49,7 @@ class OwnOrder:
         """Return the order that a hold has made.
 
         Raises:
-            Surprise: the reply does not tell of one.
+            ContractViolation: the reply does not tell of one.
         """
         body = reply.body
         with understood(Act.HOLD):
@@ -66,7 +66,7 @@ class OwnOrder:
         """Take over the seats that a change has given, and their time.
 
         Raises:
-            Surprise: the reply tells of others.
+            ContractViolation: the reply tells of others.
         """
         with understood(Act.CHANGE):
             self.seats, self.tag, self.ends_at = seats, reply.tag or "", _ends_at(reply.body)
@@ -77,50 +77,50 @@ class OwnOrder:
         """Take over the status that the API tells, if it can have come to that from what it told before.
 
         Raises:
-            Surprise: it cannot, as far as its customer knows.
+            ContractViolation: it cannot, as far as its customer knows.
         """
         with understood(Act.FOLLOW):
             status, code = OrderStatus(body["status"]), body.get("failureCode")
             now = datetime.fromisoformat(body["serverTime"])
             reference = body.get("reference")
         if status not in _WAYS[self.status]:
-            raise Surprise(f"An order that was {self.status} became {status}.")
+            raise ContractViolation(f"An order that was {self.status} became {status}.")
         if status in _WITH_SEATS:
             self.require_seats(Act.FOLLOW, body)
         if status is not self.status:
             self._require_reason(status, code, now)
             _require_failure(status, body)
         if self.reference not in {None, reference}:
-            raise Surprise("A confirmed order has another reference than before.")
+            raise ContractViolation("A confirmed order has another reference than before.")
         self.status, self.reference = status, reference
 
     def require_seats(self, act: Act, body: Mapping[str, Any]) -> None:
         """Hold the seats of a reply against those that the order should have.
 
         Raises:
-            Surprise: they are others.
+            ContractViolation: they are others.
         """
         with understood(act):
             given = set(body["seats"])
         if given != set(self.seats):
-            raise Surprise(f"A {act} was answered with other seats than its order should have.")
+            raise ContractViolation(f"A {act} was answered with other seats than its order should have.")
 
     def _require_reason(self, status: OrderStatus, code: str | None, now: datetime) -> None:
         """Hold an end against what its customer did.
 
         Raises:
-            Surprise: they did nothing that it could come from.
+            ContractViolation: they did nothing that it could come from.
         """
         if code == FailureCode.SEATS_LOST:
-            raise Surprise("Seats were paid for and then lost.")
+            raise ContractViolation("Seats were paid for and then lost.")
         if status is OrderStatus.EXPIRED and now < self.expires_at - _EARLY:
-            raise Surprise("A hold ended before its time was up.")
+            raise ContractViolation("A hold ended before its time was up.")
         if (status.is_paying or status is OrderStatus.CONFIRMED or code in _FOR_PAYERS) and not self.is_paid_for:
-            raise Surprise(f"An order that nobody paid for became {code or status}.")
+            raise ContractViolation(f"An order that nobody paid for became {code or status}.")
         if status is OrderStatus.CONFIRMED and not self.has_good_code:
-            raise Surprise("An order was confirmed with a code that is always declined.")
+            raise ContractViolation("An order was confirmed with a code that is always declined.")
         if status is OrderStatus.FAILED and code not in _FOR_PAYERS | _OF_OTHERS:
-            raise Surprise(f"A hold ended without a reason that its customer knows of: {code}.")
+            raise ContractViolation(f"A hold ended without a reason that its customer knows of: {code}.")
         self.is_ended_by_others = status is OrderStatus.FAILED and code in _OF_OTHERS and not self.is_given_back
 
 
@@ -128,12 +128,12 @@ def _require_failure(status: OrderStatus, body: Mapping[str, Any]) -> None:
     """See that an end without a booking says why, by a code and a sentence, and that no other status does.
 
     Raises:
-        Surprise: it does not.
+        ContractViolation: it does not.
     """
     code, sentence = body.get("failureCode"), body.get("failureReason")
     is_unbooked = status in {OrderStatus.FAILED, OrderStatus.EXPIRED}
     if bool(code and sentence) is not is_unbooked or (is_unbooked and body.get("lastError") != f"{code}: {sentence}"):
-        raise Surprise(f"An order became {status}, with code {code}, and does not say why as it should.")
+        raise ContractViolation(f"An order became {status}, with code {code}, and does not say why as it should.")
 
 
 def _ends_at(body: Mapping[str, Any]) -> float:

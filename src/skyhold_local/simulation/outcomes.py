@@ -11,12 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from skyhold_local.simulation.lies import Lie
-from skyhold_local.simulation.replies import Act, Refused, Surprise, Waited
-from skyhold_local.simulation.retries import Mishap
+from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Waited
 
 NEWS_KEPT = 8
-SURPRISES_KEPT = 20
+VIOLATIONS_KEPT = 20
 """So many are told; all are counted."""
 
 TIMED = (Act.HOLD, Act.CHANGE, Act.PAY)
@@ -89,27 +87,23 @@ class Latency:
 class Outcomes:
     """The counts of one crowd.
 
-    `told_no` are the customers who heard once or more that somebody was faster, `holders` those who have held seats,
-    and `winners` those who have bought.
+    `refused_customers` got at least one seat conflict, `holders` have held seats, `winners` have bought some.
     """
 
     open_orders: dict[str, State] = field(default_factory=dict)
     orders: Counter[State] = field(default_factory=Counter)
     last_orders: deque[str] = field(default_factory=lambda: deque(maxlen=ORDERS_KEPT))
     refusals: Counter[str] = field(default_factory=Counter)
-    told_no: set[str] = field(default_factory=set)
+    refused_customers: set[str] = field(default_factory=set)
     holders: set[str] = field(default_factory=set)
     winners: set[str] = field(default_factory=set)
     changes: int = 0
     returns: int = 0
     trips_without_seats: int = 0
     ended_by_others: int = 0
-    troubles: Counter[str] = field(default_factory=Counter)
-    mishaps: Counter[Mishap] = field(default_factory=Counter)
-    lies_told: Counter[Lie] = field(default_factory=Counter)
-    lies_refused: Counter[Lie] = field(default_factory=Counter)
-    surprises: int = 0
-    told_surprises: list[str] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+    violations: int = 0
+    violation_details: list[str] = field(default_factory=list)
     news: deque[str] = field(default_factory=lambda: deque(maxlen=NEWS_KEPT))
     waits: dict[Act, list[Waited]] = field(default_factory=lambda: {act: [] for act in TIMED})
     refusal_waits: list[Waited] = field(default_factory=list)
@@ -123,7 +117,7 @@ class Outcomes:
     @property
     def retries(self) -> int:
         """How often something had to be asked again because it was not answered."""
-        return self.troubles.total()
+        return self.failures.total()
 
     def note(self, order_id: str, state: State) -> None:
         """Note where an order is now; of those that have ended only their number is kept."""
@@ -148,24 +142,24 @@ class Outcomes:
         """Count a no to the customer of this name, and how long it took if somebody was faster."""
         self.refusals[refused.code] += 1
         if refused.code == CONFLICT:
-            self.told_no.add(name)
+            self.refused_customers.add(name)
             self.refusal_waits.append(refused.waited)
 
-    def surprise(self, surprise: Surprise) -> None:
+    def count_violation(self, violation: ContractViolation) -> None:
         """Count what must never happen."""
-        self.surprises += 1
-        if len(self.told_surprises) < SURPRISES_KEPT:
-            self.told_surprises.append(surprise.detail)
+        self.violations += 1
+        if len(self.violation_details) < VIOLATIONS_KEPT:
+            self.violation_details.append(violation.detail)
 
     def sell(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
         """Note whose these seats are for good.
 
         Raises:
-            Surprise: one of them was sold to another order before.
+            ContractViolation: one of them was sold to another order before.
         """
         twice = [seat for seat in seats if self.sold.setdefault((flight_id, seat), order_id) != order_id]
         if twice:
-            raise Surprise(f"Sold twice on flight {flight_id}: {' '.join(twice)}.")
+            raise ContractViolation(f"Sold twice on flight {flight_id}: {' '.join(twice)}.")
 
     def latencies(self) -> dict[str, Latency]:
         """Return how long customers waited: for a yes by what they asked for, and for the no of who was too late."""

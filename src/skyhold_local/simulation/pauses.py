@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 
-PATIENCE_SECONDS = 90.0
-LAST_PATIENCE_SECONDS = 5.0
+DEFAULT_RETRY_SECONDS = 90.0
+STOPPING_RETRY_SECONDS = 5.0
 """How long the same thing is asked again for, unless a plan says otherwise: servers that die are back by then. Who was
 told to go home has less."""
 
 
-class Leaving(Exception):
+class CrowdStopped(Exception):
     """The crowd was told to go home; whoever hears it lets go of what they hold."""
 
 
 class Pauses:
     """What everyone in the crowd waits by.
 
-    `pace` says how many times faster than usual they think, `patience` for how many seconds the same thing is asked
-    again while nobody answers it.
+    `pace` is how many times faster than usual they think, `retry_seconds` how long an unanswered request is retried.
     """
 
-    def __init__(self, pace: float = 1.0, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, pace: float = 1.0, retry_seconds: float = DEFAULT_RETRY_SECONDS) -> None:
         self._pace = pace
-        self._patience = patience
+        self._patience = retry_seconds
         self._closed = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -42,9 +41,9 @@ class Pauses:
         return self._left.is_set()
 
     @property
-    def patience_seconds(self) -> float:
+    def retry_seconds(self) -> float:
         """For how long the same thing is asked again."""
-        return min(self._patience, LAST_PATIENCE_SECONDS) if self.is_leaving else self._patience
+        return min(self._patience, STOPPING_RETRY_SECONDS) if self.is_leaving else self._patience
 
     def close(self) -> None:
         """Let nobody begin anything new, and nobody think any longer."""
@@ -59,7 +58,7 @@ class Pauses:
         """Pause as long as a customer of this pace thinks, and no longer than `at_most`, which is no matter of pace.
 
         Raises:
-            Leaving: all were told to go home.
+            CrowdStopped: all were told to go home.
         """
         await self.closed(within=min(seconds / self._pace, at_most))
         self._stay()
@@ -68,7 +67,7 @@ class Pauses:
         """Wait as long as the API asked for, closed or not.
 
         Raises:
-            Leaving: all were told to go home.
+            CrowdStopped: all were told to go home.
         """
         await self.left(within=seconds)
         self._stay()
@@ -83,7 +82,7 @@ class Pauses:
 
     def _stay(self) -> None:
         if self.is_leaving:
-            raise Leaving
+            raise CrowdStopped
 
 
 async def _happens(event: asyncio.Event, within: float) -> None:

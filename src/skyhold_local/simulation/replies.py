@@ -108,7 +108,7 @@ class Unreachable(Exception):
     """Nobody answers at the address of the API, or for those behind it, and has not for a while."""
 
 
-class Surprise(Exception):
+class ContractViolation(Exception):
     """The API did what no customer must ever see; `detail` says what, and names no one and no code of theirs."""
 
     def __init__(self, detail: str) -> None:
@@ -121,7 +121,7 @@ def read_reply(act: Act, response: httpx.Response, waited: Waited = NO_TIME, key
 
     Raises:
         Refused: it is a no.
-        Surprise: it is neither, as far as the documentation goes.
+        ContractViolation: it is neither, as far as the documentation goes.
     """
     body, is_replay = body_of(response), _REPLAYED in response.headers
     if response.status_code == DONE[act] and body is not None:
@@ -130,27 +130,27 @@ def read_reply(act: Act, response: httpx.Response, waited: Waited = NO_TIME, key
     expected = {409, 412} if code == "ORDER_CHANGED" else {409}
     if code in REFUSALS[act] and response.status_code in expected:
         raise Refused(code, body or {}, waited, is_replay=is_replay)
-    raise Surprise(f"A {act} was answered {described(response)}, which no honest customer should hear.")
+    raise ContractViolation(f"A {act} was answered {described(response)}, which no honest customer should hear.")
 
 
 def require_new(act: Act, answer: Reply | Refused) -> None:
     """Look at the answer to a command whose key was new: it cannot have been there before.
 
     Raises:
-        Surprise: it is marked as replayed, though no earlier request of this key was sent.
+        ContractViolation: it is marked as replayed, though no earlier request of this key was sent.
     """
     if answer.is_replay and answer.waited.tries == 1:
-        raise Surprise(f"The answer to a {act} was marked as replayed the first time that it was sent.")
+        raise ContractViolation(f"The answer to a {act} was marked as replayed the first time that it was sent.")
 
 
 def require_replayed(act: Act, answer: Reply | Refused) -> None:
     """Look at the answer to a command that had been answered under the same key.
 
     Raises:
-        Surprise: it is not marked as replayed.
+        ContractViolation: it is not marked as replayed.
     """
     if not answer.is_replay:
-        raise Surprise(f"A {act} was answered under its key, and then again without being marked as replayed.")
+        raise ContractViolation(f"A {act} was answered under its key, and then again without being marked as replayed.")
 
 
 @contextlib.contextmanager
@@ -158,12 +158,12 @@ def understood(act: Act) -> Iterator[None]:
     """Take a reply apart in the block.
 
     Raises:
-        Surprise: it has not the members that it must have.
+        ContractViolation: it has not the members that it must have.
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as odd:
-        raise Surprise(f"What answered a {act} is not of the form that is documented.") from odd
+        raise ContractViolation(f"What answered a {act} is not of the form that is documented.") from odd
 
 
 def is_broken(response: httpx.Response) -> bool:

@@ -22,7 +22,7 @@ _CABIN_STEEPNESS = 6
 
 
 @dataclass(frozen=True)
-class Wish:
+class SeatPreference:
     """Seats as a customer wants them.
 
     `kind` is what at least one of them shall be, `is_left` and `depth` where in its cabin: 0 at the nose, 1 at the
@@ -71,48 +71,48 @@ class SeatMap:
         hopeful = {SeatStatus.AVAILABLE, SeatStatus.RESERVED}
         return not any(place.seat.status in hopeful for place in self.plan.places)
 
-    def choose(self, wish: Wish) -> tuple[str, ...]:
-        """Return the seats of the wish, sorted; fewer if there are no more, none if none is free."""
+    def choose(self, preference: SeatPreference) -> tuple[str, ...]:
+        """Return the seats of the preference, sorted; fewer if there are no more, none if none is free."""
         free = members_of(self.plan.free)
-        party = min(wish.party, len(free))
+        party = min(preference.party, len(free))
         if party == 0:
             return ()
-        for section in self._sections(wish):
+        for section in self._sections(preference):
             together = [
                 block for block in self.plan.blocks(section, party) if block.mask & self.plan.free == block.mask
             ]
             if together:
-                return self._names(members_of(self._one_of_the_best(together, section, wish, party).mask))
-        return self._names(self._nearest(free, party, wish))
+                return self._names(members_of(self._one_of_the_best(together, section, preference, party).mask))
+        return self._names(self._nearest(free, party, preference))
 
-    def _sections(self, wish: Wish) -> list[int]:
+    def _sections(self, preference: SeatPreference) -> list[int]:
         """Return the cabins: the one that is wanted, then the others, those first that cost nearly as much."""
         prices = {section: self._price(section) for section in self.plan.cabin_of}
         by_price = sorted(prices, key=lambda section: (prices[section], section))
-        wanted = int(wish.comfort**_CABIN_STEEPNESS * len(by_price))
+        wanted = int(preference.comfort**_CABIN_STEEPNESS * len(by_price))
         return sorted(by_price, key=lambda section: abs(by_price.index(section) - wanted))
 
     def _price(self, section: int) -> int:
         return min(self.plan.places[number].seat.price_cents for number in self.plan.numbers_in(section))
 
-    def _one_of_the_best(self, blocks: list[Block], section: int, wish: Wish, party: int) -> Block:
-        """Return one of the blocks that come nearest to the wish."""
+    def _one_of_the_best(self, blocks: list[Block], section: int, preference: SeatPreference, party: int) -> Block:
+        """Return one of the blocks that come nearest to the preference."""
         depths = [self.plan.places[number].y for number in self.plan.numbers_in(section)]
         front, length = min(depths), max(1, max(depths) - min(depths))
 
         def cost(block: Block) -> tuple[float, int]:
-            is_elsewhere = abs((block.y / party - front) / length - wish.depth)
-            is_other_side = (block.x < 0) is not wish.is_left
+            is_elsewhere = abs((block.y / party - front) / length - preference.depth)
+            is_other_side = (block.x < 0) is not preference.is_left
             return is_elsewhere + (
-                wish.kind not in block.kinds
+                preference.kind not in block.kinds
             ) / 3 + block.has_aisle / 4 + is_other_side / 8, block.rank
 
         blocks.sort(key=cost)
-        return blocks[int(wish.luck**2 * min(_FAVOURITES, len(blocks)))]
+        return blocks[int(preference.luck**2 * min(_FAVOURITES, len(blocks)))]
 
-    def _nearest(self, free: list[int], party: int, wish: Wish) -> list[int]:
+    def _nearest(self, free: list[int], party: int, preference: SeatPreference) -> list[int]:
         """Return seats that are near each other, since no row has as many side by side."""
-        first = self.plan.places[free[int(wish.luck * len(free))]]
+        first = self.plan.places[free[int(preference.luck * len(free))]]
 
         def distance(number: int) -> int:
             place: Place = self.plan.places[number]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from random import Random
 from typing import TypeVar
 
-from skyhold_local.simulation.seats import AISLE, WINDOW, Wish
+from skyhold_local.simulation.seats import AISLE, WINDOW, SeatPreference
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ APPROVED_CODE = "99999"
 TAKES_ALTERNATIVES = 0.7
 PAYS_AT_ONCE = 0.3
 LEFT = 0.5
+COMES_BACK = 0.4
 """Such shares of the customers ask for what the API offers instead, have a code that is approved without delay, and
 like to sit on the left."""
 
@@ -56,14 +57,15 @@ class Thinking:
 
 @dataclass(frozen=True)
 class Trip:
-    """One attempt to fly: the first wish, the changes of mind, and the ending."""
+    """One attempt to fly: the first preference, the changes of mind, and the ending."""
 
     flight_id: str
-    wish: Wish
-    changes: tuple[Wish, ...]
+    preference: SeatPreference
+    changes: tuple[SeatPreference, ...]
     ending: Ending
     thinking: Thinking
     takes_alternatives: bool
+    comes_back: bool
     payment_code: str = field(repr=False)
 
 
@@ -74,12 +76,13 @@ def plan_trips(random: Random, flight_ids: Sequence[str]) -> Iterator[Trip]:
 
 
 def _plan_trip(random: Random, flight_ids: Sequence[str]) -> Trip:
-    wish = _wish(random, party=_one_of(_PARTIES, random))
+    preference = _preference(random, party=_one_of(_PARTIES, random))
     return Trip(
         flight_id=random.choice(flight_ids),
-        wish=wish,
+        preference=preference,
         changes=tuple(
-            replace(_wish(random, wish.party), comfort=wish.comfort) for _ in range(_one_of(_CHANGES, random))
+            replace(_preference(random, preference.party), comfort=preference.comfort)
+            for _ in range(_one_of(_CHANGES, random))
         ),
         ending=_one_of(_ENDINGS, random),
         thinking=Thinking(
@@ -90,12 +93,13 @@ def _plan_trip(random: Random, flight_ids: Sequence[str]) -> Trip:
             resting=random.uniform(4.0, 12.0),
         ),
         takes_alternatives=random.random() < TAKES_ALTERNATIVES,
+        comes_back=random.random() < COMES_BACK,
         payment_code=APPROVED_CODE if random.random() < PAYS_AT_ONCE else f"{random.randint(10_000, 99_998)}",
     )
 
 
-def _wish(random: Random, party: int) -> Wish:
-    return Wish(
+def _preference(random: Random, party: int) -> SeatPreference:
+    return SeatPreference(
         party=party,
         kind=random.choice((WINDOW, WINDOW, AISLE)),
         is_left=random.random() < LEFT,

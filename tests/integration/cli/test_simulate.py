@@ -52,7 +52,7 @@ def test_a_crowd_tells_what_came_of_it_and_holds_nothing_at_its_end(customer: Sk
     orders = told["orders"]
     assert orders["made"] == sum(orders.values()) - orders["made"] > 0
     assert orders["confirmed"] > 0
-    assert orders["open"] == told["surprises"]["count"] == 0
+    assert orders["open"] == told["violations"]["count"] == 0
     for act in ("hold", "payment"):
         assert 0 < told["latencies"][act]["p50Ms"] <= told["latencies"][act]["p99Ms"]
     assert told["latencies"]["hold"]["count"] == orders["made"]
@@ -72,41 +72,43 @@ def test_a_person_gets_a_table(customer: Skyhold) -> None:
     )
 
 
-def test_liars_and_shaky_lines_get_what_they_should_and_no_more(customer: Skyhold, service: Service) -> None:
+def test_forbidden_requests_are_rejected_and_flaky_lines_get_one_outcome(customer: Skyhold, service: Service) -> None:
     before = seats_of(service, "SK900")["booked"]
 
     done = customer.run(
-        *("simulate", "--customers", "30", "--flight", "SK900", "--for", "4s", "--pace", "8", "--seed", "5"),
-        *("--liars", "70", "--shaky", "70", "--json"),
+        *("--customers", "30", "--flight", "SK900", "--for", "4s", "--pace", "8", "--seed", "5"),
+        *("--forbidden", "70", "--flaky", "70", "--json"),
+        module="tools.crowd",
     )
 
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
-    lies, mishaps = told["lies"], told["mishaps"]
-    assert lies["told"] == lies["refused"] == sum(lies["kinds"].values()) > 20
-    assert len(lies["kinds"]) > 10
-    assert min(mishaps["lostReply"], mishaps["doubleClick"]) > 3
-    assert told["surprises"] == {"count": 0, "told": []}
+    forbidden, network_faults = told["forbidden"], told["networkFaults"]
+    assert forbidden["sent"] == forbidden["rejected"] == sum(forbidden["kinds"].values()) > 20
+    assert len(forbidden["kinds"]) > 10
+    assert min(network_faults["lostReply"], network_faults["doubleClick"]) > 3
+    assert told["violations"] == {"count": 0, "details": []}
     seats = seats_of(service, "SK900")
     assert (seats["booked"] - before, seats["reserved"]) == (told["seatsSold"], 0)
 
 
 @pytest.mark.quiet
-def test_of_sixty_who_fight_for_six_seats_all_are_told_and_six_seats_are_sold(
+def test_of_sixty_who_contend_for_six_seats_six_are_sold_and_the_others_are_refused(
     customer: Skyhold, service: Service
 ) -> None:
     before = seats_of(service, "FL101")
 
     done = customer.run(
-        *("simulate", "--customers", "60", "--flight", "FL101", "--fight", "6", "--seed", "3", "--pace", "3", "--json")
+        *("--customers", "60", "--flight", "FL101", "--contend", "6", "--seed", "3", "--pace", "3", "--json"),
+        module="tools.crowd",
     )
 
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
-    fight = told["fight"]
-    assert (told["closing"], fight["sold"], len(fight["seats"])) == ("soldOut", 6, 6)
-    assert fight["winners"] + fight["toldNo"] + fight["gaveUp"] == 60
-    assert fight["toldNo"] >= 50
+    contention = told["contention"]
+    assert (told["closing"], contention["sold"], len(contention["seats"])) == ("soldOut", 6, 6)
+    assert contention["winners"] + contention["refused"] + contention["released"] == 60
+    assert contention["refused"] >= 50
     assert told["latencies"]["refusal"]["maxMs"] < 2000
     assert told["audit"]["findings"] == []
     seats = seats_of(service, "FL101")
@@ -155,11 +157,11 @@ def test_a_person_at_a_terminal_sees_counts_and_news_and_stops_it_by_ctrl_c(
     arguments = ("simulate", "--customers", "15", "--flight", "FL101", "--for", "10m")
     with on_terminal(customer, *arguments) as (crowd, screen):
         screen.wait_for(r"FL101  customer \d+ holds \d+[A-F]")
-        shown = CONTROL.sub("", screen.wait_for("given back"))
+        shown = CONTROL.sub("", screen.wait_for("released"))
         assert re.search(r"[1-9]\d* +0 +0 +\d+ +\d+ +\d+ *\r\nheld +paying +confirmed +declined +conflicts", shown)
         crowd.send_signal(signal.SIGINT)
         shown = screen.wait_for("Answered")
-        assert re.search(r"let go at the end +\d+", CONTROL.sub("", shown))
+        assert re.search(r"released at the end +\d+", CONTROL.sub("", shown))
         assert crowd.wait(PATIENCE_SECONDS) == 130
     assert seats_of(service, "FL101")["reserved"] == 0
 
@@ -173,7 +175,7 @@ def test_a_second_ctrl_c_does_not_wait_and_what_was_held_ends_by_itself(skyhold:
     service.api.process.send_signal(signal.SIGSTOP)
 
     crowd.process.send_signal(signal.SIGINT)
-    wait_until(lambda: "Letting go" in crowd.errors.read_text())
+    wait_until(lambda: "Releasing holds" in crowd.errors.read_text())
     assert crowd.process.poll() is None, "an API that does not answer is waited for"
     asked_at = time.monotonic()
     assert crowd.stop(signal.SIGINT) == 130
@@ -189,7 +191,7 @@ def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) ->
     skyhold.surroundings |= {"SKYHOLD_API": service.address, "SERVER_PORT": service.address.rpartition(":")[2]}
     crowd = skyhold.start(
         *("simulate", "--customers", "10", "--flight", "SK900", "--for", "10m", "--json", "--seed", "3"),
-        *("--shaky", "50", "--pace", "2"),
+        *("--pace", "2"),
     )
     wait_until(lambda: seats_of(service, "SK900")["reserved"] >= 3)
 
@@ -206,8 +208,8 @@ def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) ->
     assert crowd.process.stdout is not None
     told = json.loads(crowd.process.stdout.read())
     assert crowd.process.wait(PATIENCE_SECONDS) == 0, crowd.errors.read_text()
-    assert told["troubles"]["ConnectError"] > 0
-    assert told["surprises"] == {"count": 0, "told": []}
+    assert told["failures"]["ConnectError"] > 0
+    assert told["violations"] == {"count": 0, "details": []}
     assert told["endedByOthers"] == 0
     assert told["orders"]["confirmed"] > 0
     assert told["orders"]["open"] == 0
@@ -221,9 +223,11 @@ def test_an_api_and_a_worker_that_are_killed_are_waited_for(skyhold: Skyhold) ->
         (("--for", "0s"), 2, "longer than nothing"),
         (("--customers", "0"), 2, "--customers"),
         (("--pace", "0"), 2, "--pace"),
-        (("--patience", "0s"), 2, "--patience must be longer than nothing"),
-        (("--liars", "101"), 2, "--liars"),
-        (("--fight", "0"), 2, "--fight"),
+        (("--retry-for", "0s"), 2, "--retry-for must be longer than nothing"),
+        (("--patience", "9s"), 2, "--retry-for"),
+        (("--liars", "10"), 2, "--forbidden"),
+        (("--shaky", "10"), 2, "--flaky"),
+        (("--fight", "20"), 2, "--contend"),
         (("--flight", "FL999"), 4, "No flight of this number"),
         (("--flight", "00000000-0000-0000-0000-000000000000"), 4, "no such flight"),
         (("--api", "http://127.0.0.1:1"), 3, "Nobody answers at http://127.0.0.1:1."),

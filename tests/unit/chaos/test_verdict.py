@@ -12,7 +12,7 @@ CANCELLED = "A hold ended without a reason that its customer knows of: CANCELLED
 SOLD_TWICE = "Sold twice on flight FL101: 12A."
 
 
-def told(*surprises: str, count: int | None = None) -> dict[str, Any]:
+def told(*violations: str, count: int | None = None) -> dict[str, Any]:
     return {
         "closing": "timeOver",
         "orders": {"made": 3},
@@ -20,13 +20,13 @@ def told(*surprises: str, count: int | None = None) -> dict[str, Any]:
         "changes": 0,
         "retries": 2,
         "seatsSold": 4,
-        "surprises": {"count": len(surprises) if count is None else count, "told": list(surprises)},
+        "violations": {"count": len(violations) if count is None else count, "details": list(violations)},
     }
 
 
-def a_verdict(*surprises: str, count: int | None = None, **faults: int) -> Verdict:
+def a_verdict(*violations: str, count: int | None = None, **faults: int) -> Verdict:
     heard = Heard()
-    heard.hear(told(*surprises, count=count))
+    heard.hear(told(*violations, count=count))
     return Verdict(1, 60.0, heard=heard, faults=Counter({name.replace("_", " "): n for name, n in faults.items()}))
 
 
@@ -49,7 +49,7 @@ def test_crowds_are_added_up() -> None:
     heard.hear(told(SOLD_TWICE))
     assert (heard.crowds, heard.counts["orders"], heard.counts["seatsSold"]) == (2, 6, 8)
     assert heard.endings == {"timeOver": 2}
-    assert heard.surprises == [SOLD_TWICE]
+    assert heard.violations == [SOLD_TWICE]
 
 
 def test_a_failure_of_any_kind_is_no_pass() -> None:

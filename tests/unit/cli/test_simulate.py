@@ -13,16 +13,12 @@ from skyhold.audit.findings import Finding, Invariant
 from skyhold.cli.app import app
 from skyhold.cli.failures import ExitCode
 from skyhold_local.cli import simulate, verdicts
-from skyhold_local.cli.crowd import json_of, line_of, picture_of, table_of
+from skyhold_local.cli.crowd import line_of, picture_of
 from skyhold_local.cli.verdicts import Verdict
 from skyhold_local.simulation.connections import Api
 from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
-from skyhold_local.simulation.fights import Fight
-from skyhold_local.simulation.lies import Lie
 from skyhold_local.simulation.outcomes import State
-from skyhold_local.simulation.replies import Act, Surprise, Waited
-from skyhold_local.simulation.retries import Mishap
-from support.small_api import SmallApi
+from skyhold_local.simulation.replies import Act, ContractViolation, Waited
 
 ADDRESS = "http://skyhold.test"
 CLEAN = Verdict()
@@ -33,8 +29,8 @@ BROKEN = Verdict((Finding(Invariant.I1, "an-order", 3, "12A", "The seat has two 
 
 def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Crowd:
     """Return a crowd that has come to this."""
-    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7, liars=20, shaky=30))
-    crowd.closing, crowd.trouble = closing, "ConnectError"
+    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7))
+    crowd.closing, crowd.failure = closing, "ConnectError"
     for order_id, state in states.items():
         crowd.outcomes.note(order_id, state)
     return crowd
@@ -63,8 +59,8 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         (Closing.SOLD_OUT, {}, 0, "Every seat is sold."),
         (Closing.STOPPED, {"1": State.LET_GO}, 130, ""),
         (Closing.STOPPED, {"1": State.PAYING}, 130, "Orders that are still open: 1."),
-        (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"Nobody answers at {ADDRESS} any more (ConnectError)."),
-        (Closing.TIME_OVER, {"1": State.PAYING}, 1, "Not every order came to an end."),
+        (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"The API at {ADDRESS} does not answer any more (ConnectError)."),
+        (Closing.TIME_OVER, {"1": State.PAYING}, 1, "Not every order ended."),
     ],
 )
 def test_the_exit_code_says_how_it_went(
@@ -81,7 +77,7 @@ def test_what_nobody_must_see_is_exit_code_1_whatever_else_there_is(
     ended: Callable[..., Result], closing: Closing
 ) -> None:
     crowd = a_crowd(closing, order=State.CONFIRMED)
-    crowd.outcomes.surprise(Surprise("Sold twice on flight an-id: 1A."))
+    crowd.outcomes.count_violation(ContractViolation("Sold twice on flight an-id: 1A."))
     result = ended(crowd)
     assert result.exit_code == 1
     assert "Sold twice on flight an-id: 1A." in result.stderr
@@ -93,16 +89,11 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
     crowd.outcomes.sell("an-id", ("1A", "1B", "1C"), "a")
     crowd.outcomes.refusals.update(SEATS_UNAVAILABLE=3, ORDER_EXPIRED=1)
     crowd.outcomes.took(Act.HOLD, Waited(0.0123, 0.0234))
-    crowd.outcomes.lies_told.update({Lie.NO_SEATS: 2, Lie.PAY_TWICE: 1})
-    crowd.outcomes.lies_refused.update({Lie.NO_SEATS: 1, Lie.PAY_TWICE: 1})
-    crowd.outcomes.mishaps[Mishap.DOUBLE_CLICK] += 1
-    crowd.outcomes.troubles["503 WORKFLOW_UNAVAILABLE"] += 4
+    crowd.outcomes.failures["503 WORKFLOW_UNAVAILABLE"] += 4
     told = json.loads(ended(crowd, "--json").stdout)
     assert told.pop("seconds") >= 0
     assert told == {
         "customers": 30,
-        "liars": 20,
-        "shaky": 30,
         "flights": ["FL101"],
         "seed": 7,
         "pace": 1.0,
@@ -126,16 +117,14 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
         "conflicts": 3,
         "refusals": {"SEATS_UNAVAILABLE": 3, "ORDER_EXPIRED": 1},
         "retries": 4,
-        "troubles": {"503 WORKFLOW_UNAVAILABLE": 4},
-        "mishaps": {"lostReply": 0, "doubleClick": 1},
-        "lies": {"told": 3, "refused": 2, "kinds": {"noSeats": 2, "payTwice": 1}},
+        "failures": {"503 WORKFLOW_UNAVAILABLE": 4},
         "latencies": {
             "hold": {"count": 1, "p50Ms": 12.3, "p99Ms": 12.3, "maxMs": 12.3, "maxWithQueueMs": 23.4},
             "change": NO_LATENCY,
             "payment": NO_LATENCY,
             "refusal": NO_LATENCY,
         },
-        "surprises": {"count": 0, "told": []},
+        "violations": {"count": 0, "details": []},
         "audit": {"audited": True, "unchecked": {}, "findings": []},
     }
 
@@ -191,26 +180,6 @@ def test_a_program_gets_the_verdict(ended: Callable[..., Result], verdict: Verdi
     assert json.loads(result.stdout)["audit"] == told
 
 
-def test_a_fight_is_told_by_its_seats_and_who_got_none() -> None:
-    fight = Fight.over("an-id", SmallApi(rows=1)._seat_map(), 3, seed=1)
-    crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7, fight=fight))
-    crowd.outcomes.sell("an-id", ("1A", "1B"), "a")
-    crowd.outcomes.winners = {"customer 1", "customer 2"}
-    crowd.outcomes.holders = {"customer 1", "customer 2", "customer 3", "customer 5"}
-    crowd.outcomes.told_no = {"customer 2", "customer 3", "customer 4"}
-    assert json_of(crowd)["fight"] == {
-        "seats": tuple(sorted(fight.seats)),
-        "sold": 2,
-        "winners": 2,
-        "toldNo": 2,
-        "gaveUp": 1,
-    }
-    console = Console(width=80)
-    with console.capture() as shown:
-        console.print(table_of(crowd))
-    assert "Fight over 3 seats             2 sold to 2 customers" in shown.get()
-
-
 def test_progress_fits_into_a_small_terminal() -> None:
     crowd = a_crowd(None, **{str(number): State.HELD for number in range(1000)})
     crowd.outcomes.refusals["SEATS_UNAVAILABLE"] = 10_000
@@ -220,7 +189,7 @@ def test_progress_fits_into_a_small_terminal() -> None:
         console.print(picture_of(crowd))
     lines = shown.get().splitlines()
     assert "1000   0        0           0          10000       0" in lines[0]
-    assert lines[1].split() == ["held", "paying", "confirmed", "declined", "conflicts", "given", "back"]
+    assert lines[1].split() == ["held", "paying", "confirmed", "declined", "conflicts", "released"]
     assert len(lines) == 11
     assert "held 1000  paying 0  confirmed 0" in line_of(crowd)
     assert len(line_of(crowd)) < 100
@@ -235,4 +204,4 @@ def test_progress_says_that_they_finish_and_that_they_let_go() -> None:
     crowd.leave()
     with console.capture() as shown:
         console.print(picture_of(crowd))
-    assert "Letting go of what is held." in shown.get()
+    assert "Releasing holds." in shown.get()

@@ -1,14 +1,14 @@
-"""When the customers of a crowd come."""
+"""The arrivals of a crowd's customers."""
 
 from __future__ import annotations
 
-from skyhold_local.simulation.crowd import CrowdPlan
+from skyhold_local.simulation.goals import Goal
 
 
 def test_many_come_at_once_and_the_last_ones_later() -> None:
-    arrivals = CrowdPlan(customers=30, seconds=60.0, flights={}, seed=1).arrivals()
+    arrivals = Goal().arrivals(30, 60.0)
     assert arrivals[0] == 0
     assert sum(at <= 2 for at in arrivals) >= 8
     assert list(arrivals) == sorted(arrivals)
     assert 15 < arrivals[-1] < 24
-    assert CrowdPlan(customers=5, seconds=2.0, flights={}, seed=1).arrivals()[-1] < 1
+    assert Goal().arrivals(5, 2.0)[-1] < 1

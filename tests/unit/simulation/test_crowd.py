@@ -14,7 +14,7 @@ import pytest
 from skyhold_local.simulation import crowd as crowds
 from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
 from skyhold_local.simulation.outcomes import Outcomes, State
-from skyhold_local.simulation.trips import plan_trips
+from skyhold_local.simulation.trips import Ending, plan_trips
 from support.crowds import LONG, a_plan, closed_when, run, stopped_when
 from support.small_api import FLIGHT, NUMBER, SmallApi, on, problem, until
 
@@ -33,7 +33,7 @@ async def test_a_crowd_books_and_leaves_no_order_open() -> None:
 
     outcomes = crowd.outcomes
     assert outcomes.orders.total() == len(small.orders)
-    assert (outcomes.open_orders, outcomes.surprises) == ({}, 0)
+    assert (outcomes.open_orders, outcomes.violations) == ({}, 0)
     assert outcomes.count(State.CONFIRMED) == sum(order["status"] == "CONFIRMED" for order in small.orders.values())
     assert len(outcomes.sold) == sum(status == "booked" for status in small.seats.values())
     assert "reserved" not in small.seats.values()
@@ -146,7 +146,7 @@ async def test_nobody_changes_for_fewer_seats() -> None:
 
     def is_changing_pair(seed: int) -> bool:
         trip = next(plan_trips(Random(f"{seed} 1"), [FLIGHT]))
-        return bool(trip.changes) and trip.wish.party > 1
+        return bool(trip.changes) and trip.preference.party > 1
 
     small = SmallApi(fault=take_all_but_one)
     seed = next(seed for seed in count() if is_changing_pair(seed))
@@ -174,15 +174,15 @@ async def test_an_order_that_nobody_told_of_is_cancelled() -> None:
     small = SmallApi(fault=on("POST", "/api/orders", *[unknown] * 1000))
     crowd = await run(small, a_plan(customers=1))
     assert ("DELETE", "/api/orders/order-unknown", None) in small.commands
-    assert (crowd.closing, crowd.outcomes.surprises) == (Closing.UNREACHABLE, 0)
-    assert "503 WORKFLOW_UNAVAILABLE" in crowd.trouble
+    assert (crowd.closing, crowd.outcomes.violations) == (Closing.UNREACHABLE, 0)
+    assert "503 WORKFLOW_UNAVAILABLE" in crowd.failure
 
 
 async def test_a_customer_who_met_with_a_surprise_gives_back_what_they_hold() -> None:
     small = SmallApi(fault=on("PUT", ".*/seats", *[problem(500, "INTERNAL")] * 10_000))
-    crowd = await run(small, a_plan(customers=20), closed_when(lambda outcomes: outcomes.surprises))
-    assert crowd.outcomes.surprises > 0
-    assert "A change was answered 500 INTERNAL (request a-request)." in crowd.outcomes.told_surprises
+    crowd = await run(small, a_plan(customers=20), closed_when(lambda outcomes: outcomes.violations))
+    assert crowd.outcomes.violations > 0
+    assert "A change was answered 500 INTERNAL (request a-request)." in crowd.outcomes.violation_details
     assert "reserved" not in small.seats.values()
 
 
@@ -194,7 +194,7 @@ async def test_customers_who_fight_for_seats_take_others_or_leave() -> None:
         a_plan(customers=30),
         closed_when(lambda outcomes: outcomes.conflicts and outcomes.trips_without_seats),
     )
-    assert crowd.outcomes.surprises == 0
+    assert crowd.outcomes.violations == 0
 
 
 async def test_most_who_were_too_late_ask_for_what_they_are_offered_instead() -> None:
@@ -217,8 +217,8 @@ async def test_a_seat_that_is_sold_twice_is_noticed() -> None:
             small.seats = dict.fromkeys(small.seats, "available")
 
     small = SmallApi(rows=1, fault=forget)
-    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.surprises))
-    assert any(re.match(r"Sold twice on flight .*: .*1[A-F]", told) for told in crowd.outcomes.told_surprises)
+    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.violations))
+    assert any(re.match(r"Sold twice on flight .*: .*1[A-F]", told) for told in crowd.outcomes.violation_details)
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ async def test_a_seat_that_is_sold_twice_is_noticed() -> None:
 )
 async def test_what_no_customer_must_see_is_told(way: str, path: str, answer: httpx.Response, told: str) -> None:
     small = SmallApi(fault=on(way, path, answer))
-    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.surprises))
-    assert told in crowd.outcomes.told_surprises[0]
+    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.violations))
+    assert told in crowd.outcomes.violation_details[0]
 
 
 async def test_other_seats_than_were_bought_are_noticed() -> None:
@@ -253,8 +253,8 @@ async def test_other_seats_than_were_bought_are_noticed() -> None:
             order["seats"] = ["20F"]
 
     small.fault = swap
-    crowd = await run(small, a_plan(customers=5), closed_when(lambda outcomes: outcomes.surprises))
-    assert "A status was answered with other seats than its order should have." in crowd.outcomes.told_surprises
+    crowd = await run(small, a_plan(customers=5), closed_when(lambda outcomes: outcomes.violations))
+    assert "A status was answered with other seats than its order should have." in crowd.outcomes.violation_details
 
 
 async def test_an_api_that_is_gone_ends_the_crowd() -> None:
@@ -280,7 +280,7 @@ async def test_an_api_that_is_away_for_a_moment_costs_nothing_but_time() -> None
     small.fault = be_away
     crowd = await run(small, a_plan(customers=20, pace=20), closed_when(lambda _: len(small.asked) > 150))
     assert crowd.outcomes.retries >= 9
-    assert (crowd.outcomes.surprises, crowd.outcomes.open_orders) == (0, {})
+    assert (crowd.outcomes.violations, crowd.outcomes.open_orders) == (0, {})
 
 
 async def test_an_end_is_bounded_even_if_payments_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +302,44 @@ async def test_no_payment_code_is_in_anything_that_is_told(caplog: pytest.LogCap
     crowd = await run(small, a_plan(customers=20), closed_when(lambda outcomes: outcomes.count(State.CONFIRMED) > 5))
 
     codes = {body["paymentCode"] for _, path, body in small.commands if path.endswith("/pay")}
-    told = " ".join([*crowd.outcomes.told_surprises, *crowd.outcomes.news, caplog.text, repr(crowd.outcomes)])
+    told = " ".join([*crowd.outcomes.violation_details, *crowd.outcomes.news, caplog.text, repr(crowd.outcomes)])
     assert len(codes) > 5
     assert [code for code in codes if re.search(rf"(?<![0-9.]){code}(?![0-9])", told)] == []
+
+
+async def test_a_customer_who_walked_away_comes_back_and_pays_for_what_is_still_held() -> None:
+    def walks_away_and_comes_back(seed: int) -> bool:
+        trip = next(plan_trips(Random(f"{seed} 1"), [FLIGHT]))
+        return trip.ending is Ending.WALK_AWAY and trip.comes_back
+
+    small, seed = SmallApi(), next(seed for seed in count() if walks_away_and_comes_back(seed))
+    crowd = await run(
+        small,
+        a_plan(customers=1, seed=seed),
+        stopped_when(lambda outcomes: outcomes.orders and not outcomes.open_orders),
+    )
+    assert crowd.outcomes.returns == 1
+    commands = [(method, path.rpartition("/")[2]) for method, path, _ in small.commands]
+    assert commands.index(("GET", "orders")) < commands.index(("POST", "pay"))
+
+
+async def test_orders_that_an_operator_cancels_are_counted_and_no_violation() -> None:
+    def cancel(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("/pay"):
+            return None
+        small._end(small.orders[request.url.path.split("/")[3]], "FAILED", "available", failureCode="CANCELLED")
+        return problem(409, "ORDER_CLOSED")
+
+    small = SmallApi(fault=cancel)
+    crowd = await run(small, a_plan(), closed_when(lambda outcomes: outcomes.ended_by_others > 3))
+    assert crowd.outcomes.violations == 0
+    assert crowd.outcomes.ended_by_others == crowd.outcomes.refusals["ORDER_CLOSED"]
+
+
+async def test_an_order_that_is_missing_when_its_customer_comes_back_is_reported() -> None:
+    def lose(request: httpx.Request) -> httpx.Response | None:
+        is_list = (request.method, request.url.path) == ("GET", "/api/orders")
+        return httpx.Response(200, json={"orders": []}) if is_list else None
+
+    crowd = await run(SmallApi(fault=lose), a_plan(), closed_when(lambda outcomes: outcomes.violations))
+    assert "An order of one's own is missing from the list of them." in crowd.outcomes.violation_details

@@ -15,8 +15,8 @@ from skyhold_local.simulation import guests
 from skyhold_local.simulation.connections import Api
 from skyhold_local.simulation.guests import Guest
 from skyhold_local.simulation.orders import OwnOrder
-from skyhold_local.simulation.pauses import Leaving, Pauses
-from skyhold_local.simulation.replies import Act, Refused, Reply, Surprise, Unreachable
+from skyhold_local.simulation.pauses import CrowdStopped, Pauses
+from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Reply, Unreachable
 from support.small_api import FLIGHT, SmallApi, on, problem, until
 
 UNKNOWN = problem(503, "WORKFLOW_UNAVAILABLE", outcome="unknown", orderId="order-unknown")
@@ -43,12 +43,12 @@ def guest(api: Api) -> Guest:
 
 @pytest.fixture
 def hasty(api: Api) -> Guest:
-    """One whose patience ends."""
-    return Guest(api, Pauses(patience=0.2))
+    """One whose retry_seconds ends."""
+    return Guest(api, Pauses(retry_seconds=0.2))
 
 
 async def hold(guest: Guest, *seats: str) -> Reply:
-    return await guest.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": seats})
+    return await guest.send(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": seats})
 
 
 def names(small: SmallApi) -> list[str | None]:
@@ -62,14 +62,14 @@ async def test_every_customer_is_a_guest_of_their_own(api: Api, small: SmallApi)
 
     assert (await one.status(first))["seats"] == ["1A"]
     assert (await other.status(second))["seats"] == ["1B"]
-    with pytest.raises(Surprise, match="404 ORDER_NOT_FOUND"):
+    with pytest.raises(ContractViolation, match="404 ORDER_NOT_FOUND"):
         await one.status(second)
     assert len(set(small.owners.values())) == 2
 
 
 async def test_each_command_has_a_name_and_looking_has_none(guest: Guest, small: SmallApi) -> None:
     order = (await hold(guest, "1A")).body["orderId"]
-    await guest.ask(Act.CHANGE, "PUT", f"/api/orders/{order}/seats", {"seats": ["1B"]}, if_match='"1"')
+    await guest.send(Act.CHANGE, "PUT", f"/api/orders/{order}/seats", {"seats": ["1B"]}, if_match='"1"')
     await guest.status(order)
 
     first, second, third = names(small)
@@ -92,8 +92,8 @@ async def test_what_was_not_answered_is_asked_again_under_the_same_name(
     assert reply.body["seats"] == ["1A"]
     assert len(names(small)) == 3
     assert len(set(names(small))) == 1
-    assert guest.take_troubles().total() == 2
-    assert guest.take_troubles().total() == 0
+    assert guest.take_failures().total() == 2
+    assert guest.take_failures().total() == 0
     assert guest.uncertain_order_ids == set()
 
 
@@ -119,19 +119,19 @@ async def test_a_server_that_stays_away_is_no_surprise_and_the_order_may_exist(h
     with pytest.raises(Unreachable, match="503 DATABASE_UNAVAILABLE"):
         await hold(hasty, "1A")
     assert hasty.uncertain_order_ids == {"order-unknown"}
-    assert hasty.take_troubles().keys() == {"503 WORKFLOW_UNAVAILABLE", "503 DATABASE_UNAVAILABLE"}
+    assert hasty.take_failures().keys() == {"503 WORKFLOW_UNAVAILABLE", "503 DATABASE_UNAVAILABLE"}
 
 
 @pytest.mark.parametrize("answer", [problem(500, "INTERNAL"), httpx.Response(503, text="<html>")])
 async def test_a_server_that_stays_broken_is_a_surprise(hasty: Guest, small: SmallApi, answer: httpx.Response) -> None:
     small.fault = on("POST", "/api/orders", *[answer] * 1000)
-    with pytest.raises(Surprise, match=f"A hold was answered {answer.status_code}"):
+    with pytest.raises(ContractViolation, match=f"A hold was answered {answer.status_code}"):
         await hold(hasty, "1A")
 
 
 async def test_what_is_given_up_again_and_again_is_a_surprise(hasty: Guest, small: SmallApi) -> None:
     small.fault = on("POST", "/api/orders", *[problem(409, "GIVEN_UP")] * 1000)
-    with pytest.raises(Surprise, match="given up, again and again"):
+    with pytest.raises(ContractViolation, match="given up, again and again"):
         await hold(hasty, "1A")
 
 
@@ -180,13 +180,13 @@ async def test_who_has_to_leave_waits_for_no_limit(api: Api, small: SmallApi) ->
 
     pauses.leave()
 
-    with pytest.raises(Leaving):
+    with pytest.raises(CrowdStopped):
         await asyncio.wait_for(waiting, 5)
 
 
 async def test_the_end_of_an_order_is_heard_by_its_stream(guest: Guest, small: SmallApi) -> None:
     order = (await hold(guest, "1A")).body["orderId"]
-    await guest.ask(Act.PAY, "POST", f"/api/orders/{order}/pay", {"paymentCode": "99999"})
+    await guest.send(Act.PAY, "POST", f"/api/orders/{order}/pay", {"paymentCode": "99999"})
 
     seen: list[Any] = []
     assert (await guest.await_end(order, seen.append))["status"] == "CONFIRMED"
@@ -198,7 +198,7 @@ async def test_the_end_of_an_order_is_heard_by_its_stream(guest: Guest, small: S
 @pytest.mark.parametrize("broken", [httpx.ReadError("gone"), AWAY, httpx.Response(200, text="<html>")])
 async def test_where_no_stream_is_to_be_had_the_status_is_looked_at(guest: Guest, small: SmallApi, broken: Any) -> None:
     order = (await hold(guest, "1A")).body["orderId"]
-    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+    await guest.send(Act.CANCEL, "DELETE", f"/api/orders/{order}")
     small.fault = on("GET", ".*/events", *[broken] * 1000)
 
     seen: list[Any] = []
@@ -216,14 +216,14 @@ async def test_a_stream_that_misses_its_beats_is_left_and_the_status_is_looked_a
     told = f"event: order\nid: 1\ndata: {json.dumps(held)}\n\nevent: beat\ndata: {{}}\n\n: of a proxy\n\n"
     small.fault = on("GET", ".*/events", httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"}))
     ending = asyncio.create_task(guest.await_end(order, lambda _: None))
-    await until(lambda: guest.troubles["stream ReadTimeout"])
-    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+    await until(lambda: guest.failures["stream ReadTimeout"])
+    await guest.send(Act.CANCEL, "DELETE", f"/api/orders/{order}")
     assert (await asyncio.wait_for(ending, 5))["status"] == "FAILED"
 
 
 async def test_every_status_of_a_stream_is_seen_and_one_that_must_not_be_ends_it(guest: Guest, small: SmallApi) -> None:
     order = (await hold(guest, "1A")).body["orderId"]
-    own = OwnOrder.of(FLIGHT, ("1A",), await guest.ask(Act.FOLLOW, "GET", f"/api/orders/{order}"))
+    own = OwnOrder.of(FLIGHT, ("1A",), await guest.send(Act.FOLLOW, "GET", f"/api/orders/{order}"))
     own.is_paid_for = own.has_good_code = True
     told = "".join(
         f"event: order\ndata: {json.dumps(small.orders[order] | small._times(small.orders[order]) | {'status': status})}\n\n"
@@ -231,7 +231,7 @@ async def test_every_status_of_a_stream_is_seen_and_one_that_must_not_be_ends_it
     )
     stream = httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"})
     small.fault = on("GET", ".*/events", stream)
-    with pytest.raises(Surprise, match="was PAYMENT_PROCESSING became PAYMENT_PENDING"):
+    with pytest.raises(ContractViolation, match="was PAYMENT_PROCESSING became PAYMENT_PENDING"):
         await guest.await_end(order, own.see)
 
 
@@ -242,7 +242,7 @@ async def test_streams_are_bounded_and_who_finds_none_free_looks_instead(
     api.streams = asyncio.Semaphore(0)
     ending = asyncio.create_task(guest.await_end(order, lambda _: None))
     await until(lambda: len(small.asked) >= 4)
-    await guest.ask(Act.CANCEL, "DELETE", f"/api/orders/{order}")
+    await guest.send(Act.CANCEL, "DELETE", f"/api/orders/{order}")
 
     assert (await asyncio.wait_for(ending, 5))["status"] == "FAILED"
     assert {request.url.path.rpartition("/")[2] for request in small.asked if request.method == "GET"} == {"status"}

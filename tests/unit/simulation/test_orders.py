@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from skyhold.domain.orders import OrderStatus
-from skyhold_local.simulation.memories import Memory
+from skyhold_local.simulation.known_orders import KnownOrders
 from skyhold_local.simulation.orders import OwnOrder
-from skyhold_local.simulation.replies import Reply, Surprise
+from skyhold_local.simulation.replies import ContractViolation, Reply
 
 SEATS = ("1A", "1B")
 TIMES = {"expiresAt": "2026-03-01T12:15:00.000Z", "serverTime": "2026-03-01T12:00:00.000Z"}
@@ -93,7 +93,7 @@ def test_what_no_order_may_become_is_noticed(known: dict[str, Any], way: list[di
     order = an_order(**known)
     for status in way[:-1]:
         order.see(told(**status))
-    with pytest.raises(Surprise, match=words):
+    with pytest.raises(ContractViolation, match=words):
         order.see(told(**way[-1]))
 
 
@@ -120,7 +120,7 @@ def test_a_change_starts_the_time_again() -> None:
     order = an_order()
     order.change(("2A", "2B"), Reply(told(seats=["2B", "2A"], expiresAt="2026-03-01T12:30:00.000Z"), '"2"'))
     assert (order.tag, order.seats) == ('"2"', ("2A", "2B"))
-    with pytest.raises(Surprise, match="before its time"):
+    with pytest.raises(ContractViolation, match="before its time"):
         order.see(told(**EXPIRED))
 
 
@@ -128,8 +128,8 @@ def test_no_token_is_in_any_text_of_an_order() -> None:
     assert "secret" not in repr(an_order(token="secret-token"))
 
 
-def a_memory(*orders: OwnOrder) -> Memory:
-    memory = Memory()
+def a_memory(*orders: OwnOrder) -> KnownOrders:
+    memory = KnownOrders()
     for order in orders:
         memory.add(order)
     return memory
@@ -162,7 +162,7 @@ def test_who_comes_back_finds_what_they_left_and_what_has_ended_meanwhile() -> N
     ],
 )
 def test_a_list_that_does_not_agree_is_noticed(bodies: list[dict[str, Any]], uncertain: set[str], words: str) -> None:
-    with pytest.raises(Surprise, match=words):
+    with pytest.raises(ContractViolation, match=words):
         a_memory(an_order("1")).compare(listed(*bodies), uncertain)
 
 
@@ -174,5 +174,5 @@ def test_of_many_orders_the_last_ones_have_to_be_listed() -> None:
     memory = a_memory(*(an_order(f"{number}") for number in range(200)))
     last = [told(orderId=f"{number}") for number in range(199, 99, -1)]
     assert memory.compare(listed(*last), set()) == []
-    with pytest.raises(Surprise, match="missing"):
+    with pytest.raises(ContractViolation, match="missing"):
         memory.compare(listed(*last[1:]), set())

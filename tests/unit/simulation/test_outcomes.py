@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from skyhold_local.simulation.outcomes import ORDERS_KEPT, SURPRISES_KEPT, Latency, Outcomes, State, state_of
-from skyhold_local.simulation.replies import Act, Refused, Surprise, Waited
+from skyhold_local.simulation.outcomes import ORDERS_KEPT, VIOLATIONS_KEPT, Latency, Outcomes, State, state_of
+from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Waited
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_only_what_changes_something_is_timed_and_the_no_to_who_was_too_late() -
     told = outcomes.latencies()
     assert {act: latency.count for act, latency in told.items()} == {"hold": 1, "change": 0, "payment": 0, "refusal": 1}
     assert (told["refusal"].max_ms, told["refusal"].whole_max_ms) == (200.0, 700.0)
-    assert (outcomes.conflicts, outcomes.told_no) == (1, {"customer 1"})
+    assert (outcomes.conflicts, outcomes.refused_customers) == (1, {"customer 1"})
 
 
 def test_the_last_orders_are_kept_by_their_ids() -> None:
@@ -56,7 +56,7 @@ def test_a_seat_that_two_have_bought_is_noticed() -> None:
     outcomes.sell("a-flight", ("1A", "1B"), "order-1")
     outcomes.sell("a-flight", ("1A", "1B"), "order-1")
     outcomes.sell("another-flight", ("1A",), "order-2")
-    with pytest.raises(Surprise, match="Sold twice on flight a-flight: 1B"):
+    with pytest.raises(ContractViolation, match="Sold twice on flight a-flight: 1B"):
         outcomes.sell("a-flight", ("1B", "1C"), "order-3")
 
 
@@ -73,6 +73,6 @@ def test_every_order_is_counted_where_it_is_and_only_open_ones_are_kept() -> Non
 
 def test_all_surprises_are_counted_and_some_are_told() -> None:
     outcomes = Outcomes()
-    for number in range(SURPRISES_KEPT + 5):
-        outcomes.surprise(Surprise(f"number {number}"))
-    assert (outcomes.surprises, len(outcomes.told_surprises)) == (SURPRISES_KEPT + 5, SURPRISES_KEPT)
+    for number in range(VIOLATIONS_KEPT + 5):
+        outcomes.count_violation(ContractViolation(f"number {number}"))
+    assert (outcomes.violations, len(outcomes.violation_details)) == (VIOLATIONS_KEPT + 5, VIOLATIONS_KEPT)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from skyhold_local.simulation.pauses import Leaving, Pauses
+from skyhold_local.simulation.pauses import CrowdStopped, Pauses
 
 LONG = 3600.0
 
@@ -31,7 +31,7 @@ async def test_who_is_sent_home_leaves_whatever_they_wait_for() -> None:
     pauses.leave()
 
     for task in waiting:
-        with pytest.raises(Leaving):
+        with pytest.raises(CrowdStopped):
             await asyncio.wait_for(task, 5)
     assert not pauses.is_open
 

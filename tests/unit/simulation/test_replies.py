@@ -9,7 +9,16 @@ from typing import Any
 import httpx
 import pytest
 
-from skyhold_local.simulation.replies import DONE, REFUSALS, Act, Refused, Surprise, Waited, read_reply, understood
+from skyhold_local.simulation.replies import (
+    DONE,
+    REFUSALS,
+    Act,
+    ContractViolation,
+    Refused,
+    Waited,
+    read_reply,
+    understood,
+)
 
 OPERATIONS = {
     Act.LOOK: [("/api/flights", "get"), ("/api/flights/{flightId}", "get")],
@@ -68,13 +77,13 @@ def test_a_documented_no_is_a_refusal(act: Act, status: int, code: str) -> None:
     ],
 )
 def test_anything_else_is_a_surprise_that_says_what_came(act: Act, response: httpx.Response) -> None:
-    with pytest.raises(Surprise, match=rf"A {act} was answered {response.status_code}") as surprise:
+    with pytest.raises(ContractViolation, match=rf"A {act} was answered {response.status_code}") as violation:
         read_reply(act, response)
-    assert surprise.value.detail.isprintable()
+    assert violation.value.detail.isprintable()
 
 
 def test_members_that_are_not_there_are_a_surprise() -> None:
-    with pytest.raises(Surprise, match="not of the form"), understood(Act.HOLD):
+    with pytest.raises(ContractViolation, match="not of the form"), understood(Act.HOLD):
         _ = {"orderId": "an-order"}["seats"]
 
 

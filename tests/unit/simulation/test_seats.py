@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhold_local.simulation.seats import AISLE, WINDOW, SeatMap, Wish
+from skyhold_local.simulation.seats import AISLE, WINDOW, SeatMap, SeatPreference
 from support.small_api import SmallApi
 
-IN_FRONT_BY_THE_WINDOW = Wish(party=2, kind=WINDOW, is_left=True, depth=0.0, comfort=0.0, luck=0.0)
+IN_FRONT_BY_THE_WINDOW = SeatPreference(party=2, kind=WINDOW, is_left=True, depth=0.0, comfort=0.0, luck=0.0)
 
 WIDE_BODY: dict[str, Any] = {
     "cabins": [
@@ -38,7 +38,7 @@ def a_map(*, free: str | None = None, rows: int = 20, **statuses: str) -> SeatMa
 
 
 @pytest.mark.parametrize(
-    ("wish", "seats"),
+    ("preference", "seats"),
     [
         ({}, ("1A", "1B")),
         ({"is_left": False}, ("1E", "1F")),
@@ -48,8 +48,8 @@ def a_map(*, free: str | None = None, rows: int = 20, **statuses: str) -> SeatMa
         ({"party": 3}, ("1A", "1B", "1C")),
     ],
 )
-def test_the_seats_are_where_and_of_the_kind_that_is_liked(wish: dict[str, Any], seats: tuple[str, ...]) -> None:
-    assert a_map().choose(replace(IN_FRONT_BY_THE_WINDOW, **wish)) == seats
+def test_the_seats_are_where_and_of_the_kind_that_is_liked(preference: dict[str, Any], seats: tuple[str, ...]) -> None:
+    assert a_map().choose(replace(IN_FRONT_BY_THE_WINDOW, **preference)) == seats
 
 
 def test_people_sit_side_by_side_and_rather_not_over_an_aisle() -> None:
@@ -80,15 +80,17 @@ def test_a_flight_is_sold_out_when_nothing_is_free_and_nothing_can_come_back() -
 
 @given(
     free=st.sets(st.sampled_from([f"{row}{letter}" for row in range(1, 6) for letter in "ABCDEF"])),
-    wish=st.builds(
-        Wish,
+    preference=st.builds(
+        SeatPreference,
         party=st.integers(1, 4),
         kind=st.sampled_from([WINDOW, AISLE]),
         is_left=st.booleans(),
         **{name: st.floats(0, 1, exclude_max=True) for name in ("depth", "comfort", "luck")},
     ),
 )
-def test_whatever_is_wished_only_free_seats_are_chosen_and_as_many_as_can_be(free: set[str], wish: Wish) -> None:
-    chosen = a_map(free=" ".join(free), rows=5).choose(wish)
-    assert len(set(chosen)) == len(chosen) == min(wish.party, len(free))
+def test_whatever_is_wished_only_free_seats_are_chosen_and_as_many_as_can_be(
+    free: set[str], preference: SeatPreference
+) -> None:
+    chosen = a_map(free=" ".join(free), rows=5).choose(preference)
+    assert len(set(chosen)) == len(chosen) == min(preference.party, len(free))
     assert free.issuperset(chosen)

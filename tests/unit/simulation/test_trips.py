@@ -23,14 +23,14 @@ def test_among_many_trips_is_everything_that_customers_do() -> None:
     planned = trips("1 1", 2000)
     assert {trip.ending for trip in planned} == set(Ending)
     assert {trip.flight_id for trip in planned} == set(FLIGHTS)
-    assert {trip.wish.party for trip in planned} == {1, 2, 3, 4}
+    assert {trip.preference.party for trip in planned} == {1, 2, 3, 4}
     assert {len(trip.changes) for trip in planned} == {0, 1, 2}
     assert sum(trip.ending is Ending.PAY for trip in planned) > 1000
 
 
 def test_people_who_change_their_minds_stay_as_many_as_they_are() -> None:
     for trip in trips("2 1", 200):
-        assert {wish.party for wish in trip.changes} <= {trip.wish.party}
+        assert {preference.party for preference in trip.changes} <= {trip.preference.party}
 
 
 def test_the_codes_are_well_formed_and_only_who_means_to_be_declined_is() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from skyhold.domain.orders import HOLDING, OrderStatus
 from skyhold_local.simulation.orders import OwnOrder
-from skyhold_local.simulation.replies import Act, Surprise, understood
+from skyhold_local.simulation.replies import Act, ContractViolation, understood
 
 LISTED = 50
 """So many of the last orders must be in the first page of the list, which has a hundred."""
@@ -16,7 +16,7 @@ LISTED = 50
 _WORTH_A_WORD = HOLDING | {OrderStatus.CONFIRMED}
 
 
-class Memory:
+class KnownOrders:
     """All orders that a customer was told of, and those of them that have not ended as far as the customer knows."""
 
     def __init__(self) -> None:
@@ -39,15 +39,15 @@ class Memory:
         `uncertain` are orders that may be there though nobody said so.
 
         Raises:
-            Surprise: an order is not what its customer was told, is missing, or was never told of.
+            ContractViolation: an order is not what its customer was told, is missing, or was never told of.
         """
         with understood(Act.LOOK):
             bodies = {str(body["orderId"]): body for body in listed["orders"]}
             strangers = {each for each, body in bodies.items() if OrderStatus(body["status"]) in _WORTH_A_WORD}
         if set(islice(reversed(self.orders), LISTED)) - set(bodies):
-            raise Surprise("An order of one's own is missing from the list of them.")
+            raise ContractViolation("An order of one's own is missing from the list of them.")
         if strangers - set(self.orders) - set(uncertain):
-            raise Surprise("An order holds seats that its customer was never told of.")
+            raise ContractViolation("An order holds seats that its customer was never told of.")
         ended = []
         for order_id, body in bodies.items():
             if (order := self.orders.get(order_id)) is not None:

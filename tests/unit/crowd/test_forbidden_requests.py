@@ -1,4 +1,4 @@
-"""Lies: refused exactly as it is documented, or else something is wrong with the API and not with the liar."""
+"""Forbidden requests: rejected exactly as documented, or else the API violates its contract."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from skyhold_local.simulation.behaviours import Moment
 from skyhold_local.simulation.connections import Api
 from skyhold_local.simulation.guests import Guest
-from skyhold_local.simulation.lies import ATTEMPTS, Lie, Moment, Occasion, tell_lie
 from skyhold_local.simulation.orders import OwnOrder
 from skyhold_local.simulation.pauses import Pauses
-from skyhold_local.simulation.replies import Act, Surprise, Unreachable
+from skyhold_local.simulation.replies import Act, ContractViolation, Unreachable
 from support.small_api import FLIGHT, SmallApi, problem
+from tools.crowd.forbidden_requests import FORBIDDEN, ForbiddenRequest, Occasion, send_forbidden
 
 pytestmark = pytest.mark.usefixtures("short_patience")
 
@@ -45,14 +46,14 @@ async def api(small: SmallApi) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def guest(api: Api) -> Guest:
-    return Guest(api, Pauses(patience=0.2))
+    return Guest(api, Pauses(retry_seconds=0.2))
 
 
 async def an_occasion(api: Api, guest: Guest, small: SmallApi, moment: Moment) -> Occasion:
-    """Return what a liar of that moment knows, who has an order beside somebody else's."""
+    """Return the facts of a sender at that moment, who has an order beside that of another customer."""
     held = []
     for each, seat in ((Guest(api, Pauses()), "5A"), (guest, "6A")):
-        reply = await each.ask(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": [seat]})
+        reply = await each.send(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": [seat]})
         held.append(OwnOrder.of(FLIGHT, (seat,), reply))
     others, own = held
     if moment in PAID:
@@ -62,42 +63,48 @@ async def an_occasion(api: Api, guest: Guest, small: SmallApi, moment: Moment) -
     return Occasion(FLIGHT, others.id, guest.cookie, own)
 
 
-@pytest.mark.parametrize("lie", list(Lie))
-async def test_every_lie_is_refused_and_changes_nothing(api: Api, guest: Guest, small: SmallApi, lie: Lie) -> None:
-    occasion = await an_occasion(api, guest, small, ATTEMPTS[lie].moment)
+@pytest.mark.parametrize("kind", list(ForbiddenRequest))
+async def test_every_forbidden_request_is_rejected_and_changes_nothing(
+    api: Api, guest: Guest, small: SmallApi, kind: ForbiddenRequest
+) -> None:
+    occasion = await an_occasion(api, guest, small, FORBIDDEN[kind].moment)
     before = json.dumps([small.orders, small.seats])
-    await tell_lie(guest, lie, occasion)
+    await send_forbidden(guest, kind, occasion)
     assert json.dumps([small.orders, small.seats]) == before
     assert guest.cookie == occasion.cookie
 
 
-@pytest.mark.parametrize("lie", list(Lie))
-async def test_a_lie_that_is_granted_is_noticed(api: Api, guest: Guest, small: SmallApi, lie: Lie) -> None:
-    occasion = await an_occasion(api, guest, small, ATTEMPTS[lie].moment)
+@pytest.mark.parametrize("kind", list(ForbiddenRequest))
+async def test_an_accepted_forbidden_request_is_reported(
+    api: Api, guest: Guest, small: SmallApi, kind: ForbiddenRequest
+) -> None:
+    occasion = await an_occasion(api, guest, small, FORBIDDEN[kind].moment)
     small.fault = lambda _: httpx.Response(200, json={})
-    with pytest.raises(Surprise, match=f"The lie {lie} was answered 200"):
-        await tell_lie(guest, lie, occasion)
+    with pytest.raises(ContractViolation, match=f"The forbidden request {kind} was answered 200"):
+        await send_forbidden(guest, kind, occasion)
 
 
 @pytest.mark.parametrize("answer", [problem(500, "INTERNAL"), problem(404, "NOT_FOUND"), problem(403, "FORBIDDEN")])
-async def test_a_lie_that_breaks_the_api_or_hears_another_no_is_noticed_at_once(
+async def test_one_that_breaks_the_api_or_is_rejected_otherwise_is_reported_at_once(
     api: Api, guest: Guest, small: SmallApi, answer: httpx.Response
 ) -> None:
     occasion = await an_occasion(api, guest, small, Moment.BEFORE)
     small.asked.clear()
     small.fault = lambda _: answer
-    with pytest.raises(Surprise, match=f"The lie readAnothers was answered {answer.status_code}"):
-        await tell_lie(guest, Lie.READ_ANOTHERS, occasion)
+    with pytest.raises(
+        ContractViolation, match=f"The forbidden request readAnothers was answered {answer.status_code}"
+    ):
+        await send_forbidden(guest, ForbiddenRequest.READ_ANOTHERS, occasion)
     assert len(small.asked) == 1
 
 
-async def test_a_liar_waits_for_servers_that_are_away_like_anyone(api: Api, guest: Guest, small: SmallApi) -> None:
+async def test_unavailable_servers_are_waited_for(api: Api, guest: Guest, small: SmallApi) -> None:
     occasion = await an_occasion(api, guest, small, Moment.BEFORE)
     small.fault = lambda _: problem(503, "DATABASE_UNAVAILABLE")
     with pytest.raises(Unreachable):
-        await tell_lie(guest, Lie.NO_SEATS, occasion)
+        await send_forbidden(guest, ForbiddenRequest.NO_SEATS, occasion)
     assert len(small.asked) > 3
 
 
-def test_every_answer_to_a_lie_is_documented() -> None:
-    assert set().union(*(attempt.refusals for attempt in ATTEMPTS.values())) <= RESPONSES
+def test_every_expected_rejection_is_documented() -> None:
+    assert set().union(*(attempt.refusals for attempt in FORBIDDEN.values())) <= RESPONSES

@@ -1,0 +1,1 @@
+"""A crowd with faults: lost replies, double clicks, forbidden requests, contention. `make crowd` runs it."""
