@@ -1,4 +1,4 @@
-"""Real servers, started once a run, a database of its own for each test that asks for one, and quiet for those that do."""
+"""Real servers, started once a run; a database for each test that needs one; exclusive runs of quiet tests."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the order of this run, which is the same in every process of it, and let SIGINT reach what tests start.
+    """Draw the order of this run, the same in each of its processes, and let SIGINT reach processes that tests start.
 
-    A shell starts what runs in its background with SIGINT ignored, and so would be every process that inherits that.
+    A shell starts background processes with SIGINT ignored, and their children would inherit that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What a test logs is shown if it fails. The variables of every frame would take a second for each exception.
+    # The log of a failed test is shown. The variables of every frame would take a second for each exception.
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     if hasattr(config, "workerinput"):
@@ -80,7 +80,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collector of garbage what stays: it would walk all modules and tests, while everything waits."""
+    """Exempt permanent objects from garbage collection: it would walk all modules and tests, while everything waits."""
     gc.freeze()
 
 
@@ -89,7 +89,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the targets that were asked for, give each its place, and see that it has an id of its own."""
+    """Select the tests of the requested targets, order them, and require unique ids."""
     _require_ids(items)
     wanted = config.option.target or TARGETS
     if others := [item for item in items if target_of(item) not in wanted]:
@@ -98,9 +98,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _require_ids(items: list[pytest.Item]) -> None:
-    """See that no two tests share an id: of those that do, only one is run where tests run side by side."""
+    """Require unique test ids: of tests with the same id, only one runs when tests run in parallel."""
     for item in items:
-        # Since pytest 9 the name that schemathesis gives to a test of an operation is no part of its id.
+        # Since pytest 9 the name that schemathesis gives to a test of an operation is not a part of its id.
         operation = getattr(item, "operation_label", None)
         if operation and operation not in item.nodeid:
             item._id = item.id.with_params(operation)
@@ -132,10 +132,10 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test marked `quiet` while no other does, in whichever process: it measures how quick something is.
+    """Run a test marked `quiet` exclusively, across all processes, because it measures speed.
 
-    It is a lock of readers and a writer over files that are there anyway. Who comes passes the door first, so that one
-    who waits for quiet at the door gets it as soon as the tests that run have ended.
+    It is a readers-writer lock over existing files. Every test passes the door first, so a quiet test that waits at the
+    door runs as soon as the running tests have ended.
     """
     alone = item.get_closest_marker("quiet") is not None
     with ExitStack() as held:
@@ -156,7 +156,7 @@ def _locked(path: Path, how: int) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Fail a test that changed what others find: variables, the working directory, objects that modules share."""
+    """Fail a test that changed shared state: variables, the working directory, objects that modules share."""
     surroundings = Surroundings()
     yield
     if differences := surroundings.differences():
@@ -165,7 +165,7 @@ def nothing_is_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Give the next test the logging that this one found: commands set up that of their process."""
+    """Restore the logging configuration after a test, because commands configure that of their process."""
     root, structured = logging.getLogger(), structlog.get_config()
     level = root.level
     yield
@@ -181,10 +181,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 async def template_database(servers: Servers) -> str:
-    """The name of a migrated and seeded database, of which each test gets a copy."""
+    """Return the name of a migrated and seeded database, of which each test gets a copy."""
     name = "template"
-    # What is written outlives the death of the server all the same, only not that of the machine; and a database of a
-    # test's own is dropped in a hundredth of a second in place of half a one.
+    # Without fsync the data still survive a killed server, though not a dead machine; and a test's database is dropped
+    # in 10 ms instead of 500 ms.
     for setting in ("fsync", "full_page_writes"):
         await _execute(servers.database_url, f"ALTER SYSTEM SET {setting} = off")
     await _execute(servers.database_url, "SELECT pg_reload_conf()")
@@ -215,7 +215,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def redis_url(servers: Servers) -> str:
-    """Redis without a key in it."""
+    """Return the URL of an empty Redis."""
     redis = Redis.from_url(servers.redis_url)
     await redis.flushall()
     await redis.aclose()

@@ -1,4 +1,4 @@
-"""`skyhold`, also as `python -m skyhold`: hands over to the command line, and ends quietly when interrupted."""
+"""Entry point of `skyhold` and `python -m skyhold`: runs the command line, and ends quietly when interrupted."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def main() -> None:
     """Run the command line."""
     standard_streams.prepare()
     try:
-        from skyhold.cli.app import app  # noqa: PLC0415 - a Ctrl-C while modules load is no error either
+        from skyhold.cli.app import app  # noqa: PLC0415 - so that a Ctrl-C while modules load is handled too
 
         app()
     except KeyboardInterrupt:
@@ -27,17 +27,17 @@ def main() -> None:
 
 
 def _complain(error: OSError) -> int:
-    from skyhold.cli.failures import explain_os_error, say_error  # noqa: PLC0415 - they load only where they are used
+    from skyhold.cli.failures import explain_os_error, say_error  # noqa: PLC0415 - loads only where it is used
 
     say_error(explain_os_error(error))
     return 1
 
 
 def _leave(exit_code: int) -> NoReturn:
-    """End the process; all that it opened is closed by now.
+    """End the process; everything that it opened is already closed.
 
-    Where Temporal's core was loaded the interpreter is not taken down piece by piece: threads of the core that still
-    wind up can abort the process in the middle of that (1 of 160 audits on a busy machine).
+    If Temporal's core was loaded, the interpreter's shutdown is skipped: threads of the core that are still stopping
+    can abort the process during it (1 of 160 audits on a busy machine).
     """
     lost = standard_streams.flush()
     if lost is not None and exit_code == 0:

@@ -1,7 +1,7 @@
-"""The words that cross Temporal: names of workflows, activities and messages, their inputs and their results.
+"""Messages sent through Temporal: names of workflows and messages, inputs and results of activities.
 
-Activities get and give these dataclasses. What arrives from outside (start input, signals, updates) is untyped JSON
-and becomes a word in `skyhold.domain.requests`.
+Activities take and return these dataclasses. Input from outside (start input, signals, updates) is untyped JSON, parsed
+in `skyhold.domain.requests`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from skyhold.domain.errors import ERRORS, SkyholdError
+from skyhold.domain.errors import SkyholdError, error_named
 from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.domain.payments import PaymentCode
 from skyhold.domain.requests import BookingRequest, SeatChange
@@ -34,10 +34,10 @@ FAILING_STEP = "failing-step"
 """The query for the step that fails now, for operators and the reconciler."""
 
 PAYMENT_ATTEMPT = "payment-attempt"
-"""The signal by which a payment activity tells its own workflow which attempt is under way."""
+"""The signal by which a payment activity sends the number of its attempt to its own workflow."""
 
 STATUS_ATTRIBUTE = "SkyholdOrderStatus"
-"""The search attribute with an ended order's status, used only where it is registered."""
+"""The search attribute with the status of an ended order, used only where it is registered."""
 
 
 def workflow_id_of(order_id: str) -> str:
@@ -52,10 +52,10 @@ def order_id_of(workflow_id: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """Who asks for a change of an order, and as which step (docs/rules.md#the-fence).
+    """The sender and the step number of an order's change (docs/rules.md#the-fence).
 
-    `chain` is the first run id of the execution chain: a reset keeps it, a second start has another. `number` is that
-    of the ledger's order as its workflow last saw it, plus one.
+    `chain` is the first run id of the execution chain: a reset keeps it, a second start has another. `number` is the
+    step of the ledger's order as its workflow last read it, plus one.
     """
 
     order_id: str
@@ -65,23 +65,23 @@ class Step:
 
 
 class Outcome(StrEnum):
-    """What a step came to.
+    """The outcome of a step.
 
-    done: applied, now or when it was first asked. refused: a rule said no. open: a payment step is between its two
-    transactions and may run again. stale: the ledger's order is elsewhere, nothing changed. taken: the order is another
-    chain's.
+    done: applied, now or at the first request. refused: a rule refused it. open: a payment step is between its two
+    transactions and may run again. stale: the ledger's order is at another step, nothing changed. taken: the order
+    belongs to another chain.
     """
 
     DONE = "done"
     REFUSED = "refused"
     OPEN = "open"
     STALE = "stale"
-    TAKEN = "taken"
+    NOT_OWNER = "taken"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A domain error on its way through Temporal or the ledger: its class name, its sentence, its facts."""
+    """A domain error as stored in the ledger and sent through Temporal: its class name, its sentence, its facts."""
 
     error: str
     detail: str
@@ -93,19 +93,22 @@ class Refusal:
         return cls(type(error).__name__, error.detail, error.fields)
 
     def to_error(self) -> SkyholdError:
-        """Return the error again."""
-        return ERRORS[self.error](self.detail, **self.fields)
+        """Return the domain error."""
+        error = error_named(self.error)
+        if error is None:
+            raise LookupError(f"an unknown refusal: {self.error}")
+        return error(self.detail, **self.fields)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a step was answered, and the ledger's order as read in that transaction (none if it is not ours).
+    """The answer to a step, with the ledger's order as read in that transaction (none if another chain owns it).
 
-    `has_status_attribute` says that the search attribute for the status was registered when the worker that answered
-    began: only then may the workflow write it, since one that is not registered fails its task for ever.
+    `has_status_attribute` means that the search attribute for the status was registered when the answering worker
+    started: only then may the workflow write it, since one that is not registered fails its task again and again.
 
-    `changed_seats` are those whose owner or status the step changed, None if it was answered before and nobody knows
-    any more. They are for the activity, which publishes them and keeps them out of Temporal's history.
+    `changed_seats` are those whose owner or status the step changed, None if the stored answer was returned, which does
+    not contain them. They are for the activity, which publishes them and keeps them out of Temporal's history.
     """
 
     outcome: Outcome
@@ -117,7 +120,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ReserveSeats:
-    """Hold these seats for a new order, if they cost what was expected."""
+    """Hold these seats for a new order, if their total is the expected one."""
 
     step: Step
     flight_id: str
@@ -128,7 +131,7 @@ class ReserveSeats:
 
     @classmethod
     def of(cls, step: Step, request: BookingRequest) -> Self:
-        """Return the step that holds what the booking was started with."""
+        """Return the step that holds the seats of the booking request."""
         return cls(
             step,
             request.flight_id,
@@ -141,9 +144,9 @@ class ReserveSeats:
 
 @dataclass(frozen=True)
 class UpdateSeatSelection:
-    """Give the order exactly these seats and its full time again, if they cost what was expected.
+    """Give the order exactly these seats and its full time again, if their total is the expected one.
 
-    `held` are the seats it has until then and `hold_seconds` its full time: both for the seat locks alone.
+    `held` are the seats it has until then and `hold_seconds` its full time: both are used for the seat locks only.
     """
 
     step: Step
@@ -190,7 +193,7 @@ class ReleaseSeats:
 
 @dataclass(frozen=True)
 class ValidatePayment:
-    """Ask the gateway for the order's total."""
+    """Charge the order's total at the gateway."""
 
     step: Step
     code: PaymentCode
@@ -200,7 +203,7 @@ class ValidatePayment:
 class ClosePayment:
     """Make the gateway either show the capture or refuse every later charge.
 
-    `finding` is for the order's log, here as in the others that have one: why the reconciler asks, and not the booking.
+    `finding` is written to the order's log, here and in every message that has it: the reconciler's reason to send it.
     """
 
     step: Step
@@ -209,7 +212,7 @@ class ClosePayment:
 
 @dataclass(frozen=True)
 class RefundPayment:
-    """Give back the money that the ledger says is due."""
+    """Pay the refund that is due according to the ledger."""
 
     order_id: str
     finding: str | None = None
@@ -224,7 +227,7 @@ class ConfirmOrder:
 
 @dataclass(frozen=True)
 class FailOrder:
-    """End the order as failed and give its seats back; with a version, only the seats of that version."""
+    """End the order as failed and release its seats; with a version, only the seats of that version."""
 
     step: Step
     code: FailureCode
@@ -235,17 +238,17 @@ class FailOrder:
 
 @dataclass(frozen=True)
 class ExpireOrder:
-    """Ask whether the order's time is up, and end it if so."""
+    """End the order if its time is up."""
 
     step: Step
     finding: str | None = None
 
 
-class Trouble(StrEnum):
-    """What the reconciler finds (docs/rules.md#the-reconciler).
+class RepairKind(StrEnum):
+    """The kinds of the reconciler's findings (docs/rules.md#the-reconciler).
 
-    An order is lost if it is open and no workflow of its is running, and overdue if one is, more than a minute after it
-    should have ended it; a charge is stray if its order ended unpaid.
+    An open order is lost if its workflow is not running, and overdue if it is, more than a minute after it should have
+    ended the order; a charge is stray if its order ended unpaid.
     """
 
     LOST_ORDER = "lostOrder"
@@ -260,10 +263,10 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One trouble that was found, the order it is about if any, and a sentence of what came of it."""
+class Repair:
+    """One finding: its kind, its order if any, a description, and the result of the repair as a sentence."""
 
-    trouble: Trouble
+    trouble: RepairKind
     order_id: str | None
     detail: str
     is_mended: bool = False
@@ -272,13 +275,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class TroubledOrder:
-    """An order that no workflow looks after, as its row was before Temporal said so.
+    """An order in trouble, as its row was before Temporal was queried.
 
-    `step` is the one that may mend it, if nobody was faster. `stray_cents` is what the gateway has of it, if the ledger
-    thinks that there is nothing.
+    `step` is the next one, by which it is repaired unless another process was faster. `stray_cents` is the charge that
+    the gateway shows and the ledger does not have.
     """
 
-    trouble: Trouble
+    trouble: RepairKind
     step: Step
     status: OrderStatus
     finding: str
@@ -287,7 +290,7 @@ class TroubledOrder:
 
 @dataclass(frozen=True)
 class OweRefund:
-    """Write down that an order which ended without seats is owed what the gateway took."""
+    """Record a refund due for an order that ended without seats but was charged by the gateway."""
 
     step: Step
     amount_cents: int
@@ -304,7 +307,7 @@ class RunningWorkflow:
 
 @dataclass(frozen=True)
 class SeatLockFault:
-    """A seat whose lock and whose hold do not fit each other; `owner` is the lock's value, None if it is missing."""
+    """A seat whose lock does not match its hold; `owner` is the lock's value, None if the lock is missing."""
 
     flight_id: str
     seat_id: str
@@ -313,25 +316,25 @@ class SeatLockFault:
 
 @dataclass(frozen=True)
 class SeatLockRepair:
-    """What was wrong with a seat's lock, and the order that it is about: who holds the seat, else who had the lock."""
+    """A repaired seat lock: the kind of fault, and the order that holds the seat, or else the one that had the lock."""
 
-    trouble: Trouble
+    trouble: RepairKind
     order_id: str
 
 
 @dataclass(frozen=True)
 class SurveyMoney:
-    """Look for money that is not where it should be: of orders of any age, or of those that ended lately."""
+    """Search for refunds due and for stray charges, the latter among orders of any age or those that ended recently."""
 
     is_whole: bool = False
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What looks wrong from afar; each is examined by itself before anything is done about it.
+    """The suspects of a survey; each is examined individually before anything is repaired.
 
-    `foreign_orders` counts open orders of other Temporal namespaces, by the namespace's id. `is_complete` says that no
-    limit cut it short.
+    `foreign_orders` counts open orders of other Temporal namespaces, by the namespace's id. `is_complete` is False if a
+    limit or an unavailable server cut the survey short.
     """
 
     order_ids: tuple[str, ...] = ()
@@ -343,13 +346,13 @@ class Survey:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What one run of the reconciler found and did."""
+    """The result of one run of the reconciler."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Repair, ...] = ()
     foreign_orders: dict[str, int] = field(default_factory=dict)
     is_complete: bool = True
 
 
 def fingerprint(command: str, *arguments: Any) -> str:
-    """Return that by which a step is known again: its name and those arguments that make it what it is."""
+    """Return a hash by which a repeated step is recognised: of its name and the arguments that identify it."""
     return hashlib.sha256(json.dumps([command, *arguments], default=str).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Clients of Redis or Valkey: how they retry, and what it means when Redis answers and refuses.
+"""Clients of Redis or Valkey: their retries, and the meaning of a refusal by Redis.
 
 Owns no key and no command.
 """
@@ -37,21 +37,21 @@ _DENIED = re.compile(r"^(NOPERM\b|ACL failure)", re.IGNORECASE)
 
 
 def retry(retries: int) -> Retry:
-    """Return how a client retries: at once, so many times, by a new connection.
+    """Return the retry policy of a client: at once, this many times, on a new connection.
 
-    One that leads to a replica is dropped as a broken one is: after a failover the address leads to another server.
+    A connection to a replica is dropped like a broken one: after a failover the address leads to another server.
     """
     return Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError, RedisTimeoutError, ReadOnlyError))
 
 
 async def close(client: Redis | ConnectionPool) -> None:
-    """Close all connections; one that does not end in time is dropped, and is no failure of what was done before."""
+    """Close all connections; one that does not close in time is dropped without an error."""
     with contextlib.suppress(RedisError):
         await client.aclose()
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """Return why Redis, which answered, refused to do its work; None if it did not answer."""
+    """Return the reason of a refusal by Redis; None if the error is not a refusal."""
     if isinstance(error, OutOfMemoryError):
         return "out of memory"
     if isinstance(error, ReadOnlyError):
@@ -68,10 +68,10 @@ def refusal_of(error: BaseException) -> str | None:
 
 
 def bad_address_of(error: BaseException) -> str | None:
-    """Return what Redis refuses of its address, so that waiting does not help; None if it is something else."""
+    """Return the part of the address that Redis refuses, so that waiting does not help; None for other errors."""
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
         return "refuses the user or the password"
-    # The client has no class of its own for it.
+    # The client has no separate class for this error.
     if isinstance(error, RedisConnectionError | ResponseError) and _NO_DATABASE.match(str(error)):
         return "refuses the number of the database"
     return None

@@ -1,4 +1,4 @@
-"""What a program ends with at its start if a setting is missing or cannot be meant."""
+"""Errors that end a program at its start: a setting is missing or invalid."""
 
 
 class MissingSettingError(Exception):
@@ -6,4 +6,4 @@ class MissingSettingError(Exception):
 
 
 class BadSettingError(Exception):
-    """A setting has a value that cannot be meant; the message names it and says what would be right."""
+    """A setting has an invalid value; the message names the setting and the right form."""

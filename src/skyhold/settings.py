@@ -1,4 +1,4 @@
-"""The settings, read once at the edge from the environment; a bad value stops the program with one clear line."""
+"""The settings, read once from the environment; a bad value stops the program with one clear line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DURATION = re.compile(
 )
 
 _DURATION_LIMIT = timedelta(days=366)
-"""Longer than any of them can be meant; it keeps every deadline within what PostgreSQL and Python can count."""
+"""Longer than any sensible value; it keeps every deadline within the ranges of PostgreSQL and Python."""
 
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")
@@ -49,7 +49,7 @@ def parse_duration(text: Any) -> timedelta:
     """Return the duration that a text such as `15m`, `10s`, `1m30s` or `200ms` means.
 
     Raises:
-        ValueError: the text is no duration.
+        ValueError: the text is not a duration.
     """
     if isinstance(text, timedelta):
         return text
@@ -67,7 +67,7 @@ def parse_latency(text: Any) -> tuple[timedelta, timedelta]:
     """Return the shortest and the longest duration that a text such as `1s-8s` or `0s` means.
 
     Raises:
-        ValueError: the text is no duration or two, the shorter one first.
+        ValueError: the text is not one duration, or two with the shorter one first.
     """
     if isinstance(text, tuple):
         return text
@@ -79,7 +79,7 @@ def parse_latency(text: Any) -> tuple[timedelta, timedelta]:
 
 def _positive(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be longer than 0s")
     return duration
 
 
@@ -94,7 +94,7 @@ def _a_second_or_more(duration: timedelta) -> timedelta:
 
 
 def parse_rate(text: Any) -> str | None:
-    """Return a rate such as `120/minute` as it is, and None for `off`.
+    """Return a rate such as `120/minute` in lower case, and None for `off`.
 
     Raises:
         ValueError: the text is neither.
@@ -111,7 +111,7 @@ def parse_origins(text: Any) -> tuple[str, ...]:
     """Return the origins of a list such as `https://a.example, https://b.example`.
 
     Raises:
-        ValueError: one of them is no origin: a scheme and a host, with a port if it is not the usual one.
+        ValueError: one of them is not an origin: a scheme and a host, with a port if it is not the default one.
     """
     origins = _listed(text)
     for origin in origins:
@@ -125,7 +125,7 @@ def parse_networks(text: Any) -> tuple[str, ...]:
     """Return the networks of a list such as `10.0.0.0/8, 127.0.0.1`.
 
     Raises:
-        ValueError: one of them is no address and no network.
+        ValueError: one of them is neither an address nor a network.
     """
     try:
         return tuple(str(ip_network(network)) for network in _listed(text))
@@ -137,7 +137,7 @@ def parse_public_url(text: Any) -> str | None:
     """Return the public URL in canonical form: lower case, without the default port and a trailing slash.
 
     Raises:
-        ValueError: the text is no such URL, or its path starts with one of Skyhold's own.
+        ValueError: the text is not such a URL, or its path starts with one of Skyhold's own.
     """
     if text is None:
         return None
@@ -169,13 +169,13 @@ def _listed(text: Any) -> tuple[str, ...]:
 
 
 def parse_host(text: Any) -> str:
-    """Return a host to listen on; blanks around it are not meant, and blanks alone mean the default."""
+    """Return a host to listen on; surrounding blanks are removed, and a blank text means the default."""
     return str(text).strip() or DEFAULT_HOST
 
 
 Host = Annotated[str, BeforeValidator(parse_host)]
 Duration = Annotated[timedelta, BeforeValidator(_positive_duration)]
-Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is no JSON
+Latency = Annotated[tuple[timedelta, timedelta], NoDecode, BeforeValidator(parse_latency)]  # its text is not JSON
 Rate = Annotated[str | None, BeforeValidator(parse_rate)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)]
 PublicUrl = Annotated[str | None, BeforeValidator(parse_public_url)]
@@ -183,7 +183,7 @@ Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_networks)]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set (docs/rules.md#settings), with its default. Temporal's own are read by its SDK."""
+    """All settings (docs/rules.md#settings) with their defaults. Temporal's own are read by its SDK."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, hide_input_in_errors=True, extra="ignore")
 
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
 
     @property
     def policy(self) -> Policy:
-        """Return what orders that begin now will keep."""
+        """Return the policy for new orders."""
         return Policy(
             hold_seconds=self.seat_reservation_timeout.total_seconds(),
             max_lifetime_seconds=self.hold_max_lifetime.total_seconds(),
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether the text from the system, of a variable or a path, was valid UTF-8; most libraries need that."""
+    """Return whether a text from the system (a variable, a path) was valid UTF-8; most libraries need that."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -237,17 +237,17 @@ def require_utf8(variables: Mapping[str, str]) -> None:
     """Check that the values of these variables are UTF-8.
 
     Raises:
-        BadSettingError: one is not; the message names it. The value itself is not repeated: it may be a password.
+        BadSettingError: one is not; the message names it, and never the value, which may be a password.
     """
     if broken := sorted(name for name, value in variables.items() if not is_utf8(value)):
-        raise BadSettingError(f"{', '.join(broken)}: has characters that are no UTF-8")
+        raise BadSettingError(f"{', '.join(broken)}: has characters that are not UTF-8")
 
 
 def read_settings() -> Settings:
     """Return the settings of the environment.
 
     Raises:
-        BadSettingError: a value cannot be meant. The value itself is not repeated: it may be a password.
+        BadSettingError: a value is invalid; the message never repeats it, since it may be a password.
     """
     require_utf8({name: value for name, value in os.environ.items() if name.lower() in Settings.model_fields})
     try:

@@ -1,4 +1,4 @@
-"""The worker: which workflows and activities it runs on the booking queue, and how."""
+"""The worker: its workflows and activities on the booking queue, and its options."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PASSED_THROUGH = (
     "skyhold.workflows.refusals",
     "skyhold.workflows.views",
 )
-"""Modules that the sandbox does not import anew: a class that were imported twice would not be equal to itself."""
+"""Modules that the sandbox does not import again: importing a class twice makes two classes, and isinstance fails."""
 
 STICKY_TIMEOUT = timedelta(seconds=0.5)
-"""How long an order waits for a worker that died before another one takes it (docs/rules.md#the-clock)."""
+"""Time that an order waits for a dead worker before another one takes over (docs/rules.md#the-clock)."""
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=3)
 
@@ -46,7 +46,7 @@ def activities_of(
     orders: OrderActivities,
     reconciliation: ReconciliationActivities,
 ) -> list[Callable[..., Any]]:
-    """Return every activity, in the order of docs/rules.md#activities, and then the reconciler's own."""
+    """Return every activity: the booking's, in the sequence of docs/rules.md#activities, then the reconciler's own."""
     return [
         seats.reserve_seats,
         seats.update_seat_selection,
@@ -69,7 +69,7 @@ def activities_of(
 
 
 def workflow_runner(*, is_sandboxed: bool) -> WorkflowRunner:
-    """Return how workflow code is run: in the sandbox, which finds what is not deterministic, or without its cost."""
+    """Return the runner of workflow code: the sandbox, which detects non-determinism, or one without its cost."""
     if not is_sandboxed:
         return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))

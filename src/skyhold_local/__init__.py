@@ -1,4 +1,4 @@
-"""A whole Skyhold on one machine, of the extra `embedded`: real servers from wheels, `skyhold up`, a crowd to watch.
+"""A whole Skyhold on one machine, in the extra `embedded`: real servers from wheels, `skyhold up`, simulated customers.
 
 The service never imports it; `skyhold` finds its commands by their entry points.
 """

@@ -1,4 +1,4 @@
-"""Which ledger is behind an API: the one that knows an order which that API gave."""
+"""Identification of the ledger behind an API: it has an order that this API created."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Collection
 from skyhold.bootstrap.ledger import SchemaOutdatedError, open_database, require_ledger
 from skyhold.health.postgresql import outdated_schema
 from skyhold.queries.database import Database
-from skyhold.queries.orders import Claimant, OrderQueries
+from skyhold.queries.orders import OrderAccess, OrderQueries
 from skyhold.settings import Settings
 
 
-async def knows_an_order(settings: Settings, order_ids: Collection[str]) -> bool:
-    """Say whether one of these orders is in the ledger of the settings; ids are made so that no two APIs give the same.
+async def has_any_order(settings: Settings, order_ids: Collection[str]) -> bool:
+    """Return whether one of these orders is in the ledger of the settings; order ids are unique across all APIs.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
@@ -25,7 +25,7 @@ async def knows_an_order(settings: Settings, order_ids: Collection[str]) -> bool
             return False
         if outdated := outdated_schema(found):
             raise SchemaOutdatedError(f"The ledger's schema {outdated}.")
-        orders, anyone = OrderQueries(Database(pool)), Claimant(None, has_token=True)
+        orders, anyone = OrderQueries(Database(pool)), OrderAccess(None, has_token=True)
         for order_id in order_ids:
             if await orders.find(order_id, anyone) is not None:
                 return True

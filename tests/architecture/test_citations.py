@@ -1,4 +1,4 @@
-"""Every page and section of the documentation that code, tests or pages point to exists."""
+"""Every page and section of the documentation that code, tests or pages link to exists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _texts(*endings: str) -> list[Path]:
 
 @cache
 def _sections(page: Path) -> frozenset[str]:
-    """Return the anchors that a page's headings have where Markdown is rendered: lower case, hyphens for spaces."""
+    """Return the anchors of a page's headings in rendered Markdown: lower case, hyphens for spaces."""
     headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return frozenset(re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-") for heading in headings)
 

@@ -1,4 +1,4 @@
-"""The habits of the house that no linter checks. Which folder may import which is checked by import-linter."""
+"""House rules that no linter checks. Imports between folders are checked by import-linter."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _log_lines(tree: ast.AST) -> Iterator[str]:
-    """Yield what each logging call is given."""
+    """Yield the arguments of each logging call."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOGGING_METHODS:
             speaker = re.split(r"[.(]", ast.unparse(node.func.value))

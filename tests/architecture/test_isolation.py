@@ -1,4 +1,4 @@
-"""What keeps tests apart: an order by a seed, and a look at what each leaves behind."""
+"""Isolation of tests: a random order by a seed, and a check of the state that each test leaves."""
 
 from __future__ import annotations
 

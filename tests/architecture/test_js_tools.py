@@ -1,4 +1,4 @@
-"""What checks the contract comes from npm: pinned, naming no registry, running no code of its own at installation."""
+"""The npm tools that check the OpenAPI document: pinned, without a registry, without install scripts."""
 
 from __future__ import annotations
 

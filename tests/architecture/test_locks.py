@@ -1,4 +1,4 @@
-"""The locks of what is installed: every version with its hashes, and no address to install it from."""
+"""The lock files: every version has hashes, and no index address."""
 
 from __future__ import annotations
 

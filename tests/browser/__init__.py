@@ -1,1 +1,1 @@
-"""The pages in a real browser; a package, so that its stacks end with it and not with the run."""
+"""The pages in a real browser; a package, so that its stacks stop at its end and not at the end of the run."""

@@ -1,4 +1,4 @@
-"""One Chromium a run, and a few stacks that start when the first test asks for them."""
+"""One Chromium a run, and a few stacks that start when a test first uses them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ expect.set_options(timeout=LONGEST_WAIT_SECONDS * 1000)
 
 
 def pytest_runtest_setup() -> None:
-    """Leave these tests out where there is no browser, before anything is started for them."""
+    """Skip these tests without a browser, before anything is started for them."""
     if find_chromium() is None:
         missing = f"no Chromium: none of {', '.join(PROGRAMS)} is installed, and {NAMED_BY} names none"
         if os.environ.get(REQUIRED_BY):
@@ -42,7 +42,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember for the end of a test whether it has failed."""
+    """Record whether a test has failed, for its teardown."""
     report = yield
     item.stash[_HAS_FAILED] = item.stash.get(_HAS_FAILED, False) or report.failed
     return report
@@ -58,7 +58,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def open_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Visitors]:
-    """Give `await open_page(address)`: someone new at that page. What pages do wrong fails the test at its end."""
+    """Yield `await open_page(address)`: a new visitor at that page. Faults of pages fail the test at its end."""
     visitors = Visitors(browser)
     stacks = _stacks_of(request)
     yield visitors
@@ -76,7 +76,7 @@ def _stacks_of(request: pytest.FixtureRequest) -> list[Stack]:
 
 @pytest.fixture
 async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
-    """Give `new_customer(stack)`: someone else who books there, without a browser."""
+    """Yield `new_customer(stack)`: another customer, who books without a browser."""
     clients: list[httpx.AsyncClient] = []
 
     def come(stack: Stack) -> Service:
@@ -93,15 +93,15 @@ async def new_customer() -> AsyncIterator[Callable[[Stack], Service]]:
 
 @pytest.fixture(scope="package")
 def _rows() -> Sequence[Row]:
-    """The rows that tests may have, of flights whose cabins are alike; those of FL101 are named by tests."""
+    """Return the rows for tests, of flights with equal cabins; tests name those of FL101 themselves."""
     return [Row(flight_id, number) for flight_id in (FL102, FL201, FL202) for number in range(1, 16)]
 
 
 @pytest.fixture
 def row(_rows: Sequence[Row], request: pytest.FixtureRequest) -> Row:
-    """A row for this test alone, on its stack: nobody sits there.
+    """A free row for this test alone, on its stack.
 
-    It is looked for from a place of the test's own on, so that it is mostly the same one in any order of tests.
+    The search starts at a place derived from the test, so that the row is mostly the same in any order of tests.
     """
     [stack] = _stacks_of(request)
     taken: dict[str, set[int]] = {}
@@ -118,7 +118,7 @@ def row(_rows: Sequence[Row], request: pytest.FixtureRequest) -> Row:
 
 @pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
-    """A stack as a newcomer has it, but for a bank that answers at once and never fails."""
+    """A stack with default settings, except for a gateway that answers at once and never fails."""
     with new_stack() as stack:
         stack.start(PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
         yield stack
@@ -126,7 +126,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def brief_stack() -> Iterator[Stack]:
-    """A stack whose holds last eight seconds: long enough to see the clock run, and to wait for its end."""
+    """A stack whose holds last eight seconds: long enough to see the clock run, short enough to wait for its end."""
     with new_stack() as stack:
         stack.start(SEAT_RESERVATION_TIMEOUT="8s", PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")
         yield stack
@@ -134,7 +134,7 @@ def brief_stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def failing_stack() -> Iterator[Stack]:
-    """A stack whose bank fails every time, slowly enough for each attempt to be seen on a busy machine too."""
+    """A stack whose gateway always fails, slowly enough to see each attempt even on a busy machine."""
     with new_stack() as stack:
         stack.start(PAYMENT_FAILURE_RATE="1", PAYMENT_SIMULATED_LATENCY="2s")
         yield stack

@@ -1,4 +1,4 @@
-"""Axe finds no barrier in any page in any of its states: in light and dark, on a desk and on a phone."""
+"""Axe finds no barrier in any state of any page: light and dark, on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from support.stacks import Stack
 pytestmark = pytest.mark.rest
 
 STILL: dict[str, Any] = {"reduced_motion": "reduce"}
-"""Axe looks at one moment; what moves has none."""
+"""Axe checks one moment, so nothing may move."""
 
 LIGHT_ON_A_DESK = pytest.param(DESKTOP | STILL, id="light on a desk")
 DARK_ON_A_PHONE = PHONE | STILL | {"color_scheme": "dark"}
@@ -86,7 +86,7 @@ async def test_the_map_in_its_states(
 
     await page.get_by_role("button", name="Give all back").click()
     await expect_words(page.get_by_role("complementary"), "You gave the seats back")
-    await assert_accessible(page)  # given back
+    await assert_accessible(page)  # released
 
 
 @looks_at_length

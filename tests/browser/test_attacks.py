@@ -1,4 +1,4 @@
-"""What customers, browsers and networks do to pages at bad moments: nothing hangs, hammers, or says what is not so."""
+"""Customers, browsers and networks at bad moments: no page hangs, floods the API, or shows wrong facts."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ pytestmark = pytest.mark.rest
 
 @pytest.fixture(scope="package")
 def _rows() -> Sequence[Row]:
-    """Rows of the large aircraft; other tests name seats of rows 30 to 34."""
+    """Return rows of the large aircraft; other tests use rows 30 to 34."""
     return [Row(SK900, number) for number in (*range(20, 30), *range(35, 48))]
 
 
 @dataclass
 class Busy:
-    """A server that refuses for five seconds, and says so."""
+    """A server that refuses for five seconds, with Retry-After."""
 
     refused: int = 0
     ends_at: float = 0.0
@@ -58,7 +58,7 @@ class Busy:
 
 
 async def test_a_wish_that_is_refused_for_good_is_sent_once(open_page: Visitors, stack: Stack, row: Row) -> None:
-    """As it comes to a page that was loaded before the server began to allow fewer seats an order."""
+    """This happens to a page that was loaded before the server's limit of seats per order was lowered."""
     context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
     page = await context.new_page()
     await page.route(f"**{row.path}", _allow_more_seats)
@@ -147,7 +147,7 @@ async def test_a_sixth_digit_cannot_be_typed(open_page: Visitors, stack: Stack, 
 
 
 async def test_an_outcome_is_told_where_no_event_comes_through(open_page: Visitors, stack: Stack, row: Row) -> None:
-    """As behind a proxy that waits for the end of a stream before it passes it on."""
+    """This happens behind a proxy that buffers a stream until its end."""
     open_page.allow("net::ERR_FAILED")
     context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
     page = await context.new_page()
@@ -204,7 +204,7 @@ async def test_what_another_window_holds_went_to_nobody_else(open_page: Visitors
     await page.get_by_role("button", name=re.compile("^Hold ")).click()
 
     await expect(other.get_by_role("timer")).to_be_visible()
-    assert not [text for text in await told() if "somebody else" in text]
+    assert not [text for text in await told() if "someone else" in text]
 
 
 async def test_seats_given_back_while_they_are_being_changed_are_given_back(
@@ -235,7 +235,7 @@ async def test_seats_given_back_while_they_are_being_changed_are_given_back(
 async def test_an_outcome_that_came_before_the_page_knew_the_clock_stays(
     open_page: Visitors, stack: Stack, row: Row
 ) -> None:
-    """A payment at the last moment: what the clock stood at is asked for, and the bank is quicker than the answer."""
+    """A payment at the last moment: the page requests the clock's state, and the gateway is faster than the reply."""
     open_page.allow("net::ERR_FAILED")
     context = await open_page.newcomer(stack.endpoints.api, **DESKTOP)
     page = await context.new_page()
@@ -325,19 +325,19 @@ async def _allow_more_seats(route: Route) -> None:
 
 
 async def _after_four_seconds(route: Route) -> None:
-    await asyncio.sleep(4)  # That it comes so late is what the test is about.
+    await asyncio.sleep(4)  # The test is about this delay.
     await route.continue_()
 
 
 async def _after_news_from_another_window(page: Page) -> None:
-    """Have the page hear of another window, and wait until it has looked."""
+    """Send the page news of another window, and wait until it has read the order."""
     async with page.expect_response(re.compile(r"/api/orders\?")):
         await page.evaluate("new BroadcastChannel('skyhold-orders').postMessage('')")
     await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
 
 
 def _requests_of(page: Page, method: str, pattern: str) -> list[Request]:
-    """Return what the page asks for from now on, as it asks."""
+    """Return a list that collects the page's requests from now on."""
     found: list[Request] = []
     page.on(
         "request",

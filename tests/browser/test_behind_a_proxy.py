@@ -1,4 +1,4 @@
-"""Pages that browsers reach through a proxy: under a name of the proxy's, over plain HTTP, below a prefix."""
+"""Pages behind a proxy: under the proxy's name, over plain HTTP, below a path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIRMED = re.compile("yours for good")
 
 @pytest.fixture(autouse=True)
 def over_plain_http(open_page: Visitors) -> None:
-    """Let the browser say what it leaves out over plain HTTP, where the name is none of this machine's own."""
+    """Allow the console messages about features that Chromium disables over plain HTTP for foreign host names."""
     open_page.allow("Cross-Origin-Opener-Policy header has been ignored")
 
 

@@ -1,4 +1,4 @@
-"""A booking as customers make it: from the list of flights to the boarding pass, by mouse, by keys alone, by touch."""
+"""A customer's booking: from the list of flights to the boarding pass, by mouse, by keyboard alone, by touch."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_a_booking_needs_no_mouse(open_page: Visitors, stack: Stack) -> No
         await page.keyboard.press(key)
     await page.keyboard.press("Space")
     await expect_seat(page, "2D", "chosen, not yet held")
-    await page.keyboard.press("ArrowLeft")  # over the aisle
+    await page.keyboard.press("ArrowLeft")  # across the aisle
     await page.keyboard.press("Enter")
     await expect_seat(page, "2C", "chosen, not yet held")
     await _tab_to(page, page.get_by_role("button", name=re.compile("^Hold 2 seats")))
@@ -125,7 +125,7 @@ async def test_more_seats_start_the_clock_again_and_the_page_says_why(open_page:
     await expect_seat(page, "14B", "yours")
     await expect_words(page.get_by_role("complementary"), "the time starts again")
     assert (await held_by(page))["expiresAt"] > before["expiresAt"]
-    await expect_right_clock(page)  # One that had not started again would be three seconds behind for good.
+    await expect_right_clock(page)  # A clock that did not restart would stay three seconds behind.
     await go_to_payment(page)
     assert (await status_of(page))["seats"] == ["14A", "14B"]
 
@@ -163,7 +163,7 @@ async def _expect_no_sideways_scroll(page: Page) -> None:
 
 
 async def _expect_nowhere(page: Page, code: str) -> None:
-    """See that the page keeps the code nowhere: the note that anybody may use it is no secret."""
+    """Check that the page stores the code nowhere; the note about the public test code does not count."""
     assert code not in page.url
     kept = await page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)].join()")
     assert code not in kept

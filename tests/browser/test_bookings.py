@@ -1,4 +1,4 @@
-"""What a customer has booked is found again from the first page, by them alone."""
+"""A customer finds their bookings again on the first page, and no one else's."""
 
 from __future__ import annotations
 

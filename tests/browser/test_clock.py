@@ -1,4 +1,4 @@
-"""The clock on the pages tells the server's time, whatever the reader's own clock says and however long they were away."""
+"""The clock on the pages follows the server's time, despite the reader's own clock and after any absence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_clock_that_is_an_hour_wrong_changes_nothing(
     await page.goto(f"{stack.endpoints.api}{row.path}")
     await hold(page, *row.seats("A"))
     await expect_right_clock(page)
-    await asyncio.sleep(seconds)  # How far the clock has gone astray is what the test is about.
+    await asyncio.sleep(seconds)  # The test is about this error of the clock.
     await expect_right_clock(page)
 
     await page.get_by_role("link", name=re.compile("^Pay ")).click()
@@ -63,7 +63,7 @@ async def test_a_page_that_was_out_of_sight_is_right_when_it_is_looked_at_again(
     before = await seconds_left(page)
 
     await debugger.send("Page.setWebLifecycleState", {"state": "frozen"})
-    await asyncio.sleep(seconds)  # The time away is what the test is about.
+    await asyncio.sleep(seconds)  # The test is about this absence.
     await debugger.send("Page.setWebLifecycleState", {"state": "active"})
 
     await expect_right_clock(page)

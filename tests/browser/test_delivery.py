@@ -1,4 +1,4 @@
-"""How the pages arrive: their weight, what they ask for, and what is left of them when scripts do not come."""
+"""Delivery of the pages: size, requests, and content without scripts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_without_scripts_an_order_says_how_it_stands(open_page: Visitors, 
 
 
 async def _weigh(page: Page) -> dict[str, float]:
-    """Count what comes over the wire for each request, heads too, but for what comes live afterwards."""
+    """Return the transferred bytes of each request, heads included, without live events."""
     debugger = await page.context.new_cdp_session(page)
     await debugger.send("Network.enable")
     weights: dict[str, float] = {}

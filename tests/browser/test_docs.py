@@ -1,4 +1,4 @@
-"""The page that shows the contract, in a real browser under its policy."""
+"""The page with the API reference, in a real browser under its policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.stacks import Stack
 pytestmark = pytest.mark.rest
 
 OF_SWAGGER_UI = {"color-contrast", "heading-order", "nested-interactive", "target-size"}
-"""What the page of others does not keep; the rest of the page is ours."""
+"""Rules that Swagger UI breaks; the rest of the page is ours."""
 
 
 @pytest.mark.long

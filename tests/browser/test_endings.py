@@ -1,4 +1,4 @@
-"""Every way in which an order ends: what happened, what happened to the money, and the next step."""
+"""Every end of an order: the page shows the cause, the state of the money, and the next step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WRITE_DOWN_THE_CLOCK = """(clock) => {
     note();
     new MutationObserver(note).observe(clock, { childList: true, characterData: true, subtree: true });
 }"""
-"""Each second as it is drawn: whoever looks in from outside comes too late for some of them."""
+"""Records each second when it is drawn, because reads from outside would miss some."""
 
 
 @pytest.mark.core
@@ -175,7 +175,7 @@ async def test_seats_offered_instead_can_be_had_before_the_page_knows_more(
     await pay(page, "00000")
     await _expect_ending(page, "declined", "Nothing was charged.")
     await new_customer(stack).hold(*row.seats("A"), flight_id=row.flight_id)
-    await page.route(re.compile(f"/api/flights/{row.flight_id}$"), lambda _: None, times=1)  # It takes its time.
+    await page.route(re.compile(f"/api/flights/{row.flight_id}$"), lambda _: None, times=1)  # The reply never comes.
     await page.get_by_role("button", name=re.compile("^Try again")).click()
 
     await page.get_by_role("button", name=re.compile(r"^\d+[A-F]\W.*\d+[A-F] for \$")).first.click()

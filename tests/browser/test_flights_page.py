@@ -1,4 +1,4 @@
-"""The list of flights: narrowed without leaving the page, live while someone looks, and honest when nothing comes."""
+"""The list of flights: filtered without a reload, live while it is visible, with a message when nothing loads."""
 
 from __future__ import annotations
 
@@ -159,10 +159,10 @@ async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_ask
     await expect(page.locator(".leg.coming")).to_have_count(4)
     await expect(page.get_by_role("list", name="Flights by departure")).to_have_attribute("aria-busy", "true")
 
-    await page.route(LIST, lambda route: route.abort("failed"))  # What the page tries by itself meanwhile.
+    await page.route(LIST, lambda route: route.abort("failed"))  # The page's own retries meanwhile.
     await waiting.pop().abort("failed")
     note = page.locator("#trouble")
-    await expect(note).to_contain_text("The list of flights did not arrive.")
+    await expect(note).to_contain_text("Flights could not be loaded.")
     await expect(page.locator(".leg")).to_have_count(0)
     await expect(page.get_by_text("Reconnecting")).to_be_visible()
     await assert_accessible(page)
@@ -170,7 +170,7 @@ async def test_a_list_that_does_not_come_says_so_and_comes_by_itself_or_when_ask
     await page.unroute(LIST)
     await expect(note).to_be_hidden()
     await expect(_numbers(page)).to_have_text(["FL102"])
-    # Told to wait so long, the page does not ask by itself before the button is pressed.
+    # With such a long Retry-After the page does not retry before the button is pressed.
     await page.route(LIST, lambda route: route.fulfill(status=503, headers={"Retry-After": "600"}))
     await page.get_by_label("From").select_option("SFO")
     await expect(note).to_be_visible()
@@ -221,7 +221,7 @@ async def test_a_long_list_goes_on_when_asked_and_focus_goes_along(open_page: Vi
 
 
 async def test_without_scripts_a_button_asks_for_the_flights(open_page: Visitors, stack: Stack) -> None:
-    open_page.allow("failed csp: .*\\.js$")  # Chromium's way to say that it loads no modules then
+    open_page.allow("failed csp: .*\\.js$")  # Chromium's message for modules that it does not load
     page = await open_page(f"{stack.endpoints.api}/", java_script_enabled=False)
     await page.get_by_label("From").select_option("NYC")
     await page.get_by_role("button", name="Show").click()
@@ -292,7 +292,7 @@ class _WithoutLedger(ScriptedServices):
 
 
 async def _look(page: Page, *, is_looked_at: bool) -> None:
-    """Let the page believe that it is in sight, or that it is not."""
+    """Make the page believe that it is visible, or hidden."""
     await page.evaluate(
         """(isSeen) => {
             Object.defineProperty(document, "hidden", { value: !isSeen, configurable: true });

@@ -1,4 +1,4 @@
-"""The network goes, the API dies, the page is loaded anew: the page says so, catches up, and nothing happens twice."""
+"""The network fails, the API dies, the page is reloaded: the page says so, catches up, and nothing happens twice."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOST = re.compile("connection is lost", re.IGNORECASE)
 
 @pytest.fixture
 def cut_off(open_page: Visitors) -> Visitors:
-    """Visitors whose network may go."""
+    """Visitors whose network may fail."""
     open_page.allow(CUT, "answered 503")
     return open_page
 
@@ -108,7 +108,7 @@ async def test_a_network_lost_while_the_bank_is_asked_hides_no_outcome(
     await expect(page.get_by_role("main").get_by_text(LOST)).to_be_visible()
     await expect_words(page.get_by_role("main"), "Your seats are safe")
     await eventually(lambda: _has_status(page, "FAILED"))
-    await expect_words(page.get_by_role("main"), "Your seats are safe")  # No failure is told before it is known.
+    await expect_words(page.get_by_role("main"), "Your seats are safe")  # No failure is shown before it is certain.
     await page.context.set_offline(offline=False)
     await expect_words(page.get_by_role("main"), "did not go through", "Nothing was charged.")
     await expect(page.get_by_role("main").get_by_text(LOST)).to_be_hidden()
@@ -141,8 +141,8 @@ async def test_pages_come_back_by_themselves_when_the_api_is_killed(cut_off: Vis
 
     os.kill(killed, signal.SIGKILL)
 
-    await seat(page, second).click()  # Wanted while nobody answers.
-    await eventually(lambda: _is_ready(stack), seconds=60)  # A new API takes its time to load.
+    await seat(page, second).click()  # Chosen while the API does not answer.
+    await eventually(lambda: _is_ready(stack), seconds=60)  # A new API loads slowly.
     await expect_seat(page, second, "yours")
     await expect(order.get_by_role("heading", level=1)).to_have_text(f"{first} and {second} are yours.")
     for each in (page, flights):
@@ -207,7 +207,7 @@ async def test_a_boarding_pass_survives_that_its_page_is_loaded_anew(
 
 
 def _keys_of(page: Page, end: str) -> list[str]:
-    """Return the keys of the commands sent to an address that ends so, as they are sent."""
+    """Return a list that collects the keys of commands sent to addresses with this ending."""
     keys: list[str] = []
     page.on(
         "request",

@@ -1,4 +1,4 @@
-"""Replies that come late, twice, out of order or never: the page ends up with what is so, and nothing is done twice."""
+"""Replies that are late, duplicate, out of order or lost: the page ends in the correct state, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Tell = Callable[[Route], Awaitable[None]]
 
 @dataclass
 class Delayed:
-    """Requests of one kind whose replies wait until they are let go; what was asked is written down."""
+    """Requests of one kind that are recorded, and whose replies wait until the test releases them."""
 
     asked: list[Request] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,13 +43,13 @@ class Delayed:
         reply = await route.fetch()
         self.arrived.set()
         await self.let_go.wait()
-        with contextlib.suppress(Error):  # whoever asked may be gone
+        with contextlib.suppress(Error):  # the page may be closed
             await route.fulfill(response=reply)
 
 
 @dataclass
 class Lost:
-    """Requests of one kind that the server obeys and whose first replies never come."""
+    """Requests of one kind that the server carries out and whose first replies are lost."""
 
     times: int
     keys: list[str | None] = field(default_factory=list)
@@ -217,7 +217,7 @@ async def test_a_wish_for_a_seat_that_is_gone_does_not_undo_the_wishes_after_it(
     await hold(page, a)
     changes = Delayed()
     await page.route(CHANGES, changes)
-    await page.route(re.compile("/events$"), lambda route: route.abort())  # nobody tells the page
+    await page.route(re.compile("/events$"), lambda route: route.abort())  # the page gets no events
     await page.reload()
     await expect_seat(page, a, "yours")
     await new_customer(stack).hold(b, flight_id=row.flight_id)

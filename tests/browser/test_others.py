@@ -1,4 +1,4 @@
-"""More than one at the pages: strangers on one seat, the same customer in two windows, seats that go while one looks."""
+"""Several visitors: strangers at one seat, one customer in two windows, seats that are taken while a page is open."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHOWN_WITHIN_SECONDS = 0.3
 async def test_who_wants_a_seat_that_was_just_taken_keeps_what_they_had_and_is_offered_others(
     open_page: Visitors, stack: Stack, new_customer: Callable[[Stack], Service]
 ) -> None:
-    row = Row(FL101, 5)  # What is offered instead may lie in rows around it.
+    row = Row(FL101, 5)  # The alternatives may be in the rows around it.
     page = await open_page(f"{stack.endpoints.api}{row.path}", **DESKTOP)
     [kept, wanted] = row.seats("AB")
     await hold(page, kept)
@@ -99,7 +99,7 @@ async def test_of_two_who_press_at_the_same_time_one_gets_the_seat(open_page: Vi
     await asyncio.gather(*(button.click() for button in buttons))
 
     for page in pages:
-        loss = page.get_by_text(re.compile(f"{wanted} was just taken|went to somebody else"))
+        loss = page.get_by_text(re.compile(f"{wanted} was just taken|went to someone else"))
         await expect(page.get_by_role("timer").or_(loss).first).to_be_visible()
     winners = [page for page in pages if await page.get_by_role("timer").is_visible()]
     assert len(winners) == 1
@@ -120,7 +120,7 @@ async def test_a_chosen_seat_that_goes_to_somebody_else_is_told_and_no_longer_ch
     await expect_seat(page, lost, "on hold")
     await expect_seat(page, kept, "chosen, not yet held")
     await expect(page.get_by_role("button", name=re.compile("^Hold 1 seat "))).to_be_visible()
-    await eventually(lambda: _was_told(told, f"{lost}.*somebody else|somebody else.*{lost}"))
+    await eventually(lambda: _was_told(told, f"{lost}.*someone else|someone else.*{lost}"))
 
 
 @pytest.mark.quiet
@@ -225,7 +225,7 @@ async def test_a_stranger_sees_no_such_order(open_page: Visitors, stack: Stack, 
     page = await open_page(order.url)
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such order.")
-    # Not in the page's markup: the lines of an icon may read like a seat.
+    # Not the page's markup: the path of an icon may look like a seat.
     assert row.seats("A")[0] not in await page.locator("body").aria_snapshot()
     reply = await page.goto(order.url)
     assert reply is not None
@@ -242,13 +242,13 @@ async def _show_the_same(*pages: Page) -> bool:
 
 
 async def _cut_off_from_changes(page: Page) -> None:
-    """Let the page hear nothing of the seats of others from now on: as when both press in the same moment."""
+    """Block events of other customers' seats from now on, as if both clicked at the same moment."""
     await page.route(re.compile("/api/flights/.*/events"), lambda _: None)
     await page.evaluate("window.dispatchEvent(new Event('online'))")
 
 
 async def _next_drawing(page: Page, seat_id: str) -> Callable[[], Awaitable[float]]:
-    """Watch a seat; the function waits until it was drawn anew, and returns when that was."""
+    """Watch a seat; the returned function waits until it was drawn again, and returns the time."""
     drawn = await seat(page, seat_id).evaluate_handle(
         """(cell) => ({
             at: new Promise((resolve) => {

@@ -1,4 +1,4 @@
-"""Prices that change while customers look: seen live, asked about before they are charged, and kept by held seats."""
+"""Price changes while customers choose: shown live, confirmed before a charge, and not applied to held seats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SetPrice = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 async def set_price(stack: Stack, row: Row) -> AsyncIterator[SetPrice]:
-    """Give `set_price("A", "B", cents=...)`: what an operator does to the row's seats by SQL; undone at the end."""
+    """Yield `set_price("A", "B", cents=...)`: sets prices of the row's seats by SQL; undone at the end."""
     connection = await asyncpg.connect(stack.endpoints.database_url)
     query = "SELECT seat_id, price_cents FROM seats WHERE flight_id = $1 AND row_number = $2"
     before = await connection.fetch(query, row.flight_id, row.number)
@@ -62,7 +62,7 @@ def _dollars(cents: int) -> str:
 
 
 async def _cut_off_from_news(page: Page) -> None:
-    """Let no event of the flight come through, so that the page goes on showing what it knows."""
+    """Block all events of the flight, so that the page keeps its present state."""
     await page.route("**/api/flights/*/events", lambda route: route.abort())
     await page.reload()
 
@@ -193,7 +193,7 @@ async def test_the_same_seats_are_held_again_at_another_price_only_when_the_cust
     await expect(page.get_by_role("button", name="Pay $400")).to_be_visible()
 
 
-# -- The picker by itself -----------------------------------------------------------------------------------------------
+# -- The picker alone --------------------------------------------------------------------------------------------------
 
 
 async def test_a_price_is_drawn_wherever_it_stands(open_page: Visitors) -> None:
@@ -221,17 +221,17 @@ async def test_an_older_price_counts_for_nothing(open_page: Visitors) -> None:
     await expect(seat_of(page, "14C")).to_have_accessible_name(re.compile("350 dollars"))
 
 
-# -- Seats that come back -----------------------------------------------------------------------------------------------
+# -- Released seats ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_seat_that_came_back_before_its_refusal_takes_a_click(open_page: Visitors) -> None:
     page = await open_picker(open_page, a_flight())
     await page.evaluate("picker.apply([{ id: '14B', status: 'available', version: 3 }])")
-    # The refusal was written before that.
+    # The refusal is older than that.
     await page.evaluate("picker.showConflict({ taken: [{ id: '14B', status: 'reserved' }], near: [] })")
     await expect(seat_of(page, "14B")).to_have_attribute("data-st", "held")
 
-    await seat_of(page, "14B").click(force=True)  # it is drawn as taken, and says so to machines
+    await seat_of(page, "14B").click(force=True)  # it is drawn as taken, and marked so for assistive technology
 
     assert [(event["type"], event.get("seats")) for event in await events_of(page)] == [("want", ["14B"])]
 

@@ -1,4 +1,4 @@
-"""How quickly the page of a large aircraft answers a hand, and how little it does while nobody asks anything of it."""
+"""The page of a large aircraft: short reaction times, and little work while it is idle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LISTEN = """(grid, count) => {
         }).observe(grid, { subtree: true, attributeFilter: ["aria-label"] });
     });
 }"""
-"""Counts from the press until the seat is called something else and the picture of that is made."""
+"""Measures from the click until the seat's accessible name has changed and the next frame is drawn."""
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -54,7 +54,7 @@ async def test_choosing_among_300_seats_is_seen_within_100_ms(
 
 
 async def test_a_page_that_waits_moves_its_clock_and_nothing_else(open_page: Visitors, stack: Stack) -> None:
-    """A hold lasts a quarter of an hour: what is laid out for each frame of it empties the battery of a phone."""
+    """A hold lasts 15 minutes: a layout in each frame would drain a phone's battery."""
     page = await open_page(f"{stack.endpoints.api}/flights/{SK900}", **PHONE)
     await hold(page, "36A")
     watch = await page.context.new_cdp_session(page)
@@ -64,7 +64,7 @@ async def test_a_page_that_waits_moves_its_clock_and_nothing_else(open_page: Vis
         metrics = (await watch.send("Performance.getMetrics"))["metrics"]
         return next(int(metric["value"]) for metric in metrics if metric["name"] == "LayoutCount")
 
-    await asyncio.sleep(2)  # What the press itself has set going ends.
+    await asyncio.sleep(2)  # Animations of the click itself end.
     before = await layouts()
     await asyncio.sleep(4)
     assert 2 <= await layouts() - before <= 4 * LAYOUTS_A_SECOND

@@ -1,4 +1,4 @@
-"""The map of seats by ear and by keyboard: what each one says, and how keys go through them."""
+"""The seat map for screen readers and keyboards: the name of each seat, and the keys' movements."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_the_grid_counts_every_row_and_column(open_page: Visitors) -> None
     columns = await seat_of(page, "48K").evaluate(
         "(seat) => [...seat.parentElement.children].map((c) => c.ariaColIndex)"
     )
-    # No row of economy has a G: H is in one column from nose to tail all the same.
+    # No row of economy has a G, but H is in the same column in all cabins.
     assert [column for column in columns if column] == ["1", "2", "3", "4", "5", "6", "7", "9", "10", "11"]
     assert await seat_of(page, "2K").get_attribute("aria-colindex") == "11"
 

@@ -1,4 +1,4 @@
-"""The seat picker between its owner and the news: what it draws, what it asks for, what it gives up."""
+"""The seat picker between its owner and live events: its drawing, its requests, and the seats that it drops."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_refusal_is_believed_until_there_is_news(open_page: Visitors) ->
     await page.evaluate(refused)
     await expect(seat_of(page, "14B")).to_have_attribute("data-st", "held")
 
-    # The snapshot of a reconnect knows better, though the seat has not changed since.
+    # The snapshot after a reconnect is right, though the seat's version is the same.
     await page.evaluate("picker.apply([{ id: '14B', status: 'available', version: 1 }])")
     await expect(seat_of(page, "14B")).not_to_have_attribute("data-st", "held")
     await page.evaluate(refused)

@@ -1,4 +1,4 @@
-"""The model behind the seat picker: where seats are, which are good together, which are close."""
+"""The model behind the seat picker: positions of seats, good groups, distances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.picker_harness import a_flight, open_picker
 
 @pytest.fixture(scope="module")
 async def plans(browser: Browser) -> AsyncIterator[Page]:
-    """One page for all of them: a plan is made of a flight, and a page has as many as it is asked for."""
+    """One page for all tests: a plan is built from a flight, and a page may have several."""
     visitors = Visitors(browser)
     yield await open_picker(visitors, a_flight())
     await visitors.leave()
@@ -23,13 +23,13 @@ async def plans(browser: Browser) -> AsyncIterator[Page]:
 
 
 async def show_plan(page: Page, flight: dict[str, Any]) -> Page:
-    """Make a plan of this flight, and let the page's `picker` and `flight` be of it."""
+    """Build a plan of this flight, and set the page's `picker` and `flight` to it."""
     await page.evaluate("(flight) => Object.assign(window, { flight, picker: { plan: new SeatPlan(flight) } })", flight)
     return page
 
 
 async def _best(page: Page, count: int, *, free: list[str] | None = None, near: str | None = None) -> list[str]:
-    """Ask a fresh plan of the page's flight, in which these seats alone are free if any are named."""
+    """Return the best seats in a new plan of the page's flight, with only these seats available if any are given."""
     asked = """([count, free, near]) => {
         const isFree = free ? ({ id }) => free.includes(id) : undefined;
         return new SeatPlan(flight).bestTogether(count, { isFree, near: near ?? undefined });
@@ -161,9 +161,9 @@ async def test_the_cheapest_cabin_and_price_come_first(plans: Page) -> None:
     assert await _best(page, 2) == ["34A", "34B"]
     assert await _best(page, 2, free=["1D", "1G", "6D", "6G", "20A", "20B"]) == ["20A", "20B"]
     assert await _best(page, 2, free=["1D", "1G", "6D", "6G"]) == ["6D", "6G"]
-    # Within a cabin neighbours before money: who asks for seats together is asked for a little more.
+    # Within a cabin neighbours matter more than price: seats together may cost a little more.
     assert await _best(page, 2, free=["20A", "20B", "34C", "34D"]) == ["20A", "20B"]
-    # The cheap cabin even if it means to sit apart: nobody pays five times the price for a neighbour unasked.
+    # The cheap cabin even if the seats are apart: a neighbour is not worth five times the price.
     assert await _best(page, 2, free=["1D", "1G", "20A", "40K"]) == ["20A", "40K"]
 
 
@@ -177,7 +177,7 @@ async def test_near_a_seat_nearness_comes_before_the_price(plans: Page) -> None:
 async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(plans: Page) -> None:
     page = await show_plan(plans, a_flight())
 
-    # Of the three in row 1 two would leave one; row 2 has just two.
+    # Two of the three in row 1 would leave a single seat; row 2 has exactly two.
     assert await _best(page, 2, free=["1A", "1B", "1C", "2D", "2E"]) == ["1A", "1B"]
     assert await _best(page, 2, free=["1D", "1E", "1F", "2A", "2B"]) == ["2A", "2B"]
 
@@ -227,8 +227,8 @@ async def test_a_cabin_without_an_aisle_and_rows_with_seats_missing_are_a_plan_t
 async def test_the_best_of_three_hundred_seats_are_found_in_five_milliseconds(plans: Page) -> None:
     page = await show_plan(plans, a_flight("SK900"))
 
-    # As full as cabins come, drawn by a fixed rule, and one where no row has nine and every pair of rows has eight.
-    # Of each the quickest of several runs: what else the machine does only ever adds.
+    # A nearly full cabin by a fixed rule, and one where no row has nine and every pair of rows has eight.
+    # The fastest of several runs each, since other load on the machine only adds time.
     slowest = await page.evaluate("""async () => {
         const cases = [0, 0.3, 0.6, 0.9].map((rate) => ({ order }) => ((order * 7919) % 1000) / 1000 >= rate);
         cases.push(({ column }) => column !== "E");

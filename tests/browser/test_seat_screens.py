@@ -44,10 +44,10 @@ async def test_the_card_is_away_from_a_seat_that_was_pressed(open_page: Visitors
 
     await seat_of(page, "9C").click()
     await expect(seat_of(page, "9C")).to_have_attribute("data-st", "picked")
-    await seat_of(page, "8C").click(timeout=5_000)  # It was under the card, which would stay where it is.
+    await seat_of(page, "8C").click(timeout=5_000)  # It was under the card, which must not stay there.
 
     assert await wanted(page) == ["8C", "9C"]
-    await page.wait_for_timeout(300)  # Longer than a mouse has to rest for the card.
+    await page.wait_for_timeout(300)  # Longer than the hover delay of the card.
     await expect(card).to_be_hidden()
 
 
@@ -59,10 +59,10 @@ async def test_escape_takes_the_card_away_and_the_mouse_can_go_onto_it(open_page
 
     box = await card.bounding_box()
     assert box
-    # Not in more steps: on a busy machine a mouse that moves in small ones is away for as long as one that has left.
+    # Not in more steps: on a busy machine a slow move is outside for as long as a mouse that has left.
     await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
     await next_frame(page)
-    await page.wait_for_timeout(300)  # Longer than the card outlasts a mouse that has left.
+    await page.wait_for_timeout(300)  # Longer than the card stays after the mouse has left.
     await expect(card).to_have_text("9C$350Aisle, economyAvailable")
     await press(page, "Escape")
     await expect(card).to_be_hidden()
@@ -131,7 +131,7 @@ async def test_opening_the_tools_deep_in_the_cabin_keeps_the_place(open_page: Vi
     await seat_of(page, "40E").scroll_into_view_if_needed()
     before = await page.evaluate("scrollY")
 
-    # Not tapped: a tap would first scroll the bar, which is at the top already, further into view.
+    # Not tapped: a tap would first scroll the bar, which is at the top already.
     await page.get_by_role("button", name="Find a seat").dispatch_event("click")
     await expect(page.get_by_text("Choose from a list")).to_be_in_viewport(ratio=1)
     await page.get_by_role("button", name="Show the seats").dispatch_event("click")

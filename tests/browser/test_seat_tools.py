@@ -1,4 +1,4 @@
-"""What stands beside the seats: the list, the filters, the best seats, the way to a seat."""
+"""The tools beside the seats: the list, the filters, the best seats, the jump to a seat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What who listens to the pages is told by themselves: all of it, once."""
+"""Announcements of the pages to screen readers: complete, and each only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch over pages: what a page does wrong does not pass unseen, and axe finds what it is there to find."""
+"""The checks of pages themselves: every fault of a page is reported, and axe finds planted barriers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def visitors(browser: Browser) -> AsyncIterator[Visitors]:
 
 
 async def _open(visitors: Visitors, markup: str = "", script: str = "") -> Page:
-    """Open a page of this markup and module, and return when it has loaded."""
+    """Open a page with this markup and module, and return when it has loaded."""
     context = await visitors.newcomer(ORIGIN)
 
     async def answer(route: Route) -> None:
@@ -80,7 +80,7 @@ async def test_a_page_that_goes_elsewhere_is_seen(visitors: Visitors) -> None:
 async def test_a_lost_network_is_seen_unless_it_is_allowed(visitors: Visitors) -> None:
     page = await _open(visitors)
 
-    await page.context.unroute_all()  # What a route answers needs no network.
+    await page.context.unroute_all()  # Routed replies would need no network.
     await page.context.set_offline(True)
     async with page.expect_event("requestfailed"):
         await page.evaluate("fetch('/api/200').catch(() => {})")

@@ -1,4 +1,4 @@
-"""What the server and the browser write of the same thing is the same: a page is begun by the one and gone on by the other."""
+"""Server and browser render the same text, because the browser continues a page that the server began."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INSTANTS = [
 
 
 async def _said(page: Page, function: str, *calls: Sequence[object]) -> list[object]:
-    """Return what the function of words.js says to each of the calls."""
+    """Return the results of the function of words.js for each of the calls."""
     said: list[object] = await page.evaluate(
         """async ([module, name, calls]) => {
             const words = await import(module);

@@ -1,4 +1,4 @@
-"""One database for all the tests that keep to flights and orders of their own: making one for each would cost most."""
+"""One database for all tests that use only flights and orders of their own: one for each would be slow."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from skyhold.stores.seat_locks import SeatLocks
 from skyhold_local.embedded.data_directory import DataDirectory
 from skyhold_local.embedded.servers import Servers
 from skyhold_local.embedded.valkey import ValkeyServer
-from support.desks import Desk
+from support.activity_runner import ActivityRunner
 from support.gateways import ScriptedGateway
 from support.patience import patient_redis
 from support.roles import ROLE_PASSWORD, run_sql
 
 REDIS_USER = "app"
-"""A user that tests make on a Valkey of their own."""
+"""A user that tests create on a Valkey of their own."""
 
 
 @pytest.fixture(scope="module")
 def passable_path() -> Iterator[Path]:
-    """A directory that a lowered user can pass through; pytest's own are closed to others."""
+    """A directory that an unprivileged user can pass through, unlike pytest's own."""
     path = Path(tempfile.mkdtemp(prefix="integration-"))
     path.chmod(0o711)
     yield path
@@ -38,7 +38,7 @@ def passable_path() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def own_valkey(passable_path: Path) -> Iterator[ValkeyServer]:
-    """A Valkey that a module may do to whatever it likes."""
+    """A Valkey for one module alone, which may break it."""
     data = DataDirectory.open(passable_path / "valkey", is_ephemeral=True)
     server = ValkeyServer(data)
     server.start()
@@ -49,7 +49,7 @@ def own_valkey(passable_path: Path) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 async def own_valkey_admin(own_valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """A client of it that may do everything; what it configured is undone."""
+    """A client of it with all rights; its configuration changes are undone."""
     async with aclosing(Redis.from_url(own_valkey.url, decode_responses=True)) as admin:
         yield admin
         await admin.config_set("maxmemory", "0")
@@ -61,7 +61,7 @@ async def own_valkey_admin(own_valkey: ValkeyServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def plain_role(servers: Servers, database_url: str) -> AsyncIterator[str]:
-    """The name of a role that may log in, and no more; what it owns in the database of the test goes with it."""
+    """The name of a role that may only log in; its objects in the test's database are dropped with it."""
     name = f"plain_{secrets.token_hex(4)}"
     await run_sql(servers.database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{ROLE_PASSWORD}'")
     yield name
@@ -81,13 +81,13 @@ async def shared_pool(servers: Servers, template_database: str) -> AsyncIterator
 
 @pytest.fixture
 async def shared_redis(servers: Servers) -> AsyncIterator[Redis]:
-    """A client as the product makes it, though patient, with whatever other tests left in Redis."""
+    """The product's client with longer timeouts, on a Redis with keys of other tests."""
     redis = patient_redis(servers.redis_url)
     yield redis
     await redis.aclose()
 
 
 @pytest.fixture
-def desk(shared_pool: Pool, shared_redis: Redis) -> Desk:
+def desk(shared_pool: Pool, shared_redis: Redis) -> ActivityRunner:
     """A desk over the shared stores; its gateway answers at once and never fails."""
-    return Desk(shared_pool, SeatLocks(shared_redis), ScriptedGateway(shared_pool))
+    return ActivityRunner(shared_pool, SeatLocks(shared_redis), ScriptedGateway(shared_pool))

@@ -9,9 +9,9 @@ from support.stacks import Stack, new_stack
 
 @pytest.fixture(scope="session")
 def quick_stack() -> Iterator[Stack]:
-    """A stack whose gateway answers at once and whose holds last ten seconds: for journeys with seats of their own.
+    """A stack whose gateway answers at once and whose holds last ten seconds, for tests with seats of their own.
 
-    Long enough for a command to be started after a command on a busy machine, short enough to wait for the end.
+    Ten seconds allow two commands in sequence on a busy machine, and are short enough to wait for the end.
     """
     with new_stack() as stack:
         stack.start(SEAT_RESERVATION_TIMEOUT="10s", PAYMENT_FAILURE_RATE="0", PAYMENT_SIMULATED_LATENCY="0s")

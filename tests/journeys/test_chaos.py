@@ -1,4 +1,4 @@
-"""`python -m tools.chaos` itself: half a minute of it, and what an interruption leaves."""
+"""`python -m tools.chaos` itself: half a minute of it, and the state after an interruption."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_an_interrupted_run_ends_all_that_it_started_and_stopped() -> None:
         for line in process.stderr:
             if "  stop " in line:
                 break
-        time.sleep(0.5)  # the stop is under way: it lasts for a second at least
+        time.sleep(0.5)  # during the stop, which lasts for a second at least
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
         assert process.wait(90) == 130, said

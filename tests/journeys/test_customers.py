@@ -1,4 +1,4 @@
-"""Customers over HTTP: the clock they see, and what happens when many want the same seat."""
+"""Customers over HTTP: their countdown, and many claims of the same seat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FL202 = "550e8400-e29b-41d4-a716-446655440004"
 
 HOLD_SECONDS = 10.0
 LATE_SECONDS = 10.0
-"""A busy machine notes an end late; what else ends an order, the reconciliation, comes once a minute."""
+"""A busy machine detects an end late; the reconciler, which also ends orders, runs only once a minute."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_an_unpaid_order_expires_after_its_ten_seconds_and_its_seats_are_a
 
 async def test_a_change_at_second_six_gives_ten_more(api: httpx.AsyncClient) -> None:
     order = await _book(api, FL102, "2A")
-    await asyncio.sleep(6)  # What the customer waits is what the test is about.
+    await asyncio.sleep(6)  # The test is about this wait of the customer.
     changed_at = time.monotonic()
 
     changed = await api.put(f"/api/orders/{order['orderId']}/seats", json={"seats": ["2B"]})
@@ -92,7 +92,7 @@ async def test_thirty_customers_swap_seats_among_themselves(
     seats = [f"{row}{letter}" for row in range(1, 9) for letter in "ABCDEF"]
     orders = []
     for seat in seats[:30]:
-        api.cookies.clear()  # Each is a customer of their own, with the token of their order.
+        api.cookies.clear()  # Each request is from another customer, who keeps the order's token.
         orders.append(await _book(api, FL202, seat))
     api.cookies.clear()
     statuses: list[int] = []
@@ -108,11 +108,11 @@ async def test_thirty_customers_swap_seats_among_themselves(
 
     await asyncio.gather(*(swap(order) for order in orders))
 
-    # Nobody pauses, so a busy machine may leave one without a reply in time: "unknown" is an answer too.
+    # The requests have no pauses, so on a busy machine one may time out: "unknown" is allowed, too.
     assert set(statuses) <= {200, 409, 503}
     assert statuses.count(503) < len(statuses) / 20
     assert statuses.count(200) > len(statuses) / 10
-    for order in orders:  # The seats are wanted again, and holds whose time is up are gone already.
+    for order in orders:  # The seats are needed again; lapsed holds have ended already.
         await api.delete(f"/api/orders/{order['orderId']}", headers={"Authorization": f"Bearer {order['orderToken']}"})
     assert quick_stack.json_of("audit")["findings"] == []
 
@@ -140,7 +140,7 @@ async def _until_closed(api: httpx.AsyncClient, order_id: str) -> dict[str, str]
 
 
 async def _until_none_runs(temporal: Client) -> int:
-    """Return how many bookings still run, as soon as none does: visibility is a little behind."""
+    """Wait until no booking runs, since visibility is a little behind, and return the number."""
     deadline = time.monotonic() + 30
     while running := (await temporal.count_workflows("ExecutionStatus = 'Running'")).count:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Documents with commands, copied and run as they stand, by a newcomer against a service of their own."""
+"""The commands of documents, run unchanged against a stack of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack with the settings that a newcomer has."""
+    """A stack with default settings."""
     with new_stack() as stack:
         stack.start()
         yield stack
@@ -49,11 +49,11 @@ def test_the_commands_that_try_to_sell_a_seat_twice_can_be_copied_and_are_refuse
 
 
 def _run(document: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the document's blocks for bash, one after the other in one bash."""
+    """Run the document's bash blocks in one bash, in order."""
     text = (DOCS / document).read_text(encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return subprocess.run(
-        ["bash"],  # noqa: S607 - the one of whoever copies it
+        ["bash"],  # noqa: S607 - the reader's own bash
         input="\n".join(re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)),
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""`skyhold book` while the API is killed: the command asks again, and whoever typed it holds one order."""
+"""`skyhold book` while the API is killed: the command retries, and its user holds one order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEAT = "15F"
 async def test_a_booking_survives_the_death_of_the_api_before_its_reply(quick_stack: Stack) -> None:
     ledger = await asyncpg.connect(quick_stack.endpoints.database_url)
     try:
-        # The hold waits for the seat's row, so that the reply is surely not on its way yet.
+        # The hold waits for the seat's row, so that the reply cannot have been sent yet.
         async with ledger.transaction():
             await ledger.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE", FL202, SEAT)
             booking = asyncio.create_task(asyncio.to_thread(quick_stack.skyhold, "book", "FL202", SEAT, "--json"))

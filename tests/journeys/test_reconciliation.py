@@ -1,4 +1,4 @@
-"""What a person does to workflows by mistake, and what is back in order two reconciliations later, by itself."""
+"""Operators' mistakes with workflows, and their automatic repair within two reconciliations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rest
 
 INTERVAL_SECONDS = 8.0
 TWO_INTERVALS = 2 * INTERVAL_SECONDS + 5.0
-"""Two of them, and what looking at something and mending it takes."""
+"""Two intervals, and the time of a survey and a repair."""
 
 QUICK = {
     "RECONCILE_INTERVAL": f"{INTERVAL_SECONDS:.0f}s",
@@ -47,7 +47,7 @@ def status_of(stack: Stack, order_id: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], bool], *, within: float, what: str) -> float:
-    """Return how many seconds it took until it was so."""
+    """Wait until the condition is true, and return the seconds that it took."""
     began_at = time.monotonic()
     while not condition():
         assert time.monotonic() < began_at + within, f"not within {within} s: {what}"
@@ -100,7 +100,7 @@ def test_a_reset_order_is_its_workflows_again(stack: Stack) -> None:
 def test_it_runs_at_once_when_asked_to(stack: Stack) -> None:
     assert stack.json_of("reconcile") == {"findings": [], "left": [], "foreignOrders": {}, "isComplete": True}
     done = stack.skyhold("reconcile")
-    assert (done.returncode, done.stdout) == (0, "Nothing is left behind.\n")
+    assert (done.returncode, done.stdout) == (0, "Nothing to repair.\n")
 
 
 @pytest.mark.long
@@ -121,7 +121,7 @@ def test_orders_of_a_temporal_that_lost_its_file_are_left_alone_until_somebody_s
 
         done = stack.skyhold("reconcile", "--adopt", namespace_id)
         assert done.returncode == 0, done.stderr
-        assert f"Ours now: 1 order of the namespace {namespace_id}." in done.stderr
+        assert f"Adopted: 1 order of the namespace {namespace_id}." in done.stderr
         until(lambda: status_of(stack, order_id)["status"] == "FAILED", within=TWO_INTERVALS, what="the order's end")
         assert_sound(stack)
 

@@ -1,4 +1,4 @@
-"""`skyhold up` stopped, started with other settings, and with each of its children killed: bookings go on."""
+"""`skyhold up` stopped, started with other settings, and with each of its children killed: bookings continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API killed between a request and its reply: the same request, asked again, finds the same order."""
+"""The API is killed between a request and its reply: a retry gets the same order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_an_api_killed_before_its_reply_makes_no_second_hold(quick_stack: 
     ledger = await asyncpg.connect(endpoints.database_url)
     try:
         async with httpx.AsyncClient(base_url=endpoints.api, timeout=30, trust_env=False) as guest:
-            # The hold waits for the seat's row, so that the reply is surely not on its way yet.
+            # The hold waits for the seat's row, so that the reply cannot have been sent yet.
             async with ledger.transaction():
                 await ledger.execute(_LOCK_SEAT, FL201, SEAT)
                 asking = asyncio.create_task(guest.post("/api/orders", json=wish, headers=key))

@@ -1,6 +1,6 @@
-"""A payment code sent in every place a client can write to: it is found nowhere afterwards.
+"""A payment code, sent in every place that a client can write to, is stored and logged nowhere.
 
-The one place that may know it is Temporal's history of the order that was really paid with it.
+The one exception is Temporal's history of the order that was really paid with it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BODIES: list[Any] = [
 
 
 async def _send_everywhere(api: httpx.AsyncClient, order_id: str) -> list[httpx.Response]:
-    """Send the code in every field of every route; the one request that pays with it is not among them."""
+    """Send the code in every field of every route, except in the one request that pays with it."""
     ways = [
         ("GET", f"/api/flights/{FL202}"),
         ("POST", "/api/orders"),
@@ -123,7 +123,7 @@ async def test_a_code_sent_everywhere_is_found_nowhere(stack: Stack) -> None:
         order = f"/api/orders/{held['orderId']}"
         listening = asyncio.create_task(api.get(f"{order}/events"))
         replies = await _send_everywhere(api, held["orderId"])
-        # All that is sent is wrong somewhere, and nothing of it is our fault; a key may be of any form.
+        # Every request is wrong somewhere, which must never be a 5xx; only a key may have any form.
         faults = [
             (reply.request.method, reply.request.url.path, reply.text) for reply in replies if reply.is_server_error
         ]

@@ -1,4 +1,4 @@
-"""Crowds on the whole product, as the demo runs them; afterwards the audit finds nothing."""
+"""Crowds on the whole product, as in the demo; afterwards the audit finds nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'FAILED',
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    """One of its own, for a crowd takes seats wherever it likes; holds are short enough for some to run out."""
+    """A stack of its own, since a crowd takes any seats; holds are short enough for some to lapse."""
     with new_stack() as stack:
         stack.start(SEAT_RESERVATION_TIMEOUT="5s", PAYMENT_FAILURE_RATE="0.15", PAYMENT_SIMULATED_LATENCY="0s-1s")
         yield stack
@@ -24,7 +24,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.mark.long
 async def test_thirty_customers_book_and_leave_everything_in_order(stack: Stack) -> None:
-    # Drawn from this seed, several of the first customers walk away from what they hold.
+    # With this seed several of the first customers abandon their holds.
     told = stack.json_of("--customers", "30", "--for", "15s", "--seed", "41", module="tools.crowd")
 
     assert told["orders"]["confirmed"] > 0

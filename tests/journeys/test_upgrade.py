@@ -1,7 +1,7 @@
-"""A data directory of an earlier commit, killed with bookings open, opened by today's code: every order ends right.
+"""A data directory of an earlier commit, killed with open bookings, under today's code: every order ends correctly.
 
-`EARLIER` moves along: it is the last commit before the newest migration or the newest change of what is sent through
-Temporal. What that code wrote, this code must read.
+`EARLIER` is updated: it is the last commit before the newest migration or the newest change of a payload in Temporal.
+Today's code must read the rows and payloads that it wrote.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from skyhold.postgresql.pools import open_pool
-from support.desks import a_flight
+from support.activity_runner import a_flight
 from support.earlier import has_commit, unpack_source
 from support.services import FL101, eventually
 from support.stacks import Stack, new_stack
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass
 class Guest:
-    """Someone who books over HTTP, and what they keep: their cookie, and the key and the reply of each order."""
+    """A guest who books over HTTP, with their cookie, and the key and the reply of each order."""
 
     api: httpx.Client
     keys: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Guest:
         return status
 
     def until(self, order_id: str, expected: str) -> dict[str, Any]:
-        """Wait until the order has this status and return what it says of itself."""
+        """Wait until the order has this status and return the whole status."""
 
         def is_so() -> dict[str, Any] | None:
             status = self.status(order_id)
@@ -88,7 +88,7 @@ class Guest:
 
 @dataclass
 class Upgraded:
-    """The stack under today's code, the guest of the earlier code, and the orders that were left open."""
+    """The stack under today's code, the guest of the earlier code, and the open orders."""
 
     stack: Stack
     guest: Guest
@@ -106,7 +106,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
         api.base_url = httpx.URL(stack.start(PYTHONPATH=str(source), **_MANY_HOLDS, **payments).api)
         ids = _book_of_every_kind(stack, guest)
         lost_key = asyncio.run(_kill_between_claims(stack, guest, ids))
-        time.sleep(3)  # Until the departure has ended the hold of the flight that departs soon.
+        time.sleep(3)  # Until the hold on the flight that departs soon has ended at departure.
 
         payments = {"PAYMENT_SIMULATED_LATENCY": "0s", "PAYMENT_FAILURE_RATE": "0"}
         api.base_url = httpx.URL(stack.start(**_MANY_HOLDS, **payments).api)
@@ -152,7 +152,7 @@ def _start_by_hand(stack: Stack, *seats: str) -> str:
 
 
 def _query(stack: Stack, order_id: str) -> dict[str, Any]:
-    """Ask the workflow itself: nobody has a token for an order made by hand."""
+    """Query the workflow itself, because an order started by hand has no token."""
     answer = stack.temporal(
         *("workflow", "query", "--workflow-id", f"booking-{order_id}"),
         *("--type", "booking-status", "--output", "json"),
@@ -170,7 +170,7 @@ async def _sow_a_flight_that_departs_soon(stack: Stack) -> str:
 
 
 async def _kill_between_claims(stack: Stack, guest: Guest, ids: dict[str, str]) -> str:
-    """Kill all of it while a first hold and a change wait for a seat, and return the key of that hold."""
+    """Kill everything while a first hold and a change wait for a seat, and return the key of that hold."""
     lost_key = secrets.token_urlsafe(24)
     ledger = await asyncpg.connect(stack.endpoints.database_url)
     await ledger.execute("BEGIN")
@@ -269,7 +269,7 @@ def test_a_first_hold_that_was_cut_off_is_given_up_and_its_seat_is_free(upgraded
 
     for _ in range(2):
         reply = until(ask_again, what="an answer to the lost request")
-        assert (reply.status_code, reply.json()["error"]) == (409, "GIVEN_UP")
+        assert (reply.status_code, reply.json()["error"]) == (409, "DEADLINE_EXCEEDED")
         assert reply.headers["Idempotency-Replayed"] == "true"
     order_id = guest.book("12A")
     guest.pay(order_id, "99999")
@@ -301,7 +301,7 @@ def test_nothing_is_wrong_and_nothing_left_behind(upgraded: Upgraded) -> None:
     guest, ids, stack = upgraded.guest, upgraded.ids, upgraded.stack
     guest.until(ids["paying"], "CONFIRMED")
     guest.until(ids["expired"], "EXPIRED")
-    # What was locked for the change that was cut off stays so until the reconciliation comes by.
+    # The locks of the interrupted change stay until the next run of the reconciler.
     left = {"findings": [], "left": [], "foreignOrders": {}, "isComplete": True}
     until(lambda: stack.json_of("reconcile") == left, what="nothing left to reconcile")
     assert stack.json_of("audit")["findings"] == []
@@ -315,7 +315,7 @@ def test_a_new_order_is_booked_beside_them(upgraded: Upgraded) -> None:
 
 
 def until(condition: Callable[[], T | None], *, what: str, within: float = 60.0) -> T:
-    """Return the condition's first true answer."""
+    """Return the condition's first truthy result."""
     deadline = time.monotonic() + within
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"

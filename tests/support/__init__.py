@@ -1,1 +1,1 @@
-"""What tests share: real servers, an in-process worker, builders, a gateway that follows a script."""
+"""Shared helpers of tests: real servers, an in-process worker, builders, a gateway that follows a script."""

@@ -1,4 +1,4 @@
-"""Ways for a server to be away, each giving the way to bring it back."""
+"""Outages of a server; each function returns the function that ends the outage."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Return = Callable[[], None]
 
 
 def killed(child: Child) -> Return:
-    """Kill the server as kill -9 does; it comes back on its port, with its data."""
+    """Kill the server with SIGKILL; it restarts on its port, with its data."""
     child.kill()
     return child.start
 
 
 def stopped(child: Child) -> Return:
-    """Stop the server without ending it: its connections stay open and nobody answers."""
-    # With its own children: PostgreSQL is one process for each connection.
+    """Stop the server with SIGSTOP: its connections stay open without answers."""
+    # With its children: PostgreSQL has one process for each connection.
     processes = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     for process in processes:
         process.suspend()

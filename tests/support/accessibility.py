@@ -1,4 +1,4 @@
-"""What axe-core finds in a page that keeps people out of it."""
+"""Accessibility barriers that axe-core finds in a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", 
 _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 _OPTIONS: dict[str, Any] = {
     "runOnly": {"type": "tag", "values": list(STANDARDS)},
-    "rules": {"target-size": {"enabled": True}},  # asked for by WCAG 2.2, and off unless named
+    "rules": {"target-size": {"enabled": True}},  # required by WCAG 2.2, and off by default
     "resultTypes": ["violations"],
 }
 
@@ -32,9 +32,9 @@ class Barrier:
 
 
 async def barriers_of(page: Page) -> list[Barrier]:
-    """Return what axe finds.
+    """Return the findings of axe.
 
-    The script comes by the debugger's way: the policy of the pages lets no other script in.
+    The script is injected by the debugger, since the policy of the pages rejects foreign scripts.
     """
     await page.evaluate(_AXE)
     results = await page.evaluate("options => axe.run(document, options)", _OPTIONS)
@@ -46,6 +46,6 @@ async def barriers_of(page: Page) -> list[Barrier]:
 
 
 async def assert_accessible(page: Page) -> None:
-    """See that axe finds nothing in the page as it is now."""
+    """Assert that axe finds nothing in the page's present state."""
     barriers = await barriers_of(page)
     assert not barriers, "\n".join([f"{page.url}: {len(barriers)} barriers", *map(str, barriers)])

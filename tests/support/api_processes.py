@@ -21,7 +21,7 @@ READY = "API listening on "
 
 @dataclass
 class ApiProcess:
-    """An API that runs."""
+    """A running API."""
 
     process: subprocess.Popen[str]
     port: int
@@ -33,7 +33,7 @@ class ApiProcess:
 
 @contextmanager
 def api_process(directory: Path, *, database_url: str, redis_url: str, temporal_address: str) -> Iterator[ApiProcess]:
-    """Run an API on a free port; it is ended at the end, whatever state it is in."""
+    """Run an API on a free port; it is stopped at the end, whatever its state."""
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,

@@ -1,4 +1,4 @@
-"""Audits of bookings under test, over real servers, as patient as the test says."""
+"""Audits of bookings under test, over real servers, with the graces that the test sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.bookings import NAMESPACE_ID, Bookings
 
 
 def graces(*, second_look: float = 0.0, lock: float = 0.0, workflow: float = 0.0, repair: float = 0.0) -> Graces:
-    """Return graces in seconds; without any, what is there at both looks counts."""
+    """Return graces in seconds; without any, every finding of both looks counts."""
     return Graces(*(timedelta(seconds=seconds) for seconds in (second_look, lock, workflow, repair)))
 
 
@@ -43,14 +43,14 @@ def workflows_of(world: Bookings, *, rpc_timeout: float = 5.0) -> WorkflowReader
 
 
 def told(report: AuditReport) -> list[tuple[str, str | None]]:
-    """Return what each finding is about: the invariant and the order."""
+    """Return the invariant and the order of each finding."""
     assert not report.unchecked, report.unchecked
     assert all(finding.detail for finding in report.findings)
     return [(finding.invariant.value, finding.order_id) for finding in report.findings]
 
 
 async def plant(pool: Pool, statement: str, *values: object) -> None:
-    """Break the ledger by a statement that no trigger and no foreign key stops."""
+    """Break the ledger by a statement without triggers and foreign keys."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
         status = await connection.execute(statement, *values)
@@ -58,5 +58,5 @@ async def plant(pool: Pool, statement: str, *values: object) -> None:
 
 
 def sentences(report: AuditReport) -> Sequence[str]:
-    """Return what the findings say is wrong."""
+    """Return the details of the findings."""
     return [finding.detail for finding in report.findings]

@@ -1,4 +1,4 @@
-"""An in-process worker over real servers, and what tests ask of bookings: start, status, end, the ledger's facts."""
+"""An in-process worker over real servers, and helpers for bookings: start, status, end, the ledger's rows."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ _run = secrets.token_hex(3)
 
 
 def new_order_id() -> str:
-    """Return an order id that no other test and no other run has."""
+    """Return an order id that is unique among all tests and runs."""
     return f"test-{_run}-{next(_order_numbers)}"
 
 
 @dataclass
 class Bookings:
-    """Bookings on real servers, worked on by a worker in this process."""
+    """Bookings on real servers, with a worker in this process."""
 
     client: Client
     pool: Pool
@@ -65,7 +65,7 @@ class Bookings:
     activities: list[Callable[..., Any]] = field(default_factory=list)
 
     async def start(self, seats: Sequence[str], *, order_id: str | None = None, **more: Any) -> Booking:
-        """Start a booking as `temporal workflow start` does, by its input alone."""
+        """Start a booking by its input alone, as `temporal workflow start` does."""
         order_id = order_id or new_order_id()
         body = {"orderId": order_id, "flightId": FL101, "seats": list(seats)} | more
         return await self.start_raw(order_id, body)
@@ -82,7 +82,7 @@ class Bookings:
         return Booking(self, order_id, handle)
 
     async def hold(self, seats: Sequence[str], *, flight_id: str = FL101, **more: Any) -> Booking:
-        """Hold seats as the API does, and return when they are held."""
+        """Hold seats as the API does, and return after they are held."""
         order_id = new_order_id()
         await self.bookings.hold(order_id, flight_id, seats, **more)
         return Booking(self, order_id, self.client.get_workflow_handle(workflow_id_of(order_id)))
@@ -95,7 +95,7 @@ class Bookings:
         return reconciliation_of(result)
 
     async def run_activity(self, name: str, ask: Any) -> Any:
-        """Run an activity by itself, as if some workflow had asked for it."""
+        """Run one activity outside of a workflow."""
         activities = {getattr(each, "__temporal_activity_definition").name: each for each in self.activities}
         return await ActivityEnvironment().run(activities[name], ask)
 
@@ -155,7 +155,7 @@ class Booking:
         return [row["verdict"] for row in rows]
 
     async def captures(self) -> tuple[int, int]:
-        """Captures and refunds by the gateway's own books."""
+        """Return the captures and refunds in the gateway's own books."""
         row = await self.world.pool.fetchrow(
             """SELECT coalesce(sum(captures), 0)::int AS captures, coalesce(sum(refunds), 0)::int AS refunds
                FROM gateway_statement WHERE key = (SELECT payment_key FROM orders WHERE id = $1)""",
@@ -165,7 +165,7 @@ class Booking:
         return row["captures"], row["refunds"]
 
     async def reset(self, *, to_first: bool, forget_messages: bool) -> Booking:
-        """Reset the workflow to its first or its last task, with or without the messages that came after."""
+        """Reset the workflow to its first or its last task, with or without the messages after it."""
         client = self.world.client
         history = await self.handle.fetch_history()
         tasks = [e.event_id for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
@@ -187,7 +187,7 @@ class Booking:
         return Booking(self.world, self.order_id, client.get_workflow_handle(self.handle.id, run_id=reply.run_id))
 
     async def terminate(self) -> None:
-        """End its workflow by mistake, and see Temporal's list of what runs catch up: a survey goes by that."""
+        """Terminate its workflow, and wait until Temporal's list of running workflows, which surveys read, omits it."""
         await self.handle.terminate("by mistake")
         query = f"WorkflowId='{self.handle.id}' AND ExecutionStatus='Running'"
 
@@ -197,7 +197,7 @@ class Booking:
         await until(is_listed_no_more, what=f"{self.order_id} to be off the list of those that run")
 
     async def until_status(self, *statuses: str, within: float = 20.0) -> dict[str, Any]:
-        """Wait until the ledger says one of the statuses."""
+        """Wait until the order has one of the statuses in the ledger."""
 
         async def row_if_there() -> dict[str, Any] | None:
             row = await self.world.pool.fetchrow("SELECT * FROM orders WHERE id = $1", self.order_id)
@@ -207,7 +207,7 @@ class Booking:
 
 
 async def until(check: Callable[[], Awaitable[T | None]], *, within: float = 20.0, what: str = "the condition") -> T:
-    """Return what the check gives as soon as it gives something true."""
+    """Return the result of the check as soon as it is truthy."""
     deadline = asyncio.get_running_loop().time() + within
     while True:
         if found := await check():
@@ -244,8 +244,8 @@ async def running_bookings(
         namespace_id=NAMESPACE_ID,
         has_status_attribute=has_status_attribute,
     )
-    # The sandbox imports the workflow anew. On some versions of Python 3.11 a collection in the middle of an import can
-    # break it, and tests leave more to collect than a worker ever does.
+    # The sandbox imports the workflow again. On some versions of Python 3.11 a garbage collection during an import can
+    # break it, and tests leave more garbage than a worker ever does.
     gc.disable()
     try:
         worker = build_worker(

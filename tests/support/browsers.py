@@ -1,7 +1,7 @@
-"""Chromium as tests drive it: where it is, how it is started, and people whose every page is watched.
+"""Chromium for tests: finding it, starting it, and visitors whose pages are checked for faults.
 
-A page of Skyhold throws no error, complains of nothing, asks nobody but its own server, and breaks nothing there. A test
-that brings such a thing about on purpose allows it by name; everything else fails it.
+A page of Skyhold throws no error, logs nothing to the console, sends requests only to its own server, and causes no
+fault there. A test that expects such a fault allows it by a pattern; any other fault fails the test.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that are not this machine's own, as customers type them
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # host names as customers type them
 )
 _WITHOUT_HOST = ("data", "blob", "about")
 
 
 def find_chromium() -> Path | None:
-    """Return the program that the environment names, else the first one that is installed."""
+    """Return the program that the environment names, otherwise the first one that is installed."""
     if named := os.environ.get(NAMED_BY):
         return Path(named)
     found = (shutil.which(program) for program in PROGRAMS)
@@ -59,7 +59,7 @@ def find_chromium() -> Path | None:
 
 @contextlib.asynccontextmanager
 async def running_chromium(program: Path) -> AsyncIterator[Browser]:
-    """Start it, and see at the end that nothing of it still runs."""
+    """Start it, and assert at the end that none of its processes still runs."""
     before = set(psutil.Process().children(recursive=True))
     async with async_playwright() as playwright:
         browser = await _launch(playwright, program)
@@ -76,7 +76,7 @@ async def running_chromium(program: Path) -> AsyncIterator[Browser]:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Tell whether it does anything still: in a container nobody may take note of those that ended."""
+    """Return whether the process still runs; in a container a dead one may stay a zombie."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -84,7 +84,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 async def _launch(playwright: Playwright, program: Path) -> Browser:
-    """Start it in its sandbox where there is one: root has none, and a user inside a container often none either."""
+    """Start it in its sandbox if possible: root has none, and a user in a container often none either."""
     for sandbox in (True, False) if os.geteuid() else (False,):
         try:
             return await playwright.chromium.launch(
@@ -105,7 +105,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 @dataclass
 class Visitors:
-    """People who come to see pages, each with a browser profile of their own."""
+    """Visitors of pages, each with a browser profile of their own."""
 
     browser: Browser
     faults: list[str] = field(default_factory=list)
@@ -113,14 +113,14 @@ class Visitors:
     contexts: list[BrowserContext] = field(default_factory=list)
 
     async def __call__(self, address: str, **options: Any) -> Page:
-        """Let someone new come to this address and return their page; the options are those of Playwright's contexts."""
+        """Open the address as a new visitor and return the page; the options are those of Playwright's contexts."""
         context = await self.newcomer(address, **options)
         page = await context.new_page()
         await page.goto(address)
         return page
 
     async def newcomer(self, address: str, **options: Any) -> BrowserContext:
-        """Return the profile of someone new, without a page yet: for what has to be so before the first one."""
+        """Return the profile of a new visitor without a page, for preparations before the first page."""
         context = await self.browser.new_context(**options)
         context.set_default_timeout(LONGEST_WAIT_SECONDS * 1000)
         self.contexts.append(context)
@@ -129,36 +129,36 @@ class Visitors:
         return context
 
     def allow(self, *patterns: str) -> None:
-        """Let the test's pages do what one of these regular expressions finds."""
+        """Allow faults that match one of these regular expressions."""
         self.allowed.extend(patterns)
 
     @property
     def unexpected(self) -> list[str]:
-        """Return what pages did that nobody allowed."""
+        """Return the faults that are not allowed."""
         return [fault for fault in self.faults if not any(re.search(pattern, fault) for pattern in self.allowed)]
 
     async def describe(self, pictures: Path) -> str:
-        """Save a picture of what everybody sees, and say it in words: from a machine elsewhere only words come back."""
+        """Save a picture of every page, and return its text, since CI on another machine shows only text."""
         told = []
         for number, page in enumerate((page for context in self.contexts for page in context.pages), start=1):
             picture = pictures / f"page-{number}.png"
-            with contextlib.suppress(Error):  # A page that hangs or is gone has no picture.
+            with contextlib.suppress(Error):  # A page that hangs or is closed has no picture.
                 await page.screenshot(path=picture, full_page=True, timeout=5_000)
                 words = await page.locator("body").aria_snapshot(timeout=5_000)
                 told.append(f"{page.url}, seen in {picture}:\n{words}")
         return "\n".join([*told, *self.faults])
 
     async def give_back(self, origin: str) -> None:
-        """Let go of whatever they still hold there, so that others can have it."""
+        """Cancel the remaining holds of all visitors, so that other tests can have the seats."""
         for context in self.contexts:
-            with contextlib.suppress(Error):  # Who looks on while an API is away holds nothing that matters.
+            with contextlib.suppress(Error):  # Visitors of an unavailable API hold nothing that matters.
                 orders = (await (await context.request.get(f"{origin}/api/orders")).json())["orders"]
                 for order in orders:
                     if order["status"] == "SEATS_RESERVED":
                         await context.request.delete(f"{origin}/api/orders/{order['orderId']}")
 
     async def leave(self) -> None:
-        """Close every page. What a handler of a request still does for it then has nobody left who wants it."""
+        """Close every page, and ignore errors of request handlers that still run for it."""
         for context in self.contexts:
             for page in context.pages:
                 await page.unroute_all(behavior="ignoreErrors")
@@ -168,7 +168,7 @@ class Visitors:
 
 @dataclass
 class _Watch:
-    """Writes down what pages of one profile do that no page of this origin may do."""
+    """Records the faults of the pages of one profile."""
 
     origin: str
     faults: list[str]
@@ -184,7 +184,7 @@ class _Watch:
         self.faults.append(f"uncaught: {error.error}")
 
     def _judge_message(self, message: ConsoleMessage) -> None:
-        # What the browser says of requests is judged by the requests: a refusal by the API is no fault.
+        # The console's messages about failed requests are skipped: requests are checked by themselves.
         if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.faults.append(f"console {message.type}: {message.text}")
 
@@ -199,6 +199,6 @@ class _Watch:
             self.faults.append(f"answered {response.status}: {response.request.method} {response.url}")
 
     def _judge_failure(self, request: Request) -> None:
-        # A page that is left, or that closes a stream, aborts what is under way.
+        # A page that is left, or that closes a stream, aborts its running requests.
         if request.failure != "net::ERR_ABORTED":
             self.faults.append(f"failed {request.failure}: {request.method} {request.url}")

@@ -1,6 +1,6 @@
-"""An environment without anything of Skyhold: a generator of clients, and what its clients need to run.
+"""A virtual environment without Skyhold: a generator of clients, and the dependencies of its clients.
 
-It stays beside the checkout from one run to the next, and is made again when its lock or the Python changes.
+It stays beside the checkout between runs, and is created again when its lock or the Python changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECONDS_TO_INSTALL = 300
 
 
 def client_environment() -> Path:
-    """Return the folder of the environment's programs; of two processes that want it, one makes it."""
+    """Return the folder of the environment's programs; of two concurrent processes one creates it."""
     made_of = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
     environment = HOME / made_of
     HOME.mkdir(exist_ok=True)

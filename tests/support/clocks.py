@@ -1,6 +1,6 @@
-"""Processes whose wall clock is off, by a few lines of C put before the C library; all that waits goes on as it is.
+"""Processes whose wall clock is off, by a few lines of C preloaded before the C library; waiting is not affected.
 
-No library for faking time: those get into waiting as well, and Python's and Temporal's threads then stand still for
+Libraries that fake time are not used: they change waiting as well, and Python's and Temporal's threads then hang for
 seconds, or fail to sleep at all.
 """
 
@@ -12,8 +12,8 @@ from support.preloads import preload
 
 
 def clock_that_is_off(seconds: int, directory: Path) -> dict[str, str]:
-    """Return the variables of a process that believes it to be so many seconds later; skips where that cannot be.
+    """Return the variables of a process whose clock is this many seconds ahead; skip the test if that is impossible.
 
-    What is compiled for it goes into the directory.
+    The compiled library goes into the directory.
     """
     return {**preload("clock_that_is_off", directory), "OFF_SECONDS": str(seconds)}

@@ -1,4 +1,4 @@
-"""`skyhold` as a person or a script runs it: a process with arguments, standard input, and what it prints."""
+"""`skyhold` as a person or a script runs it: a process with arguments, standard input and output."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Running:
-    """A command that runs until it is told to stop."""
+    """A command that runs until it is stopped."""
 
     process: subprocess.Popen[str]
     errors: Path
     printed: list[str] = field(default_factory=list)
 
     def wait_for(self, beginning: str) -> str:
-        """Return the first line that begins so."""
+        """Return the first line with this beginning."""
         patience = threading.Timer(_LONGEST_SECONDS, self.process.kill)
         patience.start()
         assert self.process.stdout is not None
@@ -34,7 +34,7 @@ class Running:
         raise AssertionError(f"it ended without saying so: {self.printed} {self.errors.read_text()[-3000:]}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop and return its exit code."""
+        """Send it the signal and return its exit code."""
         self.process.send_signal(number)
         code = self.process.wait(_LONGEST_SECONDS)
         assert self.process.stdout is not None
@@ -53,7 +53,7 @@ class Service:
 
 @dataclass
 class Skyhold:
-    """The command line with these variables, in this directory."""
+    """The command line, with these variables and in this directory."""
 
     surroundings: dict[str, str]
     directory: Path
@@ -76,14 +76,14 @@ class Skyhold:
         )
 
     def run_until(self, code: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command until it ends so, a few times at most: a busy machine may keep servers from answering it in time."""
+        """Retry a command until it exits with this code: on a busy machine servers may answer too late."""
         for _ in range(4):
             if (ended := self.run(*arguments, **variables)).returncode == code:
                 break
         return ended
 
     def start(self, *arguments: str, **variables: str) -> Running:
-        """Start a command that goes on."""
+        """Start a command and leave it running."""
         errors = self.directory / f"{arguments[0]}-{len(self.started)}.err"
         with errors.open("w") as file:
             process = subprocess.Popen(
@@ -100,13 +100,13 @@ class Skyhold:
         return running
 
     def start_service(self) -> Service:
-        """Start a worker and an API and return when both work."""
+        """Start a worker and an API and return when both are ready."""
         worker, api = self.start("worker"), self.start("api")
         worker.wait_for("Worker starting on task queue: ")
         return Service(worker, api, api.wait_for("API listening on ").rpartition(" ")[2])
 
     def end(self) -> None:
-        """End whatever still runs."""
+        """Kill all commands that still run."""
         for running in self.started:
             if running.process.poll() is None:
                 running.process.kill()

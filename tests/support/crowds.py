@@ -52,6 +52,6 @@ def stopped_when(condition: Callable[[Outcomes], object]) -> Callable[[Crowd], A
 
     async def stop(crowd: Crowd) -> None:
         await until(lambda: condition(crowd.outcomes))
-        crowd.leave()
+        crowd.stop()
 
     return stop

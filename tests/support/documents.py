@@ -1,4 +1,4 @@
-"""What the contract says of replies, held against replies."""
+"""Comparison of replies with the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERYWHERE = frozenset(
         *("content-security-policy", "cross-origin-resource-policy", "referrer-policy", "x-content-type-options"),
     }
 )
-"""Headers of HTTP itself, and those that the document promises for every reply."""
+"""Headers of HTTP itself, and those that the document states for every reply."""
 
 
 def undocumented_headers(operation: dict[str, Any], status: int, headers: Iterable[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""An earlier commit of this repository as something that runs: its source, unpacked beside the tests."""
+"""An earlier commit of this repository to run: its source, unpacked beside the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GIT = shutil.which("git")
 
 
 def has_commit(commit: str) -> bool:
-    """Say whether this clone has the commit: one without history, or an unpacked archive, does not."""
+    """Return whether this clone has the commit: a shallow clone or an unpacked archive does not."""
     if _GIT is None:
         return False
     found = subprocess.run(
@@ -23,7 +23,7 @@ def has_commit(commit: str) -> bool:
 
 
 def unpack_source(commit: str, directory: Path) -> Path:
-    """Unpack the source of that commit and return the directory that goes first in PYTHONPATH."""
+    """Unpack the source of the commit and return the directory for PYTHONPATH."""
     assert _GIT is not None
     archive = subprocess.run(
         [_GIT, "-C", str(_REPOSITORY), "archive", commit, "src"], capture_output=True, check=True

@@ -1,4 +1,4 @@
-"""Everything that is written down anywhere about a flight and its orders, without what differs from run to run."""
+"""All stored data of a flight and its orders, without the parts that differ between runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyhold.stores.seat_locks import lock_name
 EndState = dict[str, list[tuple[Any, ...]]]
 
 _GRAIN_SECONDS = 30
-"""Times are compared by what is left of them, rounded up to this: no test is that slow, and all times differ by more."""
+"""Times are compared by the time left, rounded up to this: no test is that slow, and all times differ by more."""
 
 _LEFT = "ceil(extract(epoch FROM {} - clock_timestamp()) / 30)::int"
 
@@ -42,7 +42,7 @@ _TABLES = {
 
 
 async def end_state(pool: Pool, redis: Redis, flight_id: str, *, ours: str) -> EndState:
-    """Return the end state with the order under test called "ours" and the others by their turn."""
+    """Return the end state, with the order under test named "ours" and the others numbered."""
     created = await pool.fetch("SELECT id FROM orders WHERE flight_id = $1 ORDER BY created_at", flight_id)
     names = {row["id"]: f"order {number}" for number, row in enumerate(created)} | {ours: "ours"}
 
@@ -57,7 +57,7 @@ async def end_state(pool: Pool, redis: Redis, flight_id: str, *, ours: str) -> E
 
 
 async def times_asked(pool: Pool, flight_id: str) -> int:
-    """Return how often the gateway was asked for the money of this flight's orders."""
+    """Return the number of charge requests for this flight's orders."""
     asked = await pool.fetchval(
         "SELECT sum(asked) FROM gateway_statement JOIN orders ON payment_key = key WHERE flight_id = $1", flight_id
     )

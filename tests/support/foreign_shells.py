@@ -1,4 +1,4 @@
-"""A shell and a home in which everything is set up for other servers than ours: variables, profiles, certificates."""
+"""A shell and a home with the configuration of other servers: variables, profiles, certificates."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ VARIABLES = {
 
 
 def foreign_home(home: Path) -> dict[str, str]:
-    """Fill a home with what is of no use for ours, and return the variables of a shell in it."""
+    """Fill a home with configuration of other servers, and return the variables of a shell in it."""
     certificates, profiles = home / ".postgresql", home / ".config" / "temporalio"
     for folder in (certificates, profiles):
         folder.mkdir(parents=True)
@@ -67,11 +67,11 @@ def foreign_home(home: Path) -> dict[str, str]:
 
 
 def without_ours(environment: dict[str, str]) -> dict[str, str]:
-    """Return an environment that names none of our servers."""
+    """Return the environment without the variables that name our servers."""
     ours = ("DATABASE_URL", "REDIS_URL", "SERVER_", "SECRET_KEY", "SKYHOLD_", "TEMPORAL_")
     return {name: value for name, value in environment.items() if not name.startswith(ours)}
 
 
 def shell(home: Path) -> dict[str, str]:
-    """Return all variables of such a shell."""
+    """Return all variables of a shell in such a home."""
     return without_ours(dict(os.environ)) | foreign_home(home)

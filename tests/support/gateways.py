@@ -1,4 +1,4 @@
-"""A gateway whose every asking goes as the test says, over the simulated gateway's real books."""
+"""Gateways whose replies a test determines, over the simulated gateway's real books."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from skyhold.domain.payments import PaymentCode
 from skyhold.payments.gateway import ChargeResult, GatewayError
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.postgresql.pools import Pool
-from support.cuts import CrashedError
+from support.fault_injection import CrashedError
 
 T = TypeVar("T")
 
 
 class Act(Enum):
-    """How one asking goes."""
+    """The course of one charge request."""
 
     APPROVE = auto()
     FAIL = auto()  # before any capture
     FAIL_AFTER_CAPTURE = auto()
     HANG = auto()  # never answers
-    ANSWER_LATE = auto()  # captures `late` after it was asked, and answers nobody
-    WAIT = auto()  # until the test lets it go on
+    ANSWER_LATE = auto()  # captures after `late` seconds, without an answer
+    WAIT = auto()  # until the test lets it continue
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Asking:
 
 
 class ScriptedGateway(SimulatedGateway):
-    """Follows the script, one act an asking, and its last act for ever; 00000 and 99999 are what they always are."""
+    """Follows the script, one act for each request, then repeats the last act; 00000 and 99999 work as usual."""
 
     def __init__(self, pool: Pool, script: Iterable[Act] = (Act.APPROVE,), *, late: float = 0.0) -> None:
         super().__init__(pool, Behaviour((timedelta(0), timedelta(0)), 0.0))
@@ -85,7 +85,7 @@ class ScriptedGateway(SimulatedGateway):
 
 
 class Chance(Enum):
-    """How one asking of the gateway goes; a crash is the worker's, before the gateway heard of it or after."""
+    """The course of one request to the gateway; a crash is the worker's, before or after the gateway got it."""
 
     ANSWER = auto()
     FAIL = auto()
@@ -97,7 +97,7 @@ class Chance(Enum):
 
 
 class ChanceGateway(SimulatedGateway):
-    """The simulated gateway with its real books, which does to an asking what it is told beforehand."""
+    """The simulated gateway with its real books, which treats a request by the chance set before it."""
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool, Behaviour())

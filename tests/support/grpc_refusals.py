@@ -1,4 +1,4 @@
-"""A server that speaks just enough HTTP/2 to answer every call of gRPC with one status, as a cluster with rights does."""
+"""A minimal HTTP/2 server that answers every gRPC call with one status, as a cluster with access control does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATUS_200 = b"\x88"
 
 @contextmanager
 def refusing_server(status: int, message: str) -> Iterator[int]:
-    """Answer every call with this status of gRPC; gives the port on loopback."""
+    """Answer every call with this gRPC status; yields the port on loopback."""
     block = _STATUS_200 + b"".join(
         _literal(name, value)
         for name, value in (
@@ -43,7 +43,7 @@ def refusing_server(status: int, message: str) -> Iterator[int]:
 
 
 def _literal(name: str, value: str) -> bytes:
-    """Return a header that no table remembers; both parts are shorter than 127 bytes."""
+    """Return a header that is not indexed; both parts are shorter than 127 bytes."""
     return b"\x00" + b"".join(bytes([len(text)]) + text.encode() for text in (name, value))
 
 

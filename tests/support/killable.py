@@ -1,4 +1,4 @@
-"""Bookings that processes of their own work on, so that tests can kill and stop them."""
+"""Bookings with worker processes of their own, so that tests can kill and stop them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.processes import WorkerProcess
 
 
 class KillableWorld(Bookings):
-    """Bookings that processes work on."""
+    """Bookings with worker processes."""
 
     workers: list[WorkerProcess]
 

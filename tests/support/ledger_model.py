@@ -1,7 +1,7 @@
-"""The ledger as it should be, small enough to be read at one sitting: who owns which seat, where each order is, who paid.
+"""A small model of the ledger: the owner of each seat, the state of each order, the payments.
 
-Written from docs/rules.md, and not from the stores. It judges the same asks as they do, one after the other:
-no rows, no clock, no gateway, only what each of them says at last.
+Written from docs/rules.md, and not from the stores. It judges the same requests as they do, one after the other,
+without rows, clock or gateway: only the final result of each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from skyhold.messages import (
     UpdateSeatSelection,
     ValidatePayment,
 )
-from support.desks import StepAsk
+from support.activity_runner import StepAsk
 
 MAX_SEATS, MAX_HOLDS, MAX_CHANGES, MAX_ATTEMPTS = 3, 1, 1, 2
 
@@ -40,7 +40,7 @@ LEGAL: dict[type, set[str]] = {
 }
 
 CODES = {
-    "GivenUp": "INTERNAL",
+    "DeadlineExceeded": "INTERNAL",
     "FlightNotFound": "FLIGHT_NOT_FOUND",
     "FlightDeparted": "FLIGHT_DEPARTED",
     "HoldLimit": "HOLD_LIMIT",
@@ -51,7 +51,7 @@ CODES = {
 
 
 class Left(Enum):
-    """How much is left of a hold; the middle one tells a deadline that was moved from one that was not."""
+    """The time left of a hold; LITTLE distinguishes a deadline that was moved from one that was not."""
 
     FULL = auto()
     LITTLE = auto()
@@ -60,7 +60,7 @@ class Left(Enum):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a run comes to: an outcome with the name of the refusal if any, or that it broke."""
+    """The result of a run: an outcome with the name of the refusal if any, or `BROKEN`."""
 
     outcome: str
     refusal: str | None = None
@@ -69,7 +69,7 @@ class Reply:
 DONE, OPEN, STALE = Reply("done"), Reply("open"), Reply("stale")
 TAKEN = Reply("taken", "OrderIdTaken")
 BROKEN = Reply("broken")
-"""The rule was called where no order may be: nothing is written, and Temporal would run the step again."""
+"""The rule raised an error that is not a refusal: nothing is written, and Temporal would run the step again."""
 
 
 def refused(name: str) -> Reply:
@@ -78,7 +78,7 @@ def refused(name: str) -> Reply:
 
 @dataclass
 class ModelOrder:
-    """One order; `prices` are those of the seats it chose, `gateway` is what the gateway itself thinks of its key."""
+    """One order; `prices` are those of its chosen seats, `gateway` is the state of its key at the gateway."""
 
     id: str
     chain: str
@@ -107,11 +107,11 @@ class ModelOrder:
 
 @dataclass
 class LedgerModel:
-    """All orders of one flight, the owner of each seat, and what each costs now."""
+    """All orders of one flight, the owner and the current price of each seat."""
 
     price: dict[str, int]
     blocked: frozenset[str]
-    flights: Mapping[str, str | None]  # by id: why no seat of it can be had, if so
+    flights: Mapping[str, str | None]  # by id: the reason why it has no seats, if any
     orders: dict[str, ModelOrder] = field(default_factory=dict)
     owner: dict[str, str] = field(default_factory=dict)
 
@@ -119,14 +119,14 @@ class LedgerModel:
         return {seat for seat, owner in self.owner.items() if owner == order.id}
 
     def robbed(self) -> set[str]:
-        """Orders that lost a seat to someone with SQL, and have not ended."""
+        """Orders that lost a seat by manual SQL, and have not ended."""
         open_orders = (order for order in self.orders.values() if order.status in HOLDING)
         return {order.id for order in open_orders if self.owned(order) != set(order.prices)}
 
     # -- The door -----------------------------------------------------------------------------------------------------
 
     def judge(self, ask: StepAsk) -> Reply:
-        """Judge an ask; for a payment step this is its first half, and `OPEN` says that the gateway is asked next."""
+        """Judge a request; for a payment step this is its first half, and `OPEN` means that the gateway is next."""
         order = self.orders.get(ask.step.order_id)
         if order is None and isinstance(ask, ReserveSeats):
             order = self.orders[ask.step.order_id] = ModelOrder(ask.step.order_id, ask.step.chain, ask.guest_hash)
@@ -140,9 +140,9 @@ class LedgerModel:
         return self._answer(order, ask, _RULES[type(ask)](self, order, ask))
 
     def settle(self, ask: ValidatePayment | ClosePayment, found: str, attempt: int) -> Reply:
-        """Judge the second half of a payment step, with what the gateway said: a verdict, or whether it captured.
+        """Judge the second half of a payment step, with the gateway's reply: a verdict, or whether it captured.
 
-        Of two runs of one attempt the later one's verdict is not counted; a capture that it found is one all the same.
+        Of two runs of one attempt the later one's verdict does not count, but a capture that it found does.
         """
         order = self.orders[ask.step.order_id]
         if not self._is_last(order, ask):
@@ -181,7 +181,7 @@ class LedgerModel:
 
     def _refusal_of_hold(self, order: ModelOrder, ask: ReserveSeats) -> str | None:
         if ask.give_up_at is not None:
-            return "GivenUp"
+            return "DeadlineExceeded"
         if no_flight := self.flights.get(ask.flight_id, "FlightNotFound"):
             return no_flight
         others = [other for other in self.orders.values() if other.guest == order.guest and other.status in HOLDING]
@@ -217,7 +217,7 @@ class LedgerModel:
 
     def _refusal_of_change(self, order: ModelOrder, ask: UpdateSeatSelection) -> str | None:
         if ask.give_up_at is not None:
-            return "GivenUp"
+            return "DeadlineExceeded"
         if order.left is Left.NONE:
             return "HoldExpired"
         if ask.version not in {None, order.version}:
@@ -233,7 +233,7 @@ class LedgerModel:
 
     def _begin_payment(self, order: ModelOrder, ask: RefreshSeatLocks) -> Reply:
         if ask.give_up_at is not None:
-            return refused("GivenUp")
+            return refused("DeadlineExceeded")
         if ask.version not in {None, order.version}:
             return refused("OrderChanged")
         order.status = "PAYMENT_PENDING"
@@ -285,7 +285,7 @@ _RULES: dict[type, Callable[[LedgerModel, ModelOrder, Any], Reply]] = {
 
 
 def _mark(ask: StepAsk) -> object:
-    """By what a step is known again: what it asks for, but neither the code nor when its caller gives up."""
+    """Return the fingerprint of a step: its arguments, without the payment code and the deadline."""
     match ask:
         case ReserveSeats():
             return ReserveSeats, ask.flight_id, ask.seats, ask.expected_total_cents

@@ -1,9 +1,9 @@
 """Random walks of several orders on one small flight, through the real activities, beside the model of the ledger.
 
-The steps of a booking, and all that can happen to one: the same step again, a late twin, another chain's step, a step
-out of turn, a run cut off or standing still between its two transactions, a gateway that captured and lost its reply
-or gets round to it late, deadlines that pass, prices that change, a Redis that is wiped or lies, a person with SQL who
-takes a seat away. After each of them the ledger must be the model's, and the audit find nothing but what that person did.
+The steps of a booking, with all kinds of faults: the same step again, a late duplicate, another chain's step, a step
+out of order, a run cut off or stopped between its two transactions, a gateway that captured and lost its reply or
+charges late, deadlines that pass, prices that change, a Redis that is wiped or has wrong locks, manual SQL on a seat.
+After each step the ledger must equal the model, and the audit find only the results of that SQL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from skyhold.messages import (
     ValidatePayment,
 )
 from skyhold.payments.simulated import ALWAYS_DECLINED
-from support.desks import APPROVED, DECLINED, OTHER_CHAIN, StepAsk, a_step
+from support.activity_runner import APPROVED, DECLINED, OTHER_CHAIN, StepAsk, a_step
 from support.gateways import Chance
 from support.ledger_model import DONE, HOLDING, LEGAL, OPEN, STALE, TAKEN, LedgerModel, Left, ModelOrder, Reply
 from support.ledger_world import LedgerWorld, Run, StoppedRun, elsewhere, row_of
@@ -49,7 +49,7 @@ give_ups = st.sampled_from([None] * 11 + [LONG_AGO])
 
 
 class LedgerWalk(Walker):
-    """A few orders, each of which goes its way in whatever turn."""
+    """A few orders, whose steps come in random order."""
 
     world: ClassVar[LedgerWorld]
 
@@ -135,15 +135,15 @@ class LedgerWalk(Walker):
         return ask
 
     def some_total(self, wanted: tuple[str, ...], draw: Draw, order: ModelOrder | None = None) -> int | None:
-        """Return what the sender may expect the seats to cost: mostly nothing, else the right sum or another one."""
+        """Return the expected total of a command: mostly none, sometimes the right sum or another one."""
         prices = self.model.price | (order.prices if order else {})
         total = sum(prices.get(seat, 0) for seat in wanted)
         return draw(st.sampled_from([None, None, None, None, total, total + 1]))
 
-    # -- What can happen to a step ------------------------------------------------------------------------------------
+    # -- Faults of a step ---------------------------------------------------------------------------------------------
 
     def ask_again(self, draw: Draw) -> None:
-        """Run a step that was run before: the last one, or a late twin of an old one."""
+        """Run a step that was run before: the last one, or a late duplicate of an old one."""
         self.ask(draw(st.sampled_from(self.asked)), draw)
 
     def ask_out_of_turn(self, draw: Draw) -> None:
@@ -166,7 +166,7 @@ class LedgerWalk(Walker):
         assert run.reply == expected
 
     def ask(self, ask: StepAsk, draw: Draw) -> None:
-        """Run the step with whatever chance, and hold its answer against the model's."""
+        """Run the step with a random course of the gateway, and compare its answer with the model's."""
         self.asked.append(ask)
         before = self.model_seats()
         versions_before = {order.id: order.version for order in self.model.orders.values()}
@@ -195,7 +195,7 @@ class LedgerWalk(Walker):
         return await self.world.do(ask, chance)
 
     def expected_of_gateway(self, ask: StepAsk, chance: Chance, attempt: int) -> Reply | None:
-        """Let the model's gateway do its part, and return what the run comes to; none if it was cut off."""
+        """Let the model's gateway do its part, and return the result of the run; None if it was cut off."""
         assert isinstance(ask, ValidatePayment | ClosePayment)
         order = self.model.orders[ask.step.order_id]
         if chance in {Chance.TIME_OUT, Chance.CRASH_BEFORE} and isinstance(ask, ValidatePayment):
@@ -226,7 +226,7 @@ class LedgerWalk(Walker):
             assert found.payment == order.payment.replace("none", "open")
             assert found.payment_attempts == len(order.verdicts)
 
-    # -- What can happen meanwhile ------------------------------------------------------------------------------------
+    # -- Events between steps -----------------------------------------------------------------------------------------
 
     def let_time_pass(self, draw: Draw) -> None:
         order, left = self.some_order(draw, "SEATS_RESERVED"), draw(st.sampled_from([Left.LITTLE, Left.NONE]))
@@ -254,14 +254,14 @@ class LedgerWalk(Walker):
         self.model.price[seat] = cents
 
     def be_wiped(self, draw: Draw) -> None:
-        """Wipe Redis, or let it lie: a lock of an order that is none, or the locks of one gone."""
+        """Wipe Redis, or add wrong locks: of an order that does not exist, or missing for one that has ended."""
         seats = draw(st.sampled_from([(), SEATS[:2], SEATS]))
         self.run(self.world.wipe_locks(lies=seats))
         if ended := [order for order in self.model.orders.values() if order.status in {"FAILED", "EXPIRED"}]:
             order = draw(st.sampled_from(ended))
             self.run(self.world.desk.run(ReleaseSeats(order.id, self.world.flight, tuple(order.prices))))
 
-    # -- What must hold -----------------------------------------------------------------------------------------------
+    # -- Invariants ---------------------------------------------------------------------------------------------------
 
     def some_order(self, draw: Draw, *statuses: str) -> ModelOrder:
         orders = [order for order in self.model.orders.values() if not statuses or order.status in statuses]
@@ -316,7 +316,7 @@ def _is_extension(ask: StepAsk, run: Run, versions_before: dict[str, int]) -> bo
 
 
 def _charge(order: ModelOrder, *, is_approved: bool) -> str:
-    """Let the model's gateway be asked for the money, and return its verdict, or that it refuses to judge."""
+    """Charge at the model's gateway, and return its verdict, or that it refuses because the key is closed."""
     if order.gateway == "none":
         order.gateway = "captured" if is_approved else "declined"
     return {"captured": "approved", "declined": "declined"}.get(order.gateway, "refused")

@@ -1,4 +1,4 @@
-"""The ledger under a random walk: activities over real stores on a loop of their own, with a gateway that obeys chance."""
+"""The ledger under a random walk: activities over real stores on a loop of their own, with a random gateway."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.stores.seat_locks import SeatLocks
-from support.cuts import CrashedError
-from support.desks import CHAIN, Desk, StepAsk, a_flight
+from support.activity_runner import CHAIN, ActivityRunner, StepAsk, a_flight
+from support.fault_injection import CrashedError
 from support.gateways import Chance, ChanceGateway
 from support.ledger_model import BROKEN, MAX_ATTEMPTS, MAX_CHANGES, MAX_HOLDS, MAX_SEATS, OPEN, ModelOrder, Reply
 from support.patience import patient_redis
 
-PATIENCE_SECONDS = 3600.0
-"""What the gateway has for an attempt: it never takes it, but a walk that stands still must not look like one."""
+GATEWAY_TIMEOUT_SECONDS = 3600.0
+"""The gateway's timeout for an attempt: long, because a stopped run must not time out."""
 
 POLICY = Policy(
     max_seats=MAX_SEATS,
     max_holds=MAX_HOLDS,
     max_changes=MAX_CHANGES,
-    payment_limit_seconds=PATIENCE_SECONDS,
+    payment_limit_seconds=GATEWAY_TIMEOUT_SECONDS,
     payment_attempts=MAX_ATTEMPTS,
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of an activity: what it was answered, and whether it broke instead."""
+    """One run of an activity: its answer, or that it broke."""
 
     reply: Reply | None  # none: it was cut off
     answer: Answer | None = None
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass
 class StoppedRun:
-    """A run that stands still before the gateway, until it is let go on."""
+    """A run that is stopped before the gateway until the test continues it."""
 
     ask: StepAsk
     go_on: asyncio.Event
@@ -83,7 +83,7 @@ _LIMIT = (
 
 
 class LedgerWorld:
-    """A flight, its departed sister, activities, and everything that a person with SQL can do."""
+    """A flight, a departed flight, activities, and manual SQL."""
 
     def __init__(self, database_url: str, redis_url: str, seats: tuple[str, ...], blocked: tuple[str, ...]) -> None:
         self.stack = ExitStack()
@@ -91,7 +91,7 @@ class LedgerWorld:
         self.run = self.runner.run
         self.pool, self.redis = self.run(self._open(database_url, redis_url))
         self.gateway = ChanceGateway(self.pool)
-        self.desk = Desk(self.pool, SeatLocks(self.redis), self.gateway, POLICY)
+        self.desk = ActivityRunner(self.pool, SeatLocks(self.redis), self.gateway, POLICY)
         self.queries = AuditQueries(Database(self.pool))
         self.flight = self.run(a_flight(self.pool, ()))
         self.departed = self.run(a_flight(self.pool, (), departs_in_days=-1))
@@ -108,7 +108,7 @@ class LedgerWorld:
         self.stack.close()
 
     async def begin(self) -> None:
-        """Make the flight as it was before anybody booked."""
+        """Restore the flight to its state before the first booking."""
         await self.gateway.stop()
         await self.redis.flushall()
         self.desk.published.clear()
@@ -116,7 +116,7 @@ class LedgerWorld:
             await connection.execute(self.wipe)
 
     async def do(self, ask: StepAsk, chance: Chance = Chance.ANSWER) -> Run:
-        """Run an activity once, to whatever end."""
+        """Run an activity once, whatever its result."""
         self.gateway.chance = chance
         self.desk.published.clear()
         try:
@@ -133,14 +133,14 @@ class LedgerWorld:
         return Run(Reply(str(answer.outcome), refusal), answer, frozenset(changed))
 
     async def time_out(self, ask: StepAsk) -> Run:
-        """Run an activity whose gateway says nothing; its patience is made short for that once."""
+        """Run an activity whose gateway does not answer, with a short timeout."""
         await self.pool.execute(_LIMIT, ask.step.order_id, 0.001)
         run = await self.do(ask, Chance.TIME_OUT)
-        await self.pool.execute(_LIMIT, ask.step.order_id, PATIENCE_SECONDS)
+        await self.pool.execute(_LIMIT, ask.step.order_id, GATEWAY_TIMEOUT_SECONDS)
         return run
 
     async def stop_before_the_gateway(self, ask: StepAsk) -> StoppedRun | Run:
-        """Start a run that stands still before the gateway; what never gets there is done."""
+        """Start a run that stops before the gateway; a run that does not reach the gateway is completed."""
         go_on = self.gateway.go_on = asyncio.Event()
         asked = self.gateway.is_asked = asyncio.Event()
         task = asyncio.create_task(self.do(ask, Chance.WAIT))
@@ -159,7 +159,7 @@ class LedgerWorld:
         await asyncio.gather(*(run.task for run in stopped), return_exceptions=True)
 
     async def charge_late(self, order_id: str, code: PaymentCode) -> None:
-        """Let the gateway get round to what a run asked that nobody waits for any more."""
+        """Let the gateway carry out the charge of a run that no longer waits for it."""
         row = await self.pool.fetchrow("SELECT payment_key, total_price_cents FROM orders WHERE id = $1", order_id)
         assert row is not None
         self.gateway.chance = Chance.ANSWER
@@ -196,7 +196,7 @@ class LedgerWorld:
         )
 
     async def wipe_locks(self, *, lies: tuple[str, ...]) -> None:
-        """Wipe Redis, and put locks of an order into it that is none."""
+        """Wipe Redis, and add locks of an order that does not exist."""
         await self.redis.flushall()
         await self.desk.locks.acquire(self.flight, lies, "a stranger", self.desk.policy.hold_time)
 
@@ -208,7 +208,7 @@ class LedgerWorld:
         return {row["seat_id"]: (row["status"], row["order_id"]) for row in rows}
 
     async def findings(self) -> list[tuple[str, str | None, str]]:
-        """What the audit's own queries find, by invariant, order and what it is about; and the money, by key."""
+        """Return the findings of the audit's own queries, by invariant, order and subject; those of money by key."""
         reads = {
             "I1 seats": self.queries.seats_without_rightful_owner,
             "I1 orders": self.queries.orders_without_their_seats,
@@ -221,13 +221,13 @@ class LedgerWorld:
 
 
 def elsewhere(ask: StepAsk, *, number: int | None = None, chain: str | None = None) -> StepAsk:
-    """Return the ask as another step's, or another chain's."""
+    """Return the request with another step number or another chain."""
     step = replace(ask.step, number=number or ask.step.number, chain=chain or ask.step.chain)
     return replace(ask, step=step)
 
 
 def row_of(order: ModelOrder) -> dict[str, Any]:
-    """Return what `LedgerWorld.orders` must read of an order."""
+    """Return the row that `LedgerWorld.orders` must read of an order."""
     captured = order.total if order.payment in {"captured", "refund_due", "refunded"} else 0
     return {
         "chain": CHAIN,

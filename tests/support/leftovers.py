@@ -1,6 +1,7 @@
-"""What a test leaves behind in its process, where others would find it: variables, directories, objects that are shared.
+"""Changes that a test leaves in its process: variables, directories, shared objects.
 
-A test that changes what another reads passes or fails by the order of both. So each is held against what it found.
+If a test changes state that another one reads, the result depends on their order. So the state is compared before and
+after each test.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from types import ModuleType
 _CONTAINERS = (dict, list, set, Counter, OrderedDict, deque)
 _WATCHED = ("skyhold.", "skyhold_local.", "support.")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
-"""SIGALRM is pytest-timeout's, which lets go of it when a test fails."""
+"""Not SIGALRM: it is pytest-timeout's, which releases it when a test fails."""
 
 _GROWING = {"skyhold_local.embedded.ports._given"}
-"""Memories that are meant to grow, and make no test go another way."""
+"""Containers that are meant to grow, and do not affect tests."""
 
 # pytest writes the name of the running test there.
 _PYTESTS_OWN = "PYTEST_CURRENT_TEST"
 
 
 class Surroundings:
-    """What the process is like: seen before a test, and held against what it is like after."""
+    """The state of the process before a test, to be compared with the state after it."""
 
     def __init__(self) -> None:
         self._variables = _variables()
@@ -37,7 +38,7 @@ class Surroundings:
         self._shared: dict[str, object] = {name: repr(value) for name, value in _shared_objects()}
 
     def differences(self) -> list[str]:
-        """Return what is no longer as it was, by its name alone: a value may be long, or secret."""
+        """Return the names of changed items, without values, which may be long or secret."""
         found = [f"the variable {name}" for name in _changed(self._variables, _variables())]
         found += ["the working directory"] * (self._directory != _directory())
         found += ["sys.path"] * (self._path != sys.path)
@@ -57,7 +58,7 @@ def _variables() -> dict[str, object]:
 
 def _directory() -> str:
     try:
-        return os.getcwd()  # noqa: PTH109 - the text is what is compared
+        return os.getcwd()  # noqa: PTH109 - compared as text
     except FileNotFoundError:
         return "one that is gone"
 
@@ -73,7 +74,7 @@ def _handlers() -> dict[str, object]:
 
 
 def _shared_objects() -> list[tuple[str, object]]:
-    """Return the containers that modules have at their top, each once, which every test of the process shares."""
+    """Return the module-level containers, each once, which all tests of the process share."""
     names = frozenset(name for name in sys.modules if name.startswith(_WATCHED))
     return _containers_of(names)
 

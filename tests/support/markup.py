@@ -1,4 +1,4 @@
-"""Pages as they were sent: their elements, what they load, and whether anything stands inline."""
+"""Pages as they were sent: their elements, loaded files, and inline scripts or styles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Markup(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         self.addresses += [values[name] for name in _ADDRESSES if name in values and tag != "meta"]
         self.inline += [f"{tag} {name}" for name in values if name in _INLINE or name.startswith("on")]
-        # Of what stands in a template a page shows one copy at a time.
+        # A page shows one copy of a template's content at a time.
         self.ids += [values["id"]] if "id" in values and "template" not in self.unclosed else []
         if tag == "script" or (tag == "link" and values.get("rel") in {"stylesheet", "modulepreload", "icon"}):
             self.loaded.append(values.get("src") or values.get("href", ""))
@@ -61,12 +61,12 @@ class Markup(HTMLParser):
 
     @property
     def said(self) -> str:
-        """The words of the page, with single spaces."""
+        """The text of the page, with single spaces."""
         return re.sub(r"[\s\u00a0]+", " ", self.words)
 
 
 def markup_of(reply: httpx.Response) -> Markup:
-    """Return the page that was sent, which must be one."""
+    """Return the page in the reply, which must be HTML."""
     assert reply.headers["content-type"] == "text/html; charset=utf-8", reply.text
     markup = Markup(reply.text)
     assert markup.unclosed == [], "elements are left open"

@@ -35,7 +35,7 @@ DEPARTURE = datetime.fromisoformat("2100-01-01T00:00:00+00:00")
 
 
 class MemoryActivities:
-    """One order at a time, any seat, a gateway that approves: what the clock does is what these tests are about."""
+    """One order at a time, any seat, a gateway that approves: these tests are about the clock."""
 
     def __init__(self, environment: WorkflowEnvironment, policy: Policy) -> None:
         self.environment = environment

@@ -1,4 +1,4 @@
-"""Random walks beside a model: how many steps, from which seed, and what a walk must have come across to count."""
+"""Random walks beside a model: the number of steps, the seed, and the events that a walk must have seen to count."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 _WALK = settings(
-    deadline=None,  # a busy machine is no counterexample
+    deadline=None,  # a slow step is not a counterexample
     database=None,
-    report_multiple_bugs=False,  # the shortest walk to one fault, soon
+    report_multiple_bugs=False,  # find the shortest walk to one fault
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
-    # Making up a step is quick; what is slow is the servers that obey it, and that is no fault of the walk.
+    # Drawing a step is fast; the servers that execute it are slow, which is not a fault of the walk.
     suppress_health_check=(HealthCheck.too_slow,),
 )
 
@@ -25,19 +25,19 @@ T = TypeVar("T")
 
 
 class Draw(Protocol):
-    """How a step draws a fact."""
+    """The function by which a step draws random values."""
 
     def __call__(self, strategy: st.SearchStrategy[T], label: str | None = None) -> T: ...
 
 
 SHRINK_SECONDS = 400
-"""For `pytest.mark.timeout`: Hypothesis looks for a shorter walk to a fault for five minutes at most."""
+"""For `pytest.mark.timeout`: Hypothesis shrinks a failing walk for five minutes at most."""
 
 
 class Walker(RuleBasedStateMachine):
-    """A walk beside a model, which counts its steps and what it comes across.
+    """A walk beside a model, which counts its steps and the events that it sees.
 
-    All steps are one rule of Hypothesis: of several it would leave half out of each walk, and an order needs them all.
+    All steps are one rule of Hypothesis: it would disable half of several rules in each walk, and an order needs all.
     """
 
     steps_taken: ClassVar[int] = 0
@@ -50,13 +50,13 @@ class Walker(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def take_a_step(self, data: st.DataObject) -> None:
-        """Take one of the steps that are possible now; it draws its own facts."""
+        """Take one of the steps that are possible now; it draws its own values."""
         type(self).steps_taken += 1
         step = data.draw(st.sampled_from(self.possible_steps()), label="step")
         getattr(self, step)(data.draw)
 
     def possible_steps(self) -> Sequence[str]:
-        """Return the names of the methods that may be called now; a name that stands there twice is twice as likely."""
+        """Return the names of the methods that may be called now; a name that appears twice is twice as likely."""
         raise NotImplementedError
 
 
@@ -64,10 +64,10 @@ _ROUNDS = 10
 
 
 def walk(machine: type[Walker], *, walks: int, steps_each: int, until_seen: Collection[str]) -> None:
-    """Take some walks, by seeds that are always the same, and as many again until all of this was come across.
+    """Take some walks with fixed seeds, and more rounds until all expected events were seen.
 
-    Hypothesis draws some numbers from the constants of all modules that are loaded. So the ways of a seed are others
-    after other tests, and what a single round misses says nothing.
+    Hypothesis draws some numbers from the constants of all loaded modules. So the walks of a seed depend on earlier
+    tests, and a single round that misses an event proves nothing.
     """
     machine.steps_taken = 0
     machine.seen = Counter()
@@ -82,13 +82,13 @@ def walk(machine: type[Walker], *, walks: int, steps_each: int, until_seen: Coll
 
 
 def walk_at_random(machine: type[Walker], *, steps: int, steps_each: int, within_seconds: float) -> None:
-    """Take this many steps on ways that nobody has gone before; the seeds are printed."""
+    """Take this many steps with new random seeds, which are printed."""
     machine.steps_taken = 0
     machine.seen = Counter()
     started = time.monotonic()
     while machine.steps_taken < steps:
         number = random.SystemRandom().randrange(2**32)
-        walks = -(-min(steps - machine.steps_taken, steps // 10) // steps_each)  # a part, to look at the time after it
+        walks = -(-min(steps - machine.steps_taken, steps // 10) // steps_each)  # a part, to check the time after it
         print(f"{machine.__name__}: seed {number}, {walks} walks of {steps_each} steps")  # noqa: T201 - to walk again
         run_state_machine_as_test(
             seed(number)(machine), settings=settings(_WALK, max_examples=walks, stateful_step_count=steps_each)

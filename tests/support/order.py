@@ -1,7 +1,7 @@
-"""Which tests run when and where: folders as they are, files of a folder and tests of a file by chance, from one seed.
+"""The order and distribution of tests: folders in order, files of a folder and tests of a file at random, by one seed.
 
-Whatever needs another test to have run, or not to have run, is found by this. What the files of a folder share stays
-together, so that servers and stacks are started as often as ever.
+This finds tests that depend on other tests. Files of a folder stay together, so that shared servers and stacks are not
+started more often.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 TARGETS = ("core", "rest", "long")
-"""What `make test`, `make test-rest` and `make test-long` run, by the marks of tests."""
+"""The targets of `make test`, `make test-rest` and `make test-long`, by the marks of tests."""
 
 SEED_LIMIT = 2**32
 _PAGES = "tests/browser/"
 
 
 def target_of(item: pytest.Item) -> str:
-    """Return the one target that runs a test: that of the mark closest to it, on the case, on the test or on its file.
+    """Return the one target that runs a test, by the mark closest to it: on the case, on the test or on its file.
 
     Of the cases of a test that is `rest(but_first=True)`, the first is `core`.
     """
@@ -33,10 +33,9 @@ def target_of(item: pytest.Item) -> str:
 
 
 class OneBrowserScheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Gives a process one file after the other, and the tests of the pages all to one process.
+    """Gives each process one file after the other, and all tests of the pages to one process.
 
-    A Chromium and the stacks behind it are the dearest of what tests share; several of each keep two cores from
-    everything else.
+    A Chromium and its stacks are the most expensive shared resources; several of each would keep two cores busy.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -44,9 +43,9 @@ class OneBrowserScheduling(LoadFileScheduling):  # type: ignore[misc]
 
 
 def shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
-    """Return the tests in the order that the seed stands for, the same in every process and on every machine.
+    """Return the tests in the order of the seed, the same in every process and on every machine.
 
-    Parametrized tests may carry state between their runs no more than others, so they are shuffled one by one.
+    The cases of a parametrized test must be independent, too, so they are shuffled one by one.
     """
     chance = random.Random(seed)
     ordered: list[pytest.Item] = []

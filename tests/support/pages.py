@@ -1,4 +1,4 @@
-"""What a customer does at the pages of Skyhold: things are found by role and by what they are called."""
+"""Actions of a customer on the pages of Skyhold; elements are found by role and accessible name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a flight, A to F, that no other test sits in."""
+    """A row of a flight, A to F, that no other test uses."""
 
     flight_id: str
     number: int
 
     def seats(self, letters: str) -> list[str]:
-        """Return seats of it by their letters."""
+        """Return its seats by letter."""
         return [f"{self.number}{letter}" for letter in letters]
 
     @property
@@ -40,17 +40,17 @@ class Row:
 
 
 def seat(page: Page, seat_id: str) -> Locator:
-    """Return a seat of the map; what it is called ends with what has become of it."""
+    """Return a seat of the map; its accessible name ends with its status."""
     return page.get_by_role("gridcell", name=re.compile(f"^{seat_id},"))
 
 
 async def expect_seat(page: Page, seat_id: str, said: str) -> None:
-    """Wait until the map says this of a seat."""
+    """Wait until the map shows this status of a seat."""
     await expect(seat(page, seat_id)).to_have_accessible_name(re.compile(f"^{seat_id},.*, {said}$"))
 
 
 async def expect_words(place: Locator, *words: str) -> None:
-    """Wait until these words can be read there."""
+    """Wait until this text is visible there."""
     for said in words:
         await expect(place).to_contain_text(said, use_inner_text=True)
 
@@ -62,7 +62,7 @@ async def choose(page: Page, *seat_ids: str) -> None:
 
 
 async def hold(page: Page, *seat_ids: str) -> None:
-    """Choose seats and have them held."""
+    """Choose seats and hold them."""
     await choose(page, *seat_ids)
     await page.get_by_role("button", name=re.compile("^Hold ")).click()
     for seat_id in seat_ids:
@@ -71,7 +71,7 @@ async def hold(page: Page, *seat_ids: str) -> None:
 
 
 async def go_to_payment(page: Page) -> None:
-    """Go on from the map to the order."""
+    """Go from the map to the page of the order."""
     await page.get_by_role("link", name=re.compile("^Pay ")).click()
     await expect(page.get_by_label("Payment code")).to_be_visible()
 
@@ -83,7 +83,7 @@ async def pay(page: Page, code: str) -> None:
 
 
 async def order_page(open_page: Visitors, stack: Stack, row: Row, letters: str = "A", **options: Any) -> Page:
-    """Let someone new hold these seats and come to the page of their order."""
+    """Hold these seats as a new visitor and return the page of the order."""
     api = stack.endpoints.api
     context = await open_page.newcomer(api, **options)
     held = {"flightId": row.flight_id, "seats": row.seats(letters)}
@@ -96,7 +96,7 @@ async def order_page(open_page: Visitors, stack: Stack, row: Row, letters: str =
 
 
 async def told_by(page: Page) -> Callable[[], Awaitable[list[str]]]:
-    """Listen from now on to what the page tells by itself, as a screen reader does; the function returns it."""
+    """Record from now on the announcements of the page, as a screen reader does; the returned function returns them."""
     await page.evaluate(
         """() => {
             window.told = [];
@@ -116,7 +116,7 @@ async def told_by(page: Page) -> Callable[[], Awaitable[list[str]]]:
 
 
 async def status_of(page: Page) -> dict[str, Any]:
-    """Return what the API says of the order that the page shows, to the customer who looks at it."""
+    """Return the API's status of the page's order, with the customer's cookie."""
     origin, _, order_id = page.url.partition("/orders/")
     reply = await page.request.get(f"{origin}/api/orders/{order_id}/status")
     assert reply.status == 200, await reply.text()
@@ -125,7 +125,7 @@ async def status_of(page: Page) -> dict[str, Any]:
 
 
 async def held_by(page: Page) -> dict[str, Any]:
-    """Return what the API says of the one hold of the customer who looks at the page."""
+    """Return the API's view of the customer's only hold."""
     origin = "/".join(page.url.split("/")[:3])
     [order] = (await (await page.request.get(f"{origin}/api/orders")).json())["orders"]
     status: dict[str, Any] = await (await page.request.get(f"{origin}/api/orders/{order['orderId']}/status")).json()
@@ -133,9 +133,9 @@ async def held_by(page: Page) -> dict[str, Any]:
 
 
 async def expect_right_clock(page: Page) -> None:
-    """Wait until the page shows what the server says is left of the hold, within a second.
+    """Wait until the page shows the time that the server says is left of the hold, within a second.
 
-    It is asked before and after, for on a busy machine seconds pass in between; a clock that is wrong stays wrong.
+    The server is queried before and after, because on a busy machine seconds pass between; a wrong clock stays wrong.
     """
     deadline = time.monotonic() + 3
     while True:
@@ -148,11 +148,11 @@ async def expect_right_clock(page: Page) -> None:
 
 
 async def seconds_left(page: Page) -> int:
-    """Return what the clock on the page shows, in seconds."""
+    """Return the time on the page's clock, in seconds."""
     return seconds_of(await page.get_by_role("timer").inner_text())
 
 
 def seconds_of(digits: str) -> int:
-    """Return what 12:34 is in seconds."""
+    """Return a time such as 12:34 in seconds."""
     minutes, _, seconds = digits.partition(":")
     return 60 * int(minutes) + int(seconds)

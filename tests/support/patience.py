@@ -1,4 +1,4 @@
-"""Clients of Redis that wait longer than those of the product, where a test is not about how long they wait."""
+"""Redis clients with longer timeouts than the product's, for tests that are not about timeouts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECONDS = 20.0
 
 
 def patient_redis(url: str) -> Redis:
-    """Return the client of the product, to whom a Redis that a busy machine keeps waiting is not away."""
+    """Return the product's client, with timeouts that a slow Redis on a busy machine does not exceed."""
     redis = open_redis(url)
     redis.connection_pool.connection_kwargs |= {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
     return redis

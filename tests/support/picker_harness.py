@@ -1,4 +1,4 @@
-"""The seat picker on a page of its own: no server, no orders, a flight made here and an owner that only writes down."""
+"""The seat picker on a page of its own: no server, no orders, a local flight and an owner that only records events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADDRESS = "http://pages.test/"
 A_PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 EACH_STATUS = {"1A": "booked", "1B": "reserved", "1C": "blocked", "34D": "booked", "34E": "reserved", "34F": "blocked"}
-"""Seats of both cabins in every state but free."""
+"""Seats of both cabins in every status except available."""
 
 _WEB = Path(skyhold.__file__).parent / "web"
 
@@ -64,7 +64,7 @@ _PAGE = """<!doctype html>
 </html>
 """
 
-# The owner of these tests wants what the customer wants, holds nothing, and keeps a record of every event.
+# The owner in these tests accepts the customer's choice, holds nothing, and records every event.
 _OWNER = """
 import { SeatPicker } from "/static/seat_picker.js";
 
@@ -83,7 +83,7 @@ Object.assign(window, { picker, events, drawnIn: performance.now() - before, Sea
 def a_flight(
     number: str = "FL101", *, taken: Mapping[str, str] | None = None, cabins: tuple[DemoCabin, ...] | None = None
 ) -> dict[str, Any]:
-    """Return what the API says of a flight of the demo: all free, but for these seats and their statuses."""
+    """Return a demo flight as the API sends it: all seats available, except these with their statuses."""
     demo = next(flight for flight in DEMO_FLIGHTS if flight.flight_number == number)
     cabins = cabins or demo.cabins
     seats = [seat for cabin in cabins for seat in _seats(cabin, taken or {})]
@@ -143,7 +143,7 @@ def _seats(cabin: DemoCabin, taken: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
-    """Answer every request of this profile to `ADDRESS`: the page, its owner, and the real files of the pages."""
+    """Answer every request of this profile to `ADDRESS` with the page, its owner, and the real static files."""
     icons = (_WEB / "templates" / "icons.svg").read_text(encoding="utf-8")
     page = _PAGE.format(flight=flight, icons=icons, flight_json=json.dumps(flight))
 
@@ -162,7 +162,7 @@ async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
 
 
 async def open_picker(visitors: Visitors, flight: dict[str, Any], **options: Any) -> Page:
-    """Return someone new's page with the picker of this flight, drawn; the options are those of Playwright's contexts."""
+    """Return a new visitor's page with the drawn picker of this flight; options are those of Playwright's contexts."""
     context = await visitors.newcomer(ADDRESS, **options)
     await serve_picker(context, flight)
     page = await context.new_page()
@@ -172,12 +172,12 @@ async def open_picker(visitors: Visitors, flight: dict[str, Any], **options: Any
 
 
 async def next_frame(page: Page) -> None:
-    """Wait until what was asked of the picker so far is drawn."""
+    """Wait until all changes of the picker are drawn."""
     await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 async def events_of(page: Page) -> list[dict[str, Any]]:
-    """Return what the picker has told its owner so far."""
+    """Return the events that the picker has sent its owner so far."""
     events: list[dict[str, Any]] = await page.evaluate("events")
     return events
 
@@ -188,7 +188,7 @@ def seat_of(page: Page, seat: str) -> Locator:
 
 
 async def apply(page: Page, **statuses: str) -> None:
-    """Let this news arrive: each seat's next version."""
+    """Send a live event with these statuses, with each seat's next version."""
     await page.evaluate(
         """(statuses) => picker.apply(Object.entries(statuses).map(([id, status]) =>
             ({ id, status, version: picker.plan.seat(id).version + 1 })))""",
@@ -197,7 +197,7 @@ async def apply(page: Page, **statuses: str) -> None:
 
 
 async def show(page: Page, **has: Any) -> None:
-    """Let the owner say what the customer has, and see it drawn."""
+    """Let the owner set the customer's state, and wait until it is drawn."""
     await page.evaluate("(has) => picker.show({ ...has, own: new Map(has.own ?? []) })", has)
     await next_frame(page)
 
@@ -215,12 +215,12 @@ async def press(page: Page, *keys: str) -> None:
 
 
 async def wanted(page: Page) -> list[str]:
-    """Return the customer's last intent."""
+    """Return the seats that the customer wanted last."""
     wants = [event for event in await events_of(page) if event["type"] == "want"]
     seats: list[str] = wants[-1]["seats"] if wants else []
     return seats
 
 
 def said(page: Page) -> Locator:
-    """Return what is said to who listens, when they are idle."""
+    """Return the element of polite announcements to screen readers."""
     return page.locator("#say")

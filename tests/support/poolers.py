@@ -1,4 +1,4 @@
-"""A stand-in for a connection pooler: it drops or refuses the settings that a client asks for at the start of a session."""
+"""A stand-in for a connection pooler: it drops or refuses a client's startup settings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 PROTOCOL = 196_608
 SSL_REQUEST = 80_877_103
 KNOWN = {"user", "database", "client_encoding", "application_name"}
-"""What a pooler passes on, or keeps track of itself; PgBouncer's list is a little longer."""
+"""Settings that a pooler passes on, or tracks itself; PgBouncer's list is a little longer."""
 
 
 class Manner(Enum):
-    """What becomes of a setting that the pooler does not know."""
+    """The pooler's treatment of settings that it does not know."""
 
     DROPS = "drops"
     REFUSES = "refuses"
@@ -24,7 +24,7 @@ class Manner(Enum):
 
 @contextlib.asynccontextmanager
 async def pooler(database_url: str, manner: Manner) -> AsyncIterator[str]:
-    """Run a pooler before the server of an address, and give its own."""
+    """Run a pooler in front of the server at an address, and yield the pooler's address."""
     parts = urlsplit(database_url)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A few lines of C put before the C library of a process, so that one thing about its machine is otherwise."""
+"""A few lines of C, preloaded before the C library of a process, that simulate one fault of its machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _COMPILERS = ("cc", "gcc", "clang")
 
 
 def preload(name: str, directory: Path) -> dict[str, str]:
-    """Return the variable of a process that has the library of this name before its own; skips where that cannot be.
+    """Return the variable of a process that preloads this library; skip the test if that is impossible.
 
-    What is compiled for it goes into the directory.
+    The compiled library goes into the directory.
     """
     library = directory / f"{name}.so"
     if problem := _compile(Path(__file__).with_name(f"{name}.c"), library):
@@ -29,7 +29,7 @@ def preload(name: str, directory: Path) -> dict[str, str]:
 
 
 def _compile(source: Path, library: Path) -> str | None:
-    """Make the library, or say why that cannot be."""
+    """Compile the library; return the reason if that is impossible."""
     if sys.platform != "linux":
         return f"how to make a {source.stem.replace('_', ' ')} for one process is known on Linux alone"
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)

@@ -1,4 +1,4 @@
-"""Workers as processes of their own, so that tests can kill, stop and go on with them."""
+"""Workers as processes of their own, so that tests can kill, stop and continue them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WorkerProcess:
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start it and return when it works."""
+        """Start it and return when it is ready."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "skyhold", "worker"],
@@ -43,20 +43,20 @@ class WorkerProcess:
         raise AssertionError(f"the worker did not start: {self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
-        """End it as kill -9 does."""
+        """Kill it with SIGKILL."""
         self._signal(signal.SIGKILL)
         self._wait()
 
     def stop(self) -> None:
-        """Stop it in the middle of whatever it does, as SIGSTOP does."""
+        """Stop it at once with SIGSTOP."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it go on, as SIGCONT does."""
+        """Continue it with SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """End it whatever state it is in."""
+        """Kill it, whatever its state."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
@@ -73,7 +73,7 @@ class WorkerProcess:
 
 @contextmanager
 def worker_processes(directory: Path, count: int, environment: dict[str, str]) -> Iterator[list[WorkerProcess]]:
-    """Give workers that are not started yet; those that run at the end are ended."""
+    """Yield workers that are not started yet; those that run at the end are killed."""
     workers = [WorkerProcess(environment, directory / f"worker-{number}.log") for number in range(count)]
     try:
         yield workers

@@ -1,7 +1,7 @@
-"""A small proxy in front of an API, set up well or badly, as the programs of others can be.
+"""A small proxy in front of an API, configured well or badly, as real proxies can be.
 
-It knows no more of HTTP than the head of a request: each connection brings one request, and what is answered is passed
-on as it comes, streams of events too.
+Of HTTP it knows only the head of a request: each connection carries one request, and the reply is passed on as it
+arrives, event streams too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PIECE_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Manners:
-    """What a proxy does to the head of a request.
+    """A proxy's changes of a request head.
 
-    `keeps_host` passes the client's `Host` on, else the proxy names the API's own address. `prefix` is the path under
-    which it shows the API; one that `strips` takes it off. `adds` are headers that it writes, in place of the client's.
+    `keeps_host` passes the client's `Host` on; otherwise the proxy sends the API's own address. `prefix` is the path
+    under which it shows the API; with `strips` it removes the path. `adds` are headers that replace the client's.
     """
 
     keeps_host: bool = False
@@ -39,7 +39,7 @@ NOTHING_BUT_PROXY_PASS = Manners()
 
 
 class Proxy:
-    """A proxy at an address of its own; where its API is can be said later, since that may need to know the address."""
+    """A proxy at an address of its own; its API is set later, since that may need the proxy's address."""
 
     def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or NOTHING_BUT_PROXY_PASS
@@ -48,7 +48,7 @@ class Proxy:
         self._connections: set[asyncio.Task[None]] = set()
 
     def address(self, host: str = "127.0.0.1") -> str:
-        """Return where browsers find it, by any name of this machine's."""
+        """Return its address for browsers, by any name of this machine."""
         return f"http://{host}:{self.port}{self.manners.prefix}"
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +58,7 @@ class Proxy:
         task.add_done_callback(self._connections.discard)
 
     async def leave(self) -> None:
-        """Cut what is still open."""
+        """Close all open connections."""
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -78,7 +78,7 @@ class Proxy:
                 sending.cancel()
 
     def _changed(self, head: str) -> bytes:
-        """Return the head as the API gets it, or nothing where the proxy shows something else."""
+        """Return the head for the API, or nothing if the path is not the API's."""
         line, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
         method, path, version = line.split(" ")
         manners = self.manners
@@ -105,7 +105,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 @contextlib.asynccontextmanager
 async def proxying(manners: Manners = NOTHING_BUT_PROXY_PASS, upstream: str = "") -> AsyncIterator[Proxy]:
-    """Run a proxy in front of the API at this address, or of one that starts later."""
+    """Run a proxy in front of the API at this address, or of one that is started later."""
     proxy = Proxy(manners)
     proxy.upstream = upstream
     server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
@@ -119,7 +119,7 @@ async def proxying(manners: Manners = NOTHING_BUT_PROXY_PASS, upstream: str = ""
 
 @contextlib.asynccontextmanager
 async def serving_behind(settings: Settings, proxy: Proxy, **changes: Any) -> AsyncIterator[None]:
-    """Serve the API with a worker behind this proxy, by these settings with what is changed of them."""
+    """Serve the API with a worker behind this proxy, with these settings and changes."""
     mine = settings.model_copy(update=changes)
     async with open_worker(mine) as running, running.worker, open_api(mine) as app, served(app) as api:
         proxy.upstream = f"http://{api.host}:{api.port}"

@@ -1,4 +1,4 @@
-"""nginx, Caddy and haproxy with the lines of docs/runbook.md: their own programs, on ports of this machine."""
+"""nginx, Caddy and haproxy with the configurations in docs/runbook.md, on ports of this machine."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ REQUIRED_BY = "SKYHOLD_PROXIES_REQUIRED"
 START_SECONDS = 20.0
 
 NAMES = {"nginx": "nginx", "caddyfile": "caddy", "haproxy": "haproxy"}
-"""The programs by the language of their blocks in the runbook."""
+"""The programs, by the language of their blocks in the runbook."""
 
 
 def lines_of(language: str) -> list[str]:
-    """Return the blocks that the runbook has for a program, in their order."""
+    """Return the runbook's blocks for a program, in their order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", RUNBOOK.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def missing_for(language: str) -> str | None:
-    """Return what is not installed of the program and of what it needs, or None."""
+    """Return the missing program or requirement, or None."""
     missing = [name for name in (NAMES[language], "openssl") if _program(name) is None]
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
 def _program(name: str) -> str | None:
-    # Debian puts servers where only root looks for programs.
+    # Debian installs servers in directories that are only in root's PATH.
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -48,13 +48,13 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that it has signed itself, and the files that the programs want of it."""
+    """A self-signed certificate, in the files that the programs need."""
 
     directory: Path
 
     @classmethod
     def made_in(cls, directory: Path) -> Certificate:
-        """Make one for all names that the runbook has."""
+        """Create one for all names in the runbook."""
         made = cls(directory)
         wanted = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=fly.example"
         names = "subjectAltName=DNS:fly.example,DNS:example.com"
@@ -81,7 +81,7 @@ class Certificate:
 
 
 def configuration_of(language: str, lines: str, *, port: int, upstream: str, certificate: Certificate) -> str:
-    """Return the lines with the ports and files of this machine, and what else the program wants of a file."""
+    """Return the lines with the ports and files of this machine, completed to a file for the program."""
     lines = lines.replace("127.0.0.1:8080", upstream).replace("/etc/ssl", str(certificate.directory))
     directory = certificate.directory
     if language == "nginx":
@@ -100,7 +100,7 @@ def configuration_of(language: str, lines: str, *, port: int, upstream: str, cer
 
 @contextlib.asynccontextmanager
 async def running_proxy(language: str, configuration: str, port: int, directory: Path) -> AsyncIterator[None]:
-    """Run the program with this configuration; at the end it is gone."""
+    """Run the program with this configuration; it is stopped at the end."""
     file, log = directory / f"configuration.{language}", directory / f"{language}.log"
     file.write_text(configuration)
     program = _program(NAMES[language])
@@ -135,7 +135,7 @@ def _listens(port: int) -> bool:
 
 
 class NamedHost(httpx.AsyncHTTPTransport):
-    """A way to this machine for a host that has its name nowhere but in the request."""
+    """A transport to this machine for host names that do not resolve."""
 
     def __init__(self, certificate: Certificate) -> None:
         super().__init__(verify=ssl.create_default_context(cafile=str(certificate.chain)))
@@ -147,4 +147,4 @@ class NamedHost(httpx.AsyncHTTPTransport):
         try:
             return await super().handle_async_request(request)
         finally:
-            request.url = asked  # whose cookies are of that name
+            request.url = asked  # its cookies belong to that host

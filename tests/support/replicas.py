@@ -17,7 +17,7 @@ from support.absences import Return, stopped
 
 
 class Replica(PostgresServer):
-    """One of the two; with a source it begins as a copy that follows it."""
+    """One of the two; with a source it begins as a standby of it."""
 
     def __init__(self, directory: DataDirectory, source: Replica | None = None) -> None:
         super().__init__(directory)
@@ -25,7 +25,7 @@ class Replica(PostgresServer):
 
     @property
     def url(self) -> str:
-        """The address; the copy has the roles of its source, and their passwords."""
+        """The address; the standby has the roles and passwords of its source."""
         if self._source is None:
             return super().url
         return self._source.url.replace(f":{self._source.port}/", f":{self.port}/")
@@ -35,7 +35,7 @@ class Replica(PostgresServer):
         return "127.0.0.1", self.port
 
     def answers(self) -> bool:
-        """Tell whether it takes connections, be it for reading alone."""
+        """Return whether it accepts connections, even if it only reads."""
         try:
             lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -43,7 +43,7 @@ class Replica(PostgresServer):
         return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() in {"ready", "standby"}
 
     def demote(self) -> None:
-        """Kill it, and let it come back on its port as one that only reads and follows no other."""
+        """Kill it, and restart it on its port as a server that only reads and follows no primary."""
         self.kill()
         sign = self._cluster / "standby.signal"
         sign.touch()
@@ -52,7 +52,7 @@ class Replica(PostgresServer):
         self.start()
 
     async def promote(self) -> None:
-        """Let it write."""
+        """Promote it to a primary."""
         assert await self.ask("SELECT pg_promote(true, 30)")
 
     async def ask(self, statement: str) -> object:
@@ -63,7 +63,7 @@ class Replica(PostgresServer):
             await connection.close()
 
     def freeze(self) -> Return:
-        """Stop it without ending it, as a machine that is gone: nothing is answered and nothing refused."""
+        """Stop it with SIGSTOP, as a vanished machine: it neither answers nor refuses."""
         return stopped(self)
 
     def _make_cluster(self) -> None:
@@ -79,20 +79,20 @@ class Replica(PostgresServer):
 
 @dataclass(frozen=True)
 class Replicas:
-    """The first is the primary to begin with, and waits for the second with each commit."""
+    """The first is the initial primary, and waits for the second with each commit."""
 
     first: Replica
     second: Replica
 
     @property
     def url(self) -> str:
-        """An address of both."""
+        """An address with both servers."""
         return self.first.url.replace(f":{self.first.port}/", f":{self.first.port},127.0.0.1:{self.second.port}/")
 
 
 @contextmanager
 def running_replicas(directory: Path) -> Iterator[Replicas]:
-    """Run both on free ports; servers and data are gone at the end."""
+    """Run both on free ports; servers and data are removed at the end."""
     with ExitStack() as stack:
         folders = [DataDirectory.open(directory / name, is_ephemeral=True) for name in ("first", "second")]
         for folder in folders:

@@ -16,7 +16,7 @@ def as_role(url: str, role: str, *, password: str = ROLE_PASSWORD) -> str:
 
 
 async def run_sql(url: str, statements: str) -> None:
-    """Run statements as whoever the address names."""
+    """Run statements as the role in the address."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(statements)
@@ -25,7 +25,7 @@ async def run_sql(url: str, statements: str) -> None:
 
 
 async def table_names(url: str) -> list[str]:
-    """Return every table of the database with its schema, as a fingerprint of what is there."""
+    """Return every table of the database with its schema, as a fingerprint of its content."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(

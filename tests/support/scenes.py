@@ -1,4 +1,4 @@
-"""Scenes of the pages for pictures: each plays as a test does, until there is something to see."""
+"""Scenes of the pages for pictures: each acts like a test until the state is visible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from support.stacks import Stack
 
 @dataclass
 class Stage:
-    """Where scenes are played: a stack, who comes, and how their screens are."""
+    """The environment of scenes: a stack, visitors, and their screens."""
 
     stack: Stack
     visitors: Visitors
@@ -206,7 +206,7 @@ SOLD = [
         "9G 20A 23B",
     ),
 ]
-"""Seats by flight: those that are paid for, by order, and those on hold."""
+"""Seats by flight: the paid ones, by order, and those on hold."""
 
 USUAL = {"PAYMENT_FAILURE_RATE": "0", "PAYMENT_SIMULATED_LATENCY": "5s"}
 FAILING = {"PAYMENT_FAILURE_RATE": "1", "PAYMENT_SIMULATED_LATENCY": "1s"}
@@ -244,7 +244,7 @@ FOR_README: dict[str, Scene] = {"cabin": cabin_of_readme, "boarding-pass": pass_
 
 
 async def sell_some(others: Service) -> None:
-    """Let people have been here before: an empty aircraft is no picture of one."""
+    """Sell some seats first, because an empty aircraft looks unrealistic."""
     for flight_id, sold, held in SOLD:
         for seats in sold:
             others.api.cookies.clear()

@@ -1,4 +1,4 @@
-"""The API and a worker in this process, as bootstrap makes them, over real servers."""
+"""The API and a worker in this process, as bootstrap builds them, over real servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass
 class Service:
-    """An API with a client of it."""
+    """An API with a client."""
 
     api: httpx.AsyncClient
 
@@ -74,21 +74,21 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[Service]:
-    """Run a worker and give the API."""
+    """Run a worker and yield the API."""
     async with open_worker(settings) as running, running.worker, running_api(settings) as service:
         yield service
 
 
 @contextlib.asynccontextmanager
 async def running_api(settings: Settings) -> AsyncIterator[Service]:
-    """Give the API, with no worker behind it."""
+    """Yield the API without a worker."""
     async with open_api(settings) as app, client_of(app) as client:
         yield Service(client)
 
 
 async def eventually(question: Callable[[], Awaitable[T | None]], *, seconds: float = 20.0) -> T:
-    """Ask until the answer is true, and return it."""
+    """Repeat the query until its result is truthy, and return it."""
     async with asyncio.timeout(seconds):
-        while not (answer := await question()):  # noqa: ASYNC110 - what is asked is on the other side of HTTP
+        while not (answer := await question()):  # noqa: ASYNC110 - polls over HTTP
             await asyncio.sleep(0.02)
         return answer

@@ -1,4 +1,4 @@
-"""The API on a port of its own, with a worker behind it, in a thread: for tools that come over the network."""
+"""The API on a port of its own, with a worker, in a thread: for tools that use the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_SECONDS = 20.0
 
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[str]:
-    """Serve for a block of code and give the address."""
+    """Serve for a block of code and yield the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ready = threading.Event()
         servers: list[Server] = []

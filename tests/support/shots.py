@@ -1,4 +1,4 @@
-"""`make shots`: pictures of every page in every state, to look at; with --readme those that the README shows."""
+"""`make shots`: pictures of every page in every state; with --readme those of the README."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALWAYS: dict[str, Any] = {"reduced_motion": "reduce", "timezone_id": "America/Ne
 
 
 class Studio:
-    """Plays scenes for looks and keeps what is seen on the first screen."""
+    """Plays scenes in each look and saves the first screen."""
 
     def __init__(self, browser: Browser, directory: Path, looks: dict[str, dict[str, Any]]) -> None:
         self._browser = browser

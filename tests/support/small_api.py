@@ -1,4 +1,4 @@
-"""An API in memory that answers as docs/api.md says, for one flight; tests tell it how to go wrong."""
+"""An API in memory with the behaviour in docs/api.md, for one flight; tests make it fail."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Fault = Callable[[httpx.Request], httpx.Response | None]
 
 
 def problem(status: int, code: str, **fields: Any) -> httpx.Response:
-    """Return a problem as the API tells it."""
+    """Return a problem as the API sends it."""
     headers = {"Retry-After": str(fields.pop("retry_after", 1)), "X-Request-Id": "a-request"}
     return httpx.Response(status, json={"error": code, "detail": "No.", **fields}, headers=headers)
 
 
 def on(method: str, path: str, *answers: httpx.Response | Exception) -> Fault:
-    """Return a fault: requests like this get these answers first, one after the other."""
+    """Return a fault: matching requests get these answers first, one after the other."""
     left = list(answers)
 
     def fault(request: httpx.Request) -> httpx.Response | None:
@@ -43,15 +43,15 @@ def on(method: str, path: str, *answers: httpx.Response | Exception) -> Fault:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until it is so, which must be soon."""
+    """Wait until the condition is true, with a short timeout."""
     async with asyncio.timeout(25):
-        while not condition():  # noqa: ASYNC110 - many things may make it so
+        while not condition():  # noqa: ASYNC110 - many events may change the condition
             await asyncio.sleep(0.002)
 
 
 @dataclass
 class SmallApi:
-    """Rows of six seats, any number of guests; payments are decided at once, or when a test decides them."""
+    """Rows of six seats, any number of guests; payments are decided at once, or by a test."""
 
     rows: int = 20
     decides_payments: bool = True
@@ -63,9 +63,9 @@ class SmallApi:
     owners: dict[str, str] = field(default_factory=dict)
     answers: dict[str, tuple[bytes, httpx.Response]] = field(default_factory=dict)
     forgets_keys: bool = False
-    is_gullible: bool = False
+    accepts_everything: bool = False
     marks: Callable[[bool], bool] = field(default=lambda is_replay: is_replay)
-    """Whether an answer is marked as replayed, which may be a forbidden."""
+    """Returns whether an answer is marked as replayed; a test may make it wrong."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class SmallApi:
 
     @property
     def commands(self) -> list[tuple[str, str, Any]]:
-        """What was asked for, without the names that chance gives."""
+        """The commands that were sent, without random names."""
         return [
             (request.method, request.url.path, json.loads(request.content) if request.content else None)
             for request in self.asked
@@ -92,7 +92,7 @@ class SmallApi:
         if wrong := self.fault(request):
             return wrong
         if nonsense := self._nonsense(request):
-            return httpx.Response(201, json={}) if self.is_gullible else nonsense
+            return httpx.Response(201, json={}) if self.accepts_everything else nonsense
         key = request.headers.get("Idempotency-Key", "")
         if key in self.answers and not self.forgets_keys:
             asked, answer = self.answers[key]
@@ -106,7 +106,7 @@ class SmallApi:
         return self._marked(answer, is_replay=False)
 
     def _marked(self, answer: httpx.Response, *, is_replay: bool) -> httpx.Response:
-        """Return the answer, marked if it is a replay, or as a test has it."""
+        """Return the answer, marked by `marks`."""
         mark = {"Idempotency-Replayed": "true"} if self.marks(is_replay) else {}
         return httpx.Response(answer.status_code, content=answer.content, headers={**answer.headers, **mark})
 
@@ -126,7 +126,7 @@ class SmallApi:
         return self._show(order, found[2]) if request.method == "GET" else self._obey(request, order, found[2])
 
     def _nonsense(self, request: httpx.Request) -> httpx.Response | None:
-        """Return what is answered to what nobody may ask for, whatever there is."""
+        """Return the refusal of a request that is never allowed, or None."""
         if not request.content:
             return None
         if request.headers["Content-Type"] != "application/json":
@@ -206,7 +206,7 @@ class SmallApi:
             order |= {"failureCode": code, "failureReason": "So.", "lastError": f"{code}: So."}
 
     def _times(self, order: dict[str, Any]) -> dict[str, str]:
-        """Return when it is, and when a hold ends: in time, unless it has ended by that."""
+        """Return the server's time and the end of a hold."""
         began_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
         ends_at = began_at + timedelta(seconds=self.hold_seconds)
         now = ends_at if order["status"] == "EXPIRED" else began_at

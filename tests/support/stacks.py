@@ -1,4 +1,4 @@
-"""The whole of Skyhold as `skyhold up` starts it, seen and used from outside."""
+"""The whole product as `skyhold up` starts it, used from outside."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Stack:
-    """One run of `skyhold up` after the other on one data directory."""
+    """Consecutive runs of `skyhold up` on one data directory."""
 
     data_dir: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, **settings: str) -> Endpoints:
-        """Start it with these settings and return where it is."""
+        """Start it with these settings and return its endpoints."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | settings
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -50,7 +50,7 @@ class Stack:
         return endpoints
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C or a service manager would, and return its exit code."""
+        """Stop it as Ctrl-C or a service manager does, and return its exit code."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
         self.process.terminate()
@@ -59,7 +59,7 @@ class Stack:
         return code
 
     def kill(self) -> None:
-        """Kill all of it at once, as a machine does that loses its power."""
+        """Kill all of its processes at once, as a power loss does."""
         assert self.process is not None
         everything = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
@@ -70,7 +70,7 @@ class Stack:
         assert not psutil.wait_procs(everything, timeout=15)[1], "something of it still runs"
 
     def end(self) -> None:
-        """Leave nothing behind, whatever state it is in."""
+        """Kill everything, whatever its state."""
         if self.process is not None and self.process.poll() is None:
             self.stop()
 
@@ -85,7 +85,7 @@ class Stack:
         return endpoints
 
     def skyhold(self, *arguments: str, stdin: str = "", module: str = "skyhold") -> subprocess.CompletedProcess[str]:
-        """Run a command of Skyhold, or a tool of the repository, against it, as from another terminal."""
+        """Run a command of Skyhold or a tool of the repository against it, as from another terminal."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         environment["SKYHOLD_STATE_DIR"] = str(self.data_dir.with_suffix(".state"))
         return subprocess.run(
@@ -106,7 +106,7 @@ class Stack:
         return json.loads(done.stdout)
 
     def temporal(self, *arguments: str) -> str:
-        """Run Temporal's own command line against it and return what it prints."""
+        """Run Temporal's own command line against it and return the output."""
         program = Path(sys.executable).with_name("temporal")
         done = subprocess.run(
             [program, *arguments, "--address", self.endpoints.temporal],
@@ -121,8 +121,8 @@ class Stack:
 
 @contextmanager
 def new_stack() -> Iterator[Stack]:
-    """Give a stack that is not started yet; at the end nothing of it runs and nothing of it is left."""
-    # In a directory that others may pass through: as root, PostgreSQL runs as another user and keeps its data there.
+    """Yield a stack that is not started yet; its processes and data are removed at the end."""
+    # Other users must be able to pass through: as root, PostgreSQL runs as another user and keeps its data there.
     with tempfile.TemporaryDirectory(prefix="skyhold-journey-") as directory:
         Path(directory).chmod(0o755)
         stack = Stack(Path(directory) / "data")

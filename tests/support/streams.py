@@ -1,4 +1,4 @@
-"""Event streams as browsers see them: over sockets, from a server as `skyhold api` runs it."""
+"""Event streams as browsers see them: over sockets, from the server of `skyhold api`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Event:
-    """One event, and when it was there."""
+    """One event and its arrival time."""
 
     name: str
     data: Any
@@ -31,7 +31,7 @@ class Event:
 
 @dataclass
 class Api:
-    """An API at its address, and the streams that tests have open there."""
+    """An API at its address, and the streams that tests have opened."""
 
     app: FastAPI | None  # none if it is another process
     host: str
@@ -41,7 +41,7 @@ class Api:
     async def get(
         self, path: str, *, last_event_id: str | None = None, headers: dict[str, str] | None = None
     ) -> Stream:
-        """Send a GET and return the reply when its head is there."""
+        """Send a GET and return the reply when its head has arrived."""
         told = {"Host": "skyhold.test", "Accept": "text/event-stream"} | (headers or {})
         if last_event_id is not None:
             told["Last-Event-ID"] = last_event_id
@@ -75,7 +75,7 @@ class Api:
         return services
 
     async def close(self) -> None:
-        """Leave nothing open."""
+        """Close all streams."""
         for stream in self.streams:
             stream.close()
         await asyncio.gather(*(stream.closed() for stream in self.streams))
@@ -103,11 +103,11 @@ class Stream:
         }
 
     async def body(self) -> bytes:
-        """Return the whole of a reply that is no stream."""
+        """Return the body of a reply that is not a stream."""
         return await self._reader.readexactly(int(self.headers["content-length"]))
 
     async def next(self, *, within: float = WAIT_SECONDS) -> Event | None:
-        """Return the next event that is no beat, or None when the stream is over."""
+        """Return the next event that is not a beat, or None when the stream is over."""
         async with asyncio.timeout(within):
             while True:
                 while "\n\n" in self._text:
@@ -136,7 +136,7 @@ class Stream:
         return events
 
     def close(self) -> None:
-        """Cut the connection, as a browser that leaves."""
+        """Close the connection, as a browser that leaves."""
         self._writer.transport.abort()
 
     async def closed(self) -> None:
@@ -174,7 +174,7 @@ class Stream:
 
 @dataclass
 class SeatView:
-    """What a page knows of a flight's seats: it applies only what is newer."""
+    """A page's view of a flight's seats: it applies only newer versions."""
 
     seats: dict[str, tuple[str, int]] = field(default_factory=dict)
     last_event_id: str | None = None
@@ -190,7 +190,7 @@ class SeatView:
 
 @contextlib.asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[Api]:
-    """Serve the app on a free port, with the server that `skyhold api` runs it by."""
+    """Serve the app on a free port, with the server of `skyhold api`."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         host, port = listener.getsockname()
         server = server_of(app)

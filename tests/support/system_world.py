@@ -1,4 +1,4 @@
-"""The whole system under a random walk: real servers, a worker that can be stopped, all on one loop of its own."""
+"""The whole system under a random walk: real servers and a worker that can be stopped, on one event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.gateways import ScriptedGateway
 
 @dataclass
 class System:
-    """The servers, a worker that can be stopped, and the loop on which all of it runs."""
+    """The servers, a worker that can be stopped, and their event loop."""
 
     servers: Servers
     database_url: str
@@ -58,7 +58,7 @@ class System:
         return Booking(self.world, order_id, self.client.get_workflow_handle(workflow_id_of(order_id)))
 
     async def lapse(self, order_id: str) -> None:
-        """Put the deadline into the past, and let the workflow hear of it by a change that is refused."""
+        """Move the deadline into the past, and notify the workflow by a change that is refused."""
         await self.pool.execute("UPDATE orders SET expires_at = clock_timestamp() WHERE id = $1", order_id)
         assert await refusal_of(self.world.bookings.update_seats(order_id, ["1A"])) == "HoldExpired"
 

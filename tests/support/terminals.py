@@ -15,23 +15,23 @@ from collections.abc import Iterator
 
 from support.commands import Skyhold
 
-PATIENCE_SECONDS = 40
+TIMEOUT_SECONDS = 40
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m")
 
 
 class Screen:
-    """What a terminal has shown so far."""
+    """The output of a terminal so far."""
 
     def __init__(self, terminal: int) -> None:
         self.shown = ""
         self._terminal = terminal
-        self._decoder = codecs.getincrementaldecoder("utf-8")()  # A letter may come in two pieces.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # A character may arrive in two pieces.
 
     def wait_for(self, pattern: str) -> str:
-        """Return what was shown up to the pattern, which must be soon, and forget it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait for the pattern, with a timeout; return the output up to it and drop that."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not (found := re.search(pattern, self.shown)):
             ready, _, _ = select.select([self._terminal], [], [], deadline - time.monotonic())
             assert ready, f"not shown: {pattern}, but: {CONTROL.sub('', self.shown)[-3000:]}"
@@ -44,7 +44,7 @@ class Screen:
 def on_terminal(
     skyhold: Skyhold, *arguments: str, **variables: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], Screen]]:
-    """Run a command in a terminal of 80 columns and 24 lines; it is ended at the end."""
+    """Run a command in a terminal of 80 columns and 24 lines; it is killed at the end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "skyhold", *arguments],
@@ -60,5 +60,5 @@ def on_terminal(
         yield process, Screen(ours)
     finally:
         process.kill()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
         os.close(ours)

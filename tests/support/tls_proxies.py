@@ -1,6 +1,6 @@
-"""TLS proxies before servers of ours, with certificates made for the test, and files that a client names to reach them.
+"""TLS proxies in front of our servers, with certificates made for the test, and the files that clients need.
 
-Threads and blocking sockets, so that what TLS says about a refusal is sent before the connection closes.
+Threads and blocking sockets, so that the TLS alert of a refusal is sent before the connection closes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Certificates:
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """Make an authority that no machine trusts, and a certificate of it for a client."""
+    """Create an authority that no machine trusts, and a client certificate signed by it."""
     authority, directory = trustme.CA(), directory / "certificates"
     directory.mkdir(parents=True)
     ca, client, client_key = (directory / name for name in ("ca.pem", "client.pem", "client.key"))
@@ -58,7 +58,7 @@ def tls_proxy(
     demands_client: bool = False,
     protocol: str = "h2",
 ) -> Iterator[int]:
-    """Show a certificate for `name` and pass on what is decrypted; gives its port on loopback."""
+    """Present a certificate for `name` and pass on the decrypted data; yields its port on loopback."""
     context = _context(certificates, name, validity=validity, demands_client=demands_client)
     context.set_alpn_protocols([protocol])
 
@@ -72,7 +72,7 @@ def tls_proxy(
 
 @contextmanager
 def postgres_tls_proxy(upstream: tuple[str, int], certificates: Certificates) -> Iterator[int]:
-    """Answer PostgreSQL's request for TLS, and pass on what is decrypted; gives its port on loopback."""
+    """Answer PostgreSQL's request for TLS, and pass on the decrypted data; yields its port on loopback."""
     context = _context(certificates, "localhost", validity=None, demands_client=False)
 
     def serve(client: socket.socket) -> None:
@@ -87,7 +87,7 @@ def postgres_tls_proxy(upstream: tuple[str, int], certificates: Certificates) ->
 
 @contextmanager
 def listening(serve: Serve) -> Iterator[int]:
-    """Serve each connection in a thread of its own; all of them end with the block."""
+    """Serve each connection in a thread of its own; all threads end with the block."""
     clients: list[socket.socket] = []
 
     def run(client: socket.socket) -> None:
@@ -130,7 +130,7 @@ def _context(
 
 
 def _pass_on(client: ssl.SSLSocket, upstream: tuple[str, int]) -> None:
-    """Copy both ways until one side ends; a blocked TLS socket may be read and written by two threads."""
+    """Copy in both directions until one side ends; two threads may read and write a blocking TLS socket."""
     client.settimeout(None)
     with socket.create_connection(upstream, _HANDSHAKE_SECONDS) as server:
         server.settimeout(None)

@@ -1,4 +1,4 @@
-"""The app over services that tests script, for what HTTP itself does: no server, no database."""
+"""The app over scripted services, for tests of HTTP alone: no server, no database."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from skyhold.domain.idempotency import NamedCommand
+from skyhold.domain.idempotency import KeyedCommand
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.seats import Seat, SeatStatus
 from skyhold.health.verdict import Checks, Probe
-from skyhold.queries.orders import Claimant, OrderLook
-from skyhold.queries.sales import SaleLook
+from skyhold.queries.orders import OrderAccess, OrderSnapshot
+from skyhold.queries.sales import SaleSnapshot
 from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
 from skyhold.web.contract.document import contract_of
-from skyhold.web.idempotency import RequestNames
+from skyhold.web.idempotency import IdempotencyKeys
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from skyhold.workflows.booking_client import StoredAnswer
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
@@ -47,22 +47,22 @@ HELD: dict[str, Any] = {
 
 def a_look(
     status: OrderStatus = OrderStatus.SEATS_RESERVED, failure_code: str | None = None, *, version: int = 1
-) -> OrderLook:
-    """Return what is seen of an order on the flight that has seat 12A."""
+) -> OrderSnapshot:
+    """Return a snapshot of an order on the flight with seat 12A."""
     seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in ("12A", "12B"))
-    return OrderLook("a-guest", FLIGHT, status, failure_code, version, "USD", max_seats=9, seats=seats, now=NOW)
+    return OrderSnapshot("a-guest", FLIGHT, status, failure_code, version, "USD", max_seats=9, seats=seats, now=NOW)
 
 
 @dataclass
 class ScriptedServices:
-    """Every reader and the booking client in one: it finds everything, holds everything, or breaks as it is told to."""
+    """All readers and the booking client in one: it finds everything and holds everything, or fails as configured."""
 
     error: Exception | None = None
     look_error: Exception | None = None
-    looks: list[OrderLook | None] = field(default_factory=lambda: [a_look()])
-    claimants: list[Claimant] = field(default_factory=list)
+    looks: list[OrderSnapshot | None] = field(default_factory=lambda: [a_look()])
+    accesses: list[OrderAccess] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
-    remembered: dict[tuple[str, bytes], NamedCommand] = field(default_factory=dict)
+    remembered: dict[tuple[str, bytes], KeyedCommand] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     answers: dict[str, StoredAnswer] = field(default_factory=dict)
     answer_error: Exception | None = None
@@ -85,7 +85,7 @@ class ScriptedServices:
     async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
         return await self._command(order_id=order_id, **more)
 
-    async def remember(self, scope: str, key_hash: bytes, command: NamedCommand) -> NamedCommand:
+    async def remember(self, scope: str, key_hash: bytes, command: KeyedCommand) -> KeyedCommand:
         await self._take_time("remember")
         return self.remembered.setdefault((scope, key_hash), command)
 
@@ -93,14 +93,16 @@ class ScriptedServices:
         await self._take_time("alternatives")
         return []
 
-    async def look(self, _: str, claimant: Claimant | str, wanted: Sequence[str] = ()) -> OrderLook | SaleLook | None:
+    async def snapshot(
+        self, _: str, access: OrderAccess | str, wanted: Sequence[str] = ()
+    ) -> OrderSnapshot | SaleSnapshot | None:
         await self._take_time("look again" if self.sent else "look")
         if self.look_error:
             raise self.look_error
-        if isinstance(claimant, str):
+        if isinstance(access, str):
             seats = tuple(Seat(seat, SeatStatus.AVAILABLE, None, 35000) for seat in wanted)
-            return SaleLook(NOW + timedelta(days=1), "USD", seats, NOW)
-        self.claimants.append(claimant)
+            return SaleSnapshot(NOW + timedelta(days=1), "USD", seats, NOW)
+        self.accesses.append(access)
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     async def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
@@ -117,16 +119,16 @@ class ScriptedServices:
 def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None, **more: Any) -> FastAPI:
     """Return the app over scripted services."""
     stand_in = cast("Any", scripted)
-    seals = Seals("a key that only tests have, of 32 characters and more")
+    signer = Signer("a key that only tests have, of 32 characters and more")
     services = Services(
         bookings=stand_in,
         flights=stand_in,
         seat_maps=stand_in,
         orders=stand_in,
         sales=stand_in,
-        identities=Identities(seals),
-        cookies=a_guests_cookies(seals),
-        names=RequestNames(seals, stand_in),
+        identities=Identities(signer),
+        cookies=a_guests_cookies(signer),
+        idempotency_keys=IdempotencyKeys(signer, stand_in),
         alternatives=stand_in,
         live=stand_in,
         checks=Checks(probes or {}),
@@ -139,19 +141,19 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
 
 @cache
 def _contract() -> str:
-    """Return what the contract of every app says: reading it off the routes takes longer than most tests do."""
+    """Return the OpenAPI document, built once: building it from the routes takes longer than most tests."""
     return contract_of(create_app(cast("Any", None))).text
 
 
-def a_guests_cookies(seals: Seals) -> GuestCookies:
-    """Return the cookies of an instance that is known."""
+def a_guests_cookies(signer: Signer) -> GuestCookies:
+    """Return the cookies of a known instance."""
 
     async def read_id() -> str:
         return INSTANCE
 
     instance = Instance(read_id)
     instance.known_id = INSTANCE
-    return GuestCookies(Identities(seals), instance)
+    return GuestCookies(Identities(signer), instance)
 
 
 def client_of(app: FastAPI) -> AbstractAsyncContextManager[httpx.AsyncClient]:

@@ -1,4 +1,4 @@
-"""Property tests without a deadline: a busy machine is no counterexample."""
+"""Property tests without a deadline: a slow example is not a counterexample."""
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""The words that cross Temporal."""
+"""The messages that cross Temporal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ def test_every_error_crosses_temporal_and_comes_back_the_same(error: type[Skyhol
     back = Refusal.of(sent).to_error()
     assert type(back) is error
     assert (back.detail, back.fields) == (sent.detail, sent.fields)
+
+
+def test_a_refusal_that_an_earlier_version_stored_is_read() -> None:
+    assert Refusal("GivenUp", "The request came after it had been given up.").to_error().code == "DEADLINE_EXCEEDED"
 
 
 def test_a_refusal_names_its_error() -> None:

@@ -1,4 +1,4 @@
-"""Settings: what their texts mean, and one clear line for what cannot be meant."""
+"""Settings: parsing of values, and one clear line for a bad one."""
 
 from __future__ import annotations
 
@@ -233,11 +233,11 @@ def test_what_cannot_be_meant_is_named_and_not_repeated(monkeypatch: pytest.Monk
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 SETTINGS = {name.upper(): field.get_default() or None for name, field in Settings.model_fields.items()}
-"""The defaults; an empty list, like `false`, is none at all."""
+"""The defaults; an empty list and `false` count as None."""
 
 
 def _meant(name: str, text: str) -> object:
-    """Return what a default means that is written somewhere."""
+    """Return the value of a default in a document."""
     given: dict[str, Any] = {} if text in {"none", ""} else {name.lower(): text}
     return getattr(Settings(**given), name.lower()) or None
 

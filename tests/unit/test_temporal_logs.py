@@ -1,4 +1,4 @@
-"""What the SDK logs of a step that failed: a line while a server is away, and the traceback of a fault."""
+"""The SDK's logs of a failed step: one line while a server is unavailable, the traceback of a fault."""
 
 from __future__ import annotations
 

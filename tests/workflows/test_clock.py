@@ -1,4 +1,4 @@
-"""Quarters of an hour on the time-skipping server: the whole life of a hold at its real length."""
+"""Holds of 15 minutes on the time-skipping server, at their real length."""
 
 from __future__ import annotations
 

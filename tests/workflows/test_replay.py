@@ -1,4 +1,4 @@
-"""Bookings of before go on with the code of today: every saved history replays."""
+"""Open bookings of earlier versions continue with today's code: every saved history replays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make bench`: start everything, measure, print a table. Ends with 1 if a number is not what it should be."""
+"""`make bench`: start everything, measure, print a table. Exits with 1 if a number misses its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many open pages: streams on real sockets, read by one thread so cheaply that the API is measured and not they."""
+"""Many open pages: streams on real sockets, read by one thread so cheaply that only the API's cost counts."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Crowd:
         self._selector.close()
 
     def hear(self, mark: bytes) -> list[float]:
-        """Return when each of them had heard this, the first one first."""
+        """Return the instants at which the listeners received this, the first one first."""
         waiting = {key.fd: b"" for key in self._selector.get_map().values()}
         heard: list[float] = []
         deadline = time.perf_counter() + HEARD_WITHIN_SECONDS
         while waiting:
             if time.perf_counter() > deadline:
-                raise TimeoutError(f"{len(waiting)} of the crowd have not heard it")
+                raise TimeoutError(f"{len(waiting)} listeners have not received it")
             for key, _ in self._selector.select(timeout=1):
                 said = cast("socket.socket", key.fileobj).recv(65536)
                 if key.fd in waiting and mark in (told := waiting[key.fd] + said):

@@ -1,6 +1,6 @@
-"""The floor: a workflow with the messages of a booking and no work in them, its worker, and an API that asks for it.
+"""The floor: a workflow with the messages of a booking and no work in them, its worker, and an API that calls it.
 
-What Temporal, HTTP and Python cost by themselves on this machine, so that Skyhold's own share can be told apart.
+It measures the cost of Temporal, HTTP and Python alone on this machine, to separate Skyhold's own share.
 
     python -m tools.benchmarks.floor worker|api    TEMPORAL_ADDRESS, TEMPORAL_TASK_QUEUE and SERVER_PORT as for Skyhold
 """
@@ -41,14 +41,14 @@ HELD = {
 
 @workflow.defn(name=FLOOR_WORKFLOW)
 class FloorWorkflow:
-    """Says that seats are held, waits under an alarm for a payment, says that it is accepted, and ends."""
+    """Replies that seats are held, waits for a payment with a timer, replies that it is accepted, and ends."""
 
     def __init__(self) -> None:
         self.is_paid = False
 
     @workflow.run
     async def run(self, _wish: dict[str, Any]) -> dict[str, Any]:
-        """Wait for the payment, or for the alarm."""
+        """Wait for the payment or the timer."""
         await workflow.wait_condition(lambda: self.is_paid, timeout=timedelta(minutes=15))
         return HELD | {"status": "CONFIRMED"}
 
@@ -65,7 +65,7 @@ class FloorWorkflow:
 
 
 async def hold(client: Client, order_id: str, wish: dict[str, Any], *, task_queue: str) -> dict[str, Any]:
-    """Start the floor's workflow and hear its hold, by the same call as a booking's."""
+    """Start the floor's workflow and return its hold, by the same call as a booking's."""
     start: WithStartWorkflowOperation[Any, dict[str, Any]] = WithStartWorkflowOperation(
         FLOOR_WORKFLOW,
         wish,
@@ -116,5 +116,5 @@ async def _main(part: str) -> None:
 
 
 if __name__ == "__main__":
-    # As Skyhold's own: the API on uvloop, the worker on asyncio's loop.
+    # The same as Skyhold's own: the API on uvloop, the worker on asyncio's loop.
     (uvloop.run if sys.argv[1] == "api" else asyncio.run)(_main(sys.argv[1]))

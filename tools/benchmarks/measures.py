@@ -1,4 +1,4 @@
-"""What is measured (docs/rules.md#numbers), each against what it should be."""
+"""The measurements (docs/rules.md#numbers), each with its target."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SEAT_CHANGES = 10
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, and whether it is what it should be."""
+    """A number, its target, and whether it meets it."""
 
     what: str
     number: str
@@ -76,7 +76,7 @@ async def measure_holds(bench: Bench) -> Measured:
 
 
 async def measure_bookings(bench: Bench) -> list[Measured]:
-    """Hold and pay through Temporal alone, many customers at a time, in turns with the floor; and count the events."""
+    """Hold and pay through Temporal alone, many customers at once, alternating with the floor; count history events."""
     client = await Client.connect(bench.servers.temporal_address, data_converter=DATA_CONVERTER)
     booking, seats = BookingClient(client, task_queue=bench.task_queue), _seats(skip=(BLOCKS + 1) * HOLDS_A_BLOCK)
     order_ids = (str(uuid.uuid4()) for _ in count())
@@ -114,7 +114,7 @@ async def measure_bookings(bench: Bench) -> list[Measured]:
 
 
 async def measure_conflicts(bench: Bench) -> Measured:
-    """Ask for seats that are held, over keep-alive connections; no workflow begins."""
+    """Request seats that are held, over keep-alive connections; no workflow starts."""
     wish = {"flightId": _FLIGHT.format(5), "seats": ["30A", "30B"]}
     async with httpx.AsyncClient(timeout=10) as http:
         assert (await http.post(f"{bench.api}/api/orders", json=wish)).status_code == 201
@@ -123,12 +123,12 @@ async def measure_conflicts(bench: Bench) -> Measured:
     await _refusals(bench, wish, CONFLICTS // 4)
     rate = await _refusals(bench, wish, CONFLICTS)
     begun = (await client.count_workflows()).count - before
-    number = f"{rate:.0f}, {begun} workflows begun"
+    number = f"{rate:.0f}, {begun} workflows started"
     return Measured("conflicts a second, 300 seats", number, "1000 or more, none", rate >= 1000 and begun == 0)
 
 
 async def measure_pages(bench: Bench) -> Measured:
-    """Change a seat while many pages watch its flight: from the moment of asking until each of them has heard."""
+    """Change a seat while many pages watch its flight: the time from the request until each page has the event."""
     url, flight = httpx.URL(bench.api), _FLIGHT.format(5)
     async with httpx.AsyncClient(timeout=10) as http:
         order = (await http.post(f"{bench.api}/api/orders", json={"flightId": flight, "seats": ["40A"]})).json()
@@ -144,11 +144,11 @@ async def measure_pages(bench: Bench) -> Measured:
                 took += [heard_at - asked_at for heard_at in await hearing]
     percentiles = statistics.quantiles(took, n=100)
     number = f"p50 {percentiles[49] * 1000:.0f} ms, p99 {percentiles[98] * 1000:.0f} ms"
-    return Measured(f"seat change asked for to shown on {PAGES} pages", number, "p99 300 ms", percentiles[98] <= 0.3)
+    return Measured(f"seat change requested to shown on {PAGES} pages", number, "p99 300 ms", percentiles[98] <= 0.3)
 
 
 async def _refusals(bench: Bench, wish: dict[str, Any], many: int) -> float:
-    # Written by hand, for a client library would take longer than what is measured.
+    # Written by hand, because a client library would take longer than the measured work.
     url, body = httpx.URL(bench.api), json.dumps(wish).encode()
     head = f"POST /api/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     asked, left = head.encode() + b"\r\n\r\n" + body, iter(range(many))
@@ -187,7 +187,7 @@ async def _timed(act: Callable[[], Awaitable[None]]) -> float:
 
 
 def _seats(skip: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield flights with a seat that is free, each once."""
+    """Yield each flight once, with an available seat."""
     found = chain(((_FLIGHT.format(number), seat) for number, seat in _SMALL))
     for _ in range(skip):
         next(found)

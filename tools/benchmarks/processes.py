@@ -1,4 +1,4 @@
-"""The processes that are measured: real servers, Skyhold's API and worker, and the floor's, each by itself."""
+"""The measured processes: real servers, Skyhold's API and worker, and the floor's, each a process of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOP_WITHIN_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Bench:
-    """Where everything listens."""
+    """The addresses of all processes."""
 
     servers: Servers
     api: str
@@ -33,7 +33,7 @@ class Bench:
 
 @contextlib.contextmanager
 def running_bench(directory: Path) -> Iterator[Bench]:
-    """Start everything, and stop it at the end by its pid."""
+    """Start everything, and stop it by pid at the end."""
     with running_servers(directory) as servers, contextlib.ExitStack() as stack:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")} | {
             "DATABASE_URL": servers.database_url,

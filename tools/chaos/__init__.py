@@ -1,1 +1,1 @@
-"""Chaos: customers book while a monkey breaks what it can reach; at the end all must be well. `make chaos` runs it."""
+"""Chaos: customers book while a monkey injects faults; then the invariants must hold. `make chaos` runs it."""

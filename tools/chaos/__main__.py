@@ -1,4 +1,4 @@
-"""`make chaos`: book while a monkey breaks things, then see that all is well. Ends with 1 if it is not."""
+"""`make chaos`: book while a monkey injects faults, then check the result. Exits with 1 if a check fails."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every seed on servers of its own and return the exit code."""
     options = _read(arguments)
-    # Asked to end by a service manager, we leave as tidily as by Ctrl-C.
+    # SIGTERM of a service manager gets the same clean end as Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         verdicts = [_run(seed, options) for seed in options.seed or [DEFAULT_SEED]]
     except KeyboardInterrupt:
         return INTERRUPTED
     if options.json:
-        print(json.dumps([verdict.to_json() for verdict in verdicts], indent=2))  # noqa: T201 - what was asked for
+        print(json.dumps([verdict.to_json() for verdict in verdicts], indent=2))  # noqa: T201 - the result
     return 0 if all(verdict.is_passed for verdict in verdicts) else 1
 
 
@@ -58,7 +58,7 @@ def _run(seed: int, options: argparse.Namespace) -> Verdict:
 
 
 class _Progress:
-    """Lines for a person, and with the time of day in a file beside the logs that they explain."""
+    """Progress for a person; also written, with the time of day, to a file beside the logs that it explains."""
 
     def __init__(self, directory: Path) -> None:
         self._console = Console(stderr=True)
@@ -72,10 +72,10 @@ class _Progress:
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, action="append", help="what to draw from; may be given again (1)")
-    parser.add_argument("--for", dest="seconds", type=_seconds, default=60.0, help="how long, as 30s or 5m (1m)")
-    parser.add_argument("--json", action="store_true", help="tell the verdicts for a program")
-    parser.add_argument("--keep", action="store_true", help="keep logs and data of what passed, too")
+    parser.add_argument("--seed", type=int, action="append", help="seed of the random draws; may be repeated (1)")
+    parser.add_argument("--for", dest="seconds", type=_seconds, default=60.0, help="time for faults, as 30s or 5m (1m)")
+    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.add_argument("--keep", action="store_true", help="keep logs and data of passed runs, too")
     return parser.parse_args(arguments)
 
 

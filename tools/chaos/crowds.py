@@ -1,4 +1,4 @@
-"""The crowds: `skyhold simulate` as a process, one crowd after the other until the time is over, and what they tell."""
+"""The crowds: simulated customers in a process, one crowd after the other until the time is over, and their results."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from typing import Any
 from tools.chaos.sites import own_environment
 
 BUYERS = ("--customers", "12", "--pace", "2")
-"""Who come and go, and want this or that."""
+"""Customers of all kinds, on all flights."""
 
 CONTENDERS = ("--customers", "8", "--pace", "2", "--contend", "4")
-"""Who all want the same few seats; as soon as those are sold, the next come for others."""
+"""Customers who all want the same few seats; when those are sold, the next crowd contends for others."""
 
 SHORTEST_SECONDS = 2.0
-"""A crowd that ends early is followed by another, if so much time is left."""
+"""A crowd that ends early is followed by another, if at least this time is left."""
 
 FINISH_SECONDS = 200.0
-"""After its time a crowd finishes what it holds, and lets go of the rest; that is bounded by the crowd itself."""
+"""Limit for a crowd after its time: it pays for its holds or cancels them, within a limit of its own."""
 
 _COME_AGAIN_SECONDS = 1.0
 
-_LATE = "It was not home"
+_LATE = "It still ran"
 _FAULTS = (_LATE, "should not have happened", "No such option")
-"""What is said of a crowd, or says one, that came to nothing by a fault of its own."""
+"""Parts of the last line of a crowd that failed by a fault of its own."""
 
 
 @dataclass
 class Heard:
-    """What the crowds of a run told, added up."""
+    """The results of all crowds of a run, added up."""
 
     crowds: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Heard:
     broken: list[str] = field(default_factory=list)
 
     def hear(self, told: Mapping[str, Any]) -> None:
-        """Add what one crowd told."""
+        """Add the result of one crowd."""
         self.crowds += 1
         self.endings[str(told["closing"])] += 1
         self.counts["orders"] += told["orders"]["made"]
@@ -58,7 +58,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Who comes where: `customers` are options of `skyhold simulate`, `log` takes what it says besides its table."""
+    """One crowd and its API: `customers` are command line options, `log` gets its stderr."""
 
     api: str
     flights: Sequence[str]
@@ -68,7 +68,7 @@ class Crowd:
     mark: Mapping[str, str]
 
     def command(self, seconds: float, number: int) -> list[str]:
-        """Return the command that sends it for so long; each time it comes it is drawn anew."""
+        """Return the command that runs it for this time; each number has new random draws."""
         seed = self.seed * 1000 + number
         return [
             *(sys.executable, "-m", "tools.crowd", "--api", self.api, "--json", "--no-audit"),
@@ -78,7 +78,7 @@ class Crowd:
 
 
 async def send_crowds(crowd: Crowd, seconds: float, heard: Heard) -> None:
-    """Send a crowd for so long; if it goes home early, send it again."""
+    """Run a crowd for this time; run it again if it ends early."""
     deadline = monotonic() + seconds
     number = 0
     while (left := deadline - monotonic()) >= SHORTEST_SECONDS:
@@ -95,7 +95,7 @@ async def send_crowds(crowd: Crowd, seconds: float, heard: Heard) -> None:
 
 @dataclass
 class _Visit:
-    """A crowd that is there once, for so long."""
+    """One run of a crowd, for a limited time."""
 
     crowd: Crowd
     seconds: float
@@ -103,11 +103,11 @@ class _Visit:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it came to nothing by a fault of its own, and not because nobody let it look at the flights."""
+        """True if it failed by a fault of its own, and not because the API was unavailable at its start."""
         return any(word in self.last_words for word in _FAULTS)
 
     async def go(self, command: Sequence[str]) -> Mapping[str, Any] | None:
-        """Run it to its end and return what it tells, or None if it tells nothing."""
+        """Run it to its end and return its result, or None if it printed none."""
         with self.crowd.log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -115,7 +115,7 @@ class _Visit:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 env={**own_environment(), **self.crowd.mark},
-                start_new_session=True,  # the Ctrl-C of a terminal is ours to pass on
+                start_new_session=True,  # the terminal's Ctrl-C must reach this process only
             )
         output = b""
         try:

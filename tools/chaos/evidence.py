@@ -1,4 +1,4 @@
-"""What is kept of an order that is not as it must be: its row, its log, and the history of its workflow."""
+"""The evidence about an order with a violation: its row, its log, and the history of its workflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 10.0
 
 
 async def keep_story(directory: Path, endpoints: Endpoints, ledger: Ledger, order_id: str) -> None:
-    """Write what the ledger and Temporal know of an order into a file of the directory."""
+    """Write the order's data in the ledger and in Temporal into a file of the directory."""
     story = await ledger.story(order_id) | await _workflow(endpoints, order_id)
     folder = directory / "evidence"
     folder.mkdir(exist_ok=True)

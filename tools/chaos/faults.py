@@ -1,4 +1,4 @@
-"""What is done to a victim, and how it is undone: each act is one function, and undoes itself however it ends."""
+"""The acts of the monkey and their undoing: each act is one function, and undoes itself however it ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from skyhold.messages import BOOKING_WORKFLOW
-from tools.chaos.ground import Ground
-from tools.chaos.monkey import SUPERVISORS, Act, Fault, Victim
+from tools.chaos.environment import Environment
+from tools.chaos.monkey import SUPERVISORS, Act, Fault, Target
 
 T = TypeVar("T")
 
@@ -25,29 +25,29 @@ ANSWER_SECONDS = 3.0
 BOOKINGS_LOOKED_AT = 200
 
 
-async def commit(ground: Ground, fault: Fault) -> bool:
-    """Do it, and undo it after its time; False if nobody was there to do it to."""
-    return await _ACTS[fault.act](ground, fault)
+async def commit(environment: Environment, fault: Fault) -> bool:
+    """Inject the fault, and undo it after its time; return False if there was no target."""
+    return await _ACTS[fault.act](environment, fault)
 
 
-async def _kill(ground: Ground, fault: Fault) -> bool:
-    """End a process as a crash does. Its supervisor starts it again; a supervisor stays away for a while."""
-    processes = ground.processes(fault.victim)
+async def _kill(environment: Environment, fault: Fault) -> bool:
+    """Kill a process with SIGKILL. Its supervisor restarts it; a killed supervisor stays down for the fault's time."""
+    processes = environment.processes(fault.target)
     if not processes:
         return False
-    victim = _picked(processes, fault) if fault.victim is Victim.POSTGRES_SESSION else processes[0]
-    is_supervisor = fault.victim in SUPERVISORS
-    with ground.site_of(fault.victim).held_down() if is_supervisor else contextlib.nullcontext():
+    target = _picked(processes, fault) if fault.target is Target.POSTGRES_SESSION else processes[0]
+    is_supervisor = fault.target in SUPERVISORS
+    with environment.site_of(fault.target).held_down() if is_supervisor else contextlib.nullcontext():
         with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
+            target.kill()
         await asyncio.sleep(fault.seconds)
     return True
 
 
-async def _stop(ground: Ground, fault: Fault) -> bool:
-    """Stop a process where it is, and what belongs to it, and let it go on later as if nothing had been."""
-    processes = ground.processes(fault.victim)
-    if fault.victim is Victim.POSTGRES_SESSION and processes:
+async def _stop(environment: Environment, fault: Fault) -> bool:
+    """Suspend a process and its children, and resume them later."""
+    processes = environment.processes(fault.target)
+    if fault.target is Target.POSTGRES_SESSION and processes:
         processes = [_picked(processes, fault)]
     try:
         for process in processes:
@@ -61,9 +61,9 @@ async def _stop(ground: Ground, fault: Fault) -> bool:
     return bool(processes)
 
 
-async def _flush(ground: Ground, _: Fault) -> bool:
-    """Wipe Redis: every lock, every event, every count of a limit. Nothing undoes it."""
-    endpoints = ground.near.endpoints
+async def _flush(environment: Environment, _: Fault) -> bool:
+    """Wipe Redis: all locks, events and rate limits. Cannot be undone."""
+    endpoints = environment.near.endpoints
     if endpoints is None:
         return False
     async with Redis.from_url(
@@ -76,54 +76,54 @@ async def _flush(ground: Ground, _: Fault) -> bool:
     return True
 
 
-async def _cancel(ground: Ground, fault: Fault) -> bool:
-    """Cancel a booking's workflow, as an operator does in Temporal's pages. Nothing undoes it."""
+async def _cancel(environment: Environment, fault: Fault) -> bool:
+    """Cancel a booking's workflow, as an operator does in Temporal's UI. Cannot be undone."""
     return await _to_a_booking(
-        ground, fault, lambda handle: handle.cancel(rpc_timeout=timedelta(seconds=ANSWER_SECONDS))
+        environment, fault, lambda handle: handle.cancel(rpc_timeout=timedelta(seconds=ANSWER_SECONDS))
     )
 
 
-async def _terminate(ground: Ground, fault: Fault) -> bool:
-    """Terminate a booking's workflow: its order is left as it is. The reconciler mends it."""
+async def _terminate(environment: Environment, fault: Fault) -> bool:
+    """Terminate a booking's workflow: its order stays as it is until the reconciler ends it."""
     return await _to_a_booking(
-        ground, fault, lambda handle: handle.terminate("chaos", rpc_timeout=timedelta(seconds=ANSWER_SECONDS))
+        environment, fault, lambda handle: handle.terminate("chaos", rpc_timeout=timedelta(seconds=ANSWER_SECONDS))
     )
 
 
-async def _delay(ground: Ground, fault: Fault) -> bool:
+async def _delay(environment: Environment, fault: Fault) -> bool:
     late = SHORTEST_DELAY_SECONDS + (LONGEST_DELAY_SECONDS - SHORTEST_DELAY_SECONDS) * fault.luck**2
-    with ground.links[fault.victim].delayed(late):
+    with environment.links[fault.target].delayed(late):
         await asyncio.sleep(fault.seconds)
     return True
 
 
-async def _stall(ground: Ground, fault: Fault) -> bool:
-    with ground.links[fault.victim].stalled():
+async def _stall(environment: Environment, fault: Fault) -> bool:
+    with environment.links[fault.target].stalled():
         await asyncio.sleep(fault.seconds)
     return True
 
 
-async def _refuse(ground: Ground, fault: Fault) -> bool:
-    with ground.links[fault.victim].refused():
+async def _refuse(environment: Environment, fault: Fault) -> bool:
+    with environment.links[fault.target].refused():
         await asyncio.sleep(fault.seconds)
     return True
 
 
-async def _deafen(ground: Ground, fault: Fault) -> bool:
-    with ground.links[fault.victim].deaf():
+async def _drop_replies(environment: Environment, fault: Fault) -> bool:
+    with environment.links[fault.target].dropping_replies():
         await asyncio.sleep(fault.seconds)
     return True
 
 
-async def _reset(ground: Ground, fault: Fault) -> bool:
-    return ground.links[fault.victim].reset() > 0
+async def _reset(environment: Environment, fault: Fault) -> bool:
+    return environment.links[fault.target].reset() > 0
 
 
 async def _to_a_booking(
-    ground: Ground, fault: Fault, act: Callable[[WorkflowHandle[object, object]], Awaitable[None]]
+    environment: Environment, fault: Fault, act: Callable[[WorkflowHandle[object, object]], Awaitable[None]]
 ) -> bool:
-    """Do something to one of the bookings that are running, picked by the fault's luck."""
-    endpoints = ground.near.endpoints
+    """Apply an act to one of the running bookings, picked by the fault's luck."""
+    endpoints = environment.near.endpoints
     if endpoints is None:
         return False
     query = f"WorkflowType = '{BOOKING_WORKFLOW}' AND ExecutionStatus = 'Running'"
@@ -136,7 +136,7 @@ async def _to_a_booking(
                 return False
             await act(client.get_workflow_handle(_picked(running, fault)))
     except (RPCError, RuntimeError, TimeoutError):
-        # Temporal is away by another fault, or the booking has ended meanwhile.
+        # Another fault makes Temporal unavailable, or the booking has ended meanwhile.
         return False
     return True
 
@@ -145,7 +145,7 @@ def _picked(candidates: list[T], fault: Fault) -> T:
     return candidates[min(int(fault.luck * len(candidates)), len(candidates) - 1)]
 
 
-_ACTS: Mapping[Act, Callable[[Ground, Fault], Awaitable[bool]]] = {
+_ACTS: Mapping[Act, Callable[[Environment, Fault], Awaitable[bool]]] = {
     Act.KILL: _kill,
     Act.STOP: _stop,
     Act.FLUSH: _flush,
@@ -155,5 +155,5 @@ _ACTS: Mapping[Act, Callable[[Ground, Fault], Awaitable[bool]]] = {
     Act.STALL: _stall,
     Act.REFUSE: _refuse,
     Act.RESET: _reset,
-    Act.DEAFEN: _deafen,
+    Act.DROP_REPLIES: _drop_replies,
 }

@@ -1,4 +1,4 @@
-"""What chaos reads of the ledger, and the flights it adds so that seats last as long as customers come."""
+"""The queries of chaos to the ledger, and the flights that it adds so that there are enough seats."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class OpenOrder:
 
 
 class Ledger:
-    """The ledger at an address, asked by a connection for each question: it may be away between two of them."""
+    """The ledger at an address, with a new connection for each query: it may be unavailable between two of them."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def add_flights(self, seats: int) -> list[str]:
-        """Add as many flights as have that many seats together, and return their numbers."""
+        """Add flights with at least this many seats in total, and return their numbers."""
         numbers = [f"CH{number}" for number in range(1, -(-seats // SEATS_OF_TEMPLATE) + 1)]
         await self._fetch(_ADD_FLIGHTS, TEMPLATE, numbers)
         return numbers
@@ -72,15 +72,15 @@ class Ledger:
         return [OpenOrder(row["id"], row["status"], row["step"]) for row in await self._fetch(_OPEN)]
 
     async def endings(self) -> dict[str, int]:
-        """Return how many orders ended in which way."""
+        """Return the number of orders for each status and failure code."""
         return {row["ending"]: row["many"] for row in await self._fetch(_ENDS)}
 
     async def mended(self) -> int:
-        """Return how many orders the reconciler found to be in need of it."""
+        """Return the number of orders with a finding of the reconciler."""
         return int((await self._fetch(_MENDED))[0]["many"])
 
     async def story(self, order_id: str) -> dict[str, Any]:
-        """Return all that the ledger knows of an order, for who has to find out what became of it."""
+        """Return all rows of an order, for the analysis of a failure."""
         order = [dict(row) for row in await self._fetch(_ORDER, order_id)]
         events = [dict(row) for row in await self._fetch(_EVENTS, order_id)]
         return {"order": order, "events": events}

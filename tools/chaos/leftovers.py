@@ -1,4 +1,4 @@
-"""Which processes are ours: everything that we started, and whatever that started, wherever it has gone since."""
+"""Our processes: those that we started and their descendants, whatever their parent is now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import monotonic
 
 import psutil
 
-from tools.chaos.ground import MARK
+from tools.chaos.environment import MARK
 
 GONE_WITHIN_SECONDS = 5.0
 _POLL_SECONDS = 0.2
@@ -18,9 +18,9 @@ _POSTGRES = "postgres"
 
 
 def processes_of(directory: Path) -> list[psutil.Process]:
-    """Return the processes that have our mark among their variables; PostgreSQL's, which stand in their data.
+    """Return the processes with our mark in their environment, and those of PostgreSQL by their working directory.
 
-    Those write their title over their variables.
+    PostgreSQL overwrites its environment with its process title.
     """
     found = []
     for process in psutil.process_iter():
@@ -31,7 +31,7 @@ def processes_of(directory: Path) -> list[psutil.Process]:
 
 
 async def left_over(directory: Path) -> list[str]:
-    """Return what is left after everything was stopped, one line for each process; and end it for good."""
+    """Return one line for each process that is left after everything was stopped, and kill it."""
     deadline = monotonic() + GONE_WITHIN_SECONDS
     found = processes_of(directory)
     while found and monotonic() < deadline:

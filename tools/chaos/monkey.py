@@ -1,4 +1,4 @@
-"""The monkey: what it will break, whose it is, when and for how long, drawn from a seed. It breaks nothing itself."""
+"""The monkey: plans the faults, with target, time and duration, from a seed. It injects none itself."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from enum import StrEnum
 from random import Random
 
 PAUSE_SECONDS = (0.5, 5.0)
-"""From the beginning of one fault to that of the next."""
+"""Time between the starts of two faults."""
 
 FAULT_SECONDS = (1.0, 8.0)
-"""How long a fault lasts that lasts at all."""
+"""Duration of a fault that has one."""
 
 FAULTS_AT_ONCE = 3
 FAULTS_LIMIT = 2000
 
 
 class Act(StrEnum):
-    """What can be done to something."""
+    """The kinds of faults."""
 
     KILL = "kill -9"
     STOP = "stop"
@@ -29,11 +29,11 @@ class Act(StrEnum):
     STALL = "stall"
     REFUSE = "refuse"
     RESET = "reset"
-    DEAFEN = "lose answers of"
+    DROP_REPLIES = "lose answers of"
 
 
-class Victim(StrEnum):
-    """Whom it can be done to. The near Skyhold has the servers, the far one reaches them over links."""
+class Target(StrEnum):
+    """The targets of faults. The near Skyhold has the servers, the far one reaches them over links."""
 
     NEAR_SUPERVISOR = "near supervisor"
     NEAR_WORKER = "near worker"
@@ -51,58 +51,58 @@ class Victim(StrEnum):
     TEMPORAL_LINK = "link to temporal"
 
 
-PROCESSES = tuple(Victim)[:10]
-LINKS = (Victim.POSTGRES_LINK, Victim.REDIS_LINK, Victim.TEMPORAL_LINK)
-SUPERVISORS = (Victim.NEAR_SUPERVISOR, Victim.FAR_SUPERVISOR)
+PROCESSES = tuple(Target)[:10]
+LINKS = (Target.POSTGRES_LINK, Target.REDIS_LINK, Target.TEMPORAL_LINK)
+SUPERVISORS = (Target.NEAR_SUPERVISOR, Target.FAR_SUPERVISOR)
 
-DECK: Sequence[tuple[Act, Victim]] = (
-    *((act, victim) for victim in PROCESSES for act in (Act.KILL, Act.STOP)),
-    *((act, link) for link in LINKS for act in (Act.DELAY, Act.STALL, Act.REFUSE, Act.RESET, Act.DEAFEN)),
-    *[(Act.FLUSH, Victim.REDIS)] * 2,
-    *[(Act.CANCEL, Victim.BOOKING), (Act.TERMINATE, Victim.BOOKING)] * 3,
+DECK: Sequence[tuple[Act, Target]] = (
+    *((act, target) for target in PROCESSES for act in (Act.KILL, Act.STOP)),
+    *((act, link) for link in LINKS for act in (Act.DELAY, Act.STALL, Act.REFUSE, Act.RESET, Act.DROP_REPLIES)),
+    *[(Act.FLUSH, Target.REDIS)] * 2,
+    *[(Act.CANCEL, Target.BOOKING), (Act.TERMINATE, Target.BOOKING)] * 3,
 )
-"""What is dealt, in a new order each time it is used up: so nothing is forgotten and nothing comes all the time."""
+"""The faults to deal, shuffled again each time they are used up, so that all of them come equally often."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing to break: seconds after the beginning, for how long (0: at once), and luck from 0 to 1 to pick by."""
+    """One fault: its start in seconds, its duration (0: none), and a luck from 0 to 1 that picks among targets."""
 
     at: float
     act: Act
-    victim: Victim
+    target: Target
     seconds: float
     luck: float
 
     def __str__(self) -> str:
-        """Say it as a line of the log."""
+        """Render it as a line of the log."""
         lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
-        return f"{self.at:6.1f} s  {self.act} {self.victim}{lasting}"
+        return f"{self.at:6.1f} s  {self.act} {self.target}{lasting}"
 
 
 def plan_faults(seed: int, seconds: float) -> list[Fault]:
-    """Return what the seed says for so many seconds, in the order of its beginning; all of it has ended by then."""
+    """Return the faults of a seed within these seconds, by their start; all of them end in time."""
     random = Random(f"chaos {seed}")
     plan: list[Fault] = []
-    deck: list[tuple[Act, Victim]] = []
+    deck: list[tuple[Act, Target]] = []
     at = random.uniform(*PAUSE_SECONDS)
     while len(plan) < FAULTS_LIMIT:
         deck = deck or random.sample(DECK, len(DECK))
-        act, victim = deck.pop()
-        lasting = random.uniform(*FAULT_SECONDS) if lasts(act, victim) else 0.0
+        act, target = deck.pop()
+        lasting = random.uniform(*FAULT_SECONDS) if lasts(act, target) else 0.0
         luck = random.random()
         under_way = sorted(fault.at + fault.seconds for fault in plan if fault.at + fault.seconds > at)
         if len(under_way) >= FAULTS_AT_ONCE:
             at = under_way[-FAULTS_AT_ONCE]
         if at + lasting > seconds:
             break
-        plan.append(Fault(at, act, victim, lasting, luck))
+        plan.append(Fault(at, act, target, lasting, luck))
         at += random.uniform(*PAUSE_SECONDS)
     return plan
 
 
-def lasts(act: Act, victim: Victim) -> bool:
-    """Say whether it goes on for a while; only a killed supervisor stays away, others have one that starts them."""
+def lasts(act: Act, target: Target) -> bool:
+    """Return whether the fault has a duration; of killed processes only a supervisor is not restarted by another."""
     if act is Act.KILL:
-        return victim in SUPERVISORS
+        return target in SUPERVISORS
     return act not in {Act.FLUSH, Act.CANCEL, Act.TERMINATE, Act.RESET}

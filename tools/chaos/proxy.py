@@ -1,6 +1,6 @@
-"""A link to a server over which bad things happen on purpose: late, silent, closed, cut, or deaf to what is answered.
+"""A link to a server: a TCP proxy with injected faults (delay, stall, refuse, reset, lost replies).
 
-Knows no protocol. What is wrong with a link is set for the length of a block, so that it always ends.
+Knows no protocol. A fault is set for the length of a block, so that it always ends.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CHUNKS_UNDER_WAY = 256
 CONNECTIONS_LIMIT = 256
 CONNECT_SECONDS = 5.0
 
-_RESET = struct.pack("ii", 1, 0)  # linger for no time: the other side hears of a reset and not of an end
+_RESET = struct.pack("ii", 1, 0)  # linger for 0 s: the other side gets a reset instead of an end of stream
 
 Address = tuple[str, int]
 
 
 class Link:
-    """A way to one server, on a port that stays; `upstream` says where the server is by now, or that it is nowhere."""
+    """A proxy to one server, on a constant port; `upstream` returns the server's current address, or None."""
 
     def __init__(self, upstream: Callable[[], Address | None]) -> None:
         self.port = 0
@@ -35,16 +35,16 @@ class Link:
         self._flows.set()
         self._stalls = 0
         self._refusals = 0
-        self._deafness = 0
+        self._dropping = 0
         self._delays: list[float] = []
 
     async def open(self) -> None:
-        """Listen on a port that is free."""
+        """Listen on a free port."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Cut every connection and listen no more."""
+        """Reset every connection and stop listening."""
         if self._server is not None:
             self._server.close()
         self.reset()
@@ -54,7 +54,7 @@ class Link:
 
     @contextlib.contextmanager
     def delayed(self, seconds: float) -> Iterator[None]:
-        """Let everything come so much later, in both directions."""
+        """Delay all data by this time, in both directions."""
         self._delays.append(seconds)
         try:
             yield
@@ -63,7 +63,7 @@ class Link:
 
     @contextlib.contextmanager
     def stalled(self) -> Iterator[None]:
-        """Let connections stand and nothing pass; what was sent meanwhile passes afterwards."""
+        """Keep connections open without passing data; data sent meanwhile passes afterwards."""
         self._stalls += 1
         self._flows.clear()
         try:
@@ -75,7 +75,7 @@ class Link:
 
     @contextlib.contextmanager
     def refused(self) -> Iterator[None]:
-        """Cut every connection and let no new one come about."""
+        """Reset every connection and refuse new ones."""
         self._refusals += 1
         self.reset()
         try:
@@ -84,16 +84,16 @@ class Link:
             self._refusals -= 1
 
     @contextlib.contextmanager
-    def deaf(self) -> Iterator[None]:
-        """Let what is asked reach the server, and cut a connection when the server has answered."""
-        self._deafness += 1
+    def dropping_replies(self) -> Iterator[None]:
+        """Pass requests to the server, and reset a connection when the server replies."""
+        self._dropping += 1
         try:
             yield
         finally:
-            self._deafness -= 1
+            self._dropping -= 1
 
     def reset(self) -> int:
-        """Cut every connection that there is, and return how many ends of one there were."""
+        """Reset all connections, and return the number of their ends."""
         writers = list(self._writers)
         for writer in writers:
             _cut(writer)
@@ -121,20 +121,20 @@ class Link:
                 directions.create_task(self._carry(reader, their_writer, is_answer=False))
                 directions.create_task(self._carry(their_reader, writer, is_answer=True))
         except* OSError:
-            pass  # One end was cut; so is the other now.
+            pass  # One end was reset; the other end is closed now, too.
         finally:
             self._writers -= ends
             _cut(their_writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
-        """Carry one direction until its end; what is late is late by the same for all, so the order stays."""
+        """Copy one direction until its end; all data have the same delay, so the order stays."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_UNDER_WAY)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deliver(under_way, writer))
             chunk = b"?"
             while chunk:
                 chunk = await reader.read(CHUNK_BYTES)
-                if is_answer and self._deafness:
+                if is_answer and self._dropping:
                     raise ConnectionResetError
                 await under_way.put((monotonic() + sum(self._delays), chunk))
 
@@ -151,7 +151,7 @@ class Link:
 
 
 def _cut(writer: asyncio.StreamWriter) -> None:
-    """End a connection at once, without a goodbye; without harm if it has ended."""
+    """Close a connection at once with a reset; do nothing if it has ended."""
     if writer.transport.is_closing():
         return
     with contextlib.suppress(OSError):

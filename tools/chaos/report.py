@@ -1,4 +1,4 @@
-"""A verdict for a person: a table of what was done and what came of it, then what must not be, line by line."""
+"""A verdict for a person: a table of faults and results, then one line for each failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.chaos.verdict import Verdict
 
 
 def tell(verdict: Verdict, console: Console) -> None:
-    """Print all that is told of one run."""
+    """Print the verdict on one run."""
     console.print(_table_of(verdict))
     for failure in verdict.failures:
         console.print(failure, markup=False, highlight=False, soft_wrap=True)
@@ -29,12 +29,12 @@ def _table_of(verdict: Verdict) -> Table:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     missed = verdict.missed.total()
-    yield "Faults", f"{verdict.faults.total()}" + (f", and {missed} that met nobody" if missed else "")
+    yield "Faults", f"{verdict.faults.total()}" + (f", and {missed} without a target" if missed else "")
     yield from ((f"  {name}", str(count)) for name, count in sorted(verdict.faults.items()))
     yield "Starts of `skyhold up`", _listed(verdict.starts)
     yield "Orders", str(sum(verdict.orders.values()))
     yield from ((f"  {ending}", str(count)) for ending, count in verdict.orders.items())
-    yield "Mended by the reconciler", str(verdict.mended)
+    yield "Repaired by the reconciler", str(verdict.mended)
     heard = verdict.heard
     yield "Crowds", f"{heard.crowds} ({_listed(heard.endings)})"
     yield from ((f"  {name}", str(count)) for name, count in heard.counts.items())

@@ -1,4 +1,4 @@
-"""One Skyhold of `skyhold up`, kept up as a service manager would, whoever kills it. Breaks nothing by itself."""
+"""One Skyhold of `skyhold up`, restarted after kills as by a service manager. Injects no faults itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skyhold.machine.endpoints import Endpoints, read_live_endpoints
 from skyhold_local.embedded.processes import spawn
 
 READY_SECONDS = 120.0
-"""A supervisor waits up to 30 s before it starts again what died often, and then that has to load."""
+"""A supervisor waits up to 30 s before it restarts a child that died often, and then the child has to load."""
 
 STOP_SECONDS = 60.0
 
@@ -32,11 +32,11 @@ _FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY", "
 
 
 class NotReady(Exception):
-    """A Skyhold did not become ready; the message says which, and what it says of itself."""
+    """A Skyhold did not become ready; the message contains its name and its `/readyz`."""
 
 
 class Site:
-    """A data directory and the `skyhold up` that runs on it, again and again, always on the same ports."""
+    """A data directory and the `skyhold up` that runs on it, restarted when it dies, always on the same ports."""
 
     def __init__(self, name: str, directory: Path, *, options: tuple[str, ...], variables: Mapping[str, str]) -> None:
         self.name = name
@@ -52,7 +52,7 @@ class Site:
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where it is, if it is up and ready."""
+        """The endpoints, if it is up and ready."""
         endpoints = read_live_endpoints(self.directory)
         self.last_endpoints = endpoints or self.last_endpoints
         return endpoints
@@ -67,19 +67,19 @@ class Site:
         return None
 
     def child(self, name: str) -> psutil.Process | None:
-        """Return a process of it by its name in `endpoints.json`, if it is there and really the supervisor's child."""
+        """Return a child by its name in `endpoints.json`, if it runs and really is the supervisor's child."""
         endpoints, supervisor = self.endpoints, self.supervisor
         if endpoints is None or supervisor is None:
             return None
         pid = endpoints.pids.workers[0] if name == "worker" else getattr(endpoints.pids, name)
         with contextlib.suppress(psutil.NoSuchProcess):
             child = psutil.Process(pid)
-            # The file may be a moment old, and the pid another's by now.
+            # The file may be a moment old, and the pid reused by another process.
             return child if child.ppid() == supervisor.pid else None
         return None
 
     async def keep_up(self) -> None:
-        """Start it whenever it is not there, until cancelled."""
+        """Start it whenever it does not run, until cancelled."""
         while True:
             if self._held_down == 0 and (self._process is None or self._process.poll() is not None):
                 if self._process is not None:
@@ -97,10 +97,10 @@ class Site:
             self._held_down -= 1
 
     async def ready(self, within: float = READY_SECONDS) -> Endpoints:
-        """Return where it is, once all of it is ready.
+        """Return the endpoints once all of it is ready.
 
         Raises:
-            NotReady: it is not, after so long.
+            NotReady: it is not ready within the time.
         """
         deadline = monotonic() + within
         while True:
@@ -110,12 +110,12 @@ class Site:
                 return endpoints
             if monotonic() > deadline:
                 raise NotReady(
-                    f"The {self.name} Skyhold is not ready after {within:.0f} s; it says {said or 'nothing'}."
+                    f"The {self.name} Skyhold is not ready after {within:.0f} s; /readyz: {said or 'no answer'}."
                 )
             await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self) -> None:
-        """Stop it the gentle way, or by force if it takes too long; `exit_code` says afterwards how it ended."""
+        """Stop it gracefully, or by force if that takes too long; then `exit_code` is set."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -134,14 +134,14 @@ class Site:
             [sys.executable, "-m", "skyhold", "up", "--data-dir", self.directory, *self._options],
             log=self.log,
             environment={**own_environment(), **self._variables},
-            # If we are killed, it stops all that it started.
+            # If this process is killed, the supervisor stops all that it started.
             death_signal=signal.SIGTERM,
             directory=Path.cwd(),
         )
 
 
 def own_environment() -> dict[str, str]:
-    """Return our environment without what could lead a Skyhold to other servers."""
+    """Return our environment without variables that could lead a Skyhold to other servers."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
 
 

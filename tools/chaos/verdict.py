@@ -1,10 +1,9 @@
-"""The verdict on one run: what was done, what came of it, and whether all is well now that it is quiet."""
+"""The verdict on one run: the faults, the results, and the checks after quiet."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,27 +13,23 @@ from typing import Any
 
 from skyhold.machine.endpoints import Endpoints
 from tools.chaos.crowds import Heard
+from tools.chaos.environment import Environment
 from tools.chaos.evidence import keep_story
-from tools.chaos.ground import Ground
 from tools.chaos.ledger import Ledger, OpenOrder
-from tools.chaos.monkey import Act, Victim
 from tools.chaos.sites import own_environment
 
 ENDED_WITHIN_SECONDS = 120.0
-"""After quiet every order must have ended within this."""
+"""Time after quiet within which every order must end."""
 
 AUDIT_SECONDS = 180.0
-"""It watches what may be on its way until its grace is over."""
+"""The audit rechecks apparent violations until their grace is over."""
 
 _POLL_SECONDS = 0.25
-
-_OUR_DOING = re.compile(r"A hold ended without a reason that its customer knows of: (CANCELLED|INTERNAL)\.")
-"""What a customer says whose booking was cancelled or terminated in Temporal; each of those excuses one."""
 
 
 @dataclass
 class Verdict:
-    """All that is told of one run; `failures` says in sentences what must not be."""
+    """The result of one run; `failures` has a sentence for each failed check."""
 
     seed: int
     seconds: float
@@ -54,11 +49,11 @@ class Verdict:
 
     @property
     def is_passed(self) -> bool:
-        """Whether all is well."""
+        """True if no check failed."""
         return not self.failures
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for a program."""
+        """Return the verdict for a program."""
         return {
             "seed": self.seed,
             "seconds": self.seconds,
@@ -83,46 +78,40 @@ class Verdict:
         }
 
 
-async def judge(verdict: Verdict, ground: Ground, endpoints: Endpoints, crowds: Sequence[asyncio.Task[None]]) -> None:
-    """Wait until all customers are home and no order is open, then audit; the stories of what is wrong are kept."""
+async def judge(
+    verdict: Verdict, environment: Environment, endpoints: Endpoints, crowds: Sequence[asyncio.Task[None]]
+) -> None:
+    """Wait until all crowds are done and no order is open, then audit; write the evidence about violations."""
     ledger = Ledger(endpoints.database_url)
     quiet_at = monotonic()
     left = await _await_ends(ledger, crowds, quiet_at + ENDED_WITHIN_SECONDS)
     verdict.longest_wait = round(monotonic() - quiet_at, 1)
     verdict.orders = await ledger.endings()
     if not verdict.orders.get("CONFIRMED"):
-        verdict.failures.append("Nothing was booked, so nothing was shown.")
+        verdict.failures.append("Nothing was booked, so the run proves nothing.")
     if not all(crowd.done() for crowd in crowds):
-        verdict.failures.append(f"The customers are not home {ENDED_WITHIN_SECONDS:.0f} s after quiet.")
+        verdict.failures.append(f"The crowds still run {ENDED_WITHIN_SECONDS:.0f} s after quiet.")
     for order in left:
         verdict.failures.append(f"Order {order.order_id} is still {order.status} at step {order.step}.")
-        await keep_story(ground.directory, endpoints, ledger, order.order_id)
-    await _audit(verdict, ground)
+        await keep_story(environment.directory, endpoints, ledger, order.order_id)
+    await _audit(verdict, environment)
     verdict.mended = await ledger.mended()
     for finding in verdict.findings:
         verdict.failures.append(f"The audit finds {finding['invariant']} broken: {finding['detail']}")
         if order_id := finding.get("order_id"):
-            await keep_story(ground.directory, endpoints, ledger, str(order_id))
+            await keep_story(environment.directory, endpoints, ledger, str(order_id))
     verdict.failures += verdict.heard.broken
-    verdict.failures += [f"A customer saw what none must see: {told}" for told in complaints_of(verdict)]
+    verdict.failures += [f"A customer saw a violation: {report}" for report in reports_of(verdict.heard)]
 
 
-def complaints_of(verdict: Verdict) -> list[str]:
-    """Return what customers should not have seen, without the ends of bookings that were our doing and not theirs."""
-    excuses = sum(verdict.faults[f"{act} {Victim.BOOKING}"] for act in (Act.CANCEL, Act.TERMINATE))
-    told = []
-    for violation in verdict.heard.violations:
-        if excuses and _OUR_DOING.fullmatch(violation):
-            excuses -= 1
-        else:
-            told.append(violation)
-    if untold := verdict.heard.violation_count - len(verdict.heard.violations):
-        told.append(f"and {untold} times more.")
-    return told
+def reports_of(heard: Heard) -> list[str]:
+    """Return the violations that customers saw, and how many more there were than the crowds described."""
+    more = heard.violation_count - len(heard.violations)
+    return [*heard.violations, *([f"and {more} more."] if more else [])]
 
 
 async def _await_ends(ledger: Ledger, crowds: Sequence[asyncio.Task[None]], deadline: float) -> list[OpenOrder]:
-    """Return the orders that are still open at the deadline; none as soon as nobody can make or has one."""
+    """Wait until all crowds are done and no order is open; return the orders that are still open at the deadline."""
     while True:
         are_home = all(crowd.done() for crowd in crowds)
         left = await ledger.open_orders()
@@ -131,9 +120,9 @@ async def _await_ends(ledger: Ledger, crowds: Sequence[asyncio.Task[None]], dead
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _audit(verdict: Verdict, ground: Ground) -> None:
+async def _audit(verdict: Verdict, environment: Environment) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "skyhold", "audit", "--json", "--data-dir", str(ground.near.directory)),
+        *(sys.executable, "-m", "skyhold", "audit", "--json", "--data-dir", str(environment.near.directory)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

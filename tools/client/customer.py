@@ -1,7 +1,7 @@
-"""A customer who books by the client that was generated from docs/openapi.json.
+"""A customer who books with the client that was generated from docs/openapi.json.
 
-Run by a test, in an environment that has nothing of Skyhold: `customer.py ADDRESS`, with the client on PYTHONPATH.
-Prints what was answered as one JSON object.
+Run by a test, in an environment without Skyhold: `customer.py ADDRESS`, with the client on PYTHONPATH.
+Prints the answers as one JSON object.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from skyhold_client.api.orders import (
 )
 from skyhold_client.models import ChangeSeatsRequest, CreateOrderRequest, OrderStatus, PayRequest
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def main(address: str) -> dict[str, Any]:
-    """Book, change, pay and cancel, and return what was answered."""
+    """Book, change, pay and cancel, and return the answers."""
     with Client(base_url=address, raise_on_unexpected_status=True) as client:
         flight, seats = choose(client)
         booked = book(client, flight, seats)
@@ -50,7 +50,7 @@ def main(address: str) -> dict[str, Any]:
 
 
 def choose(client: Client) -> tuple[UUID, list[str]]:
-    """Return a flight and four of its free seats."""
+    """Return a flight and four of its available seats."""
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     listed = list_flights.sync(client=client, origin="nyc", destination="LAX")
     assert all(flight.departure_time.date() >= tomorrow for flight in listed.flights)
@@ -60,14 +60,14 @@ def choose(client: Client) -> tuple[UUID, list[str]]:
 
 
 def look_twice(client: Client) -> list[int]:
-    """Return the statuses of a list of flights, and of the same when it is known already."""
+    """Return the statuses of two requests for the flights: the first, and one with its ETag."""
     first = list_flights.sync_detailed(client=client, limit=2)
     second = list_flights.sync_detailed(client=client, limit=2, if_none_match=f'"other", {first.headers["ETag"]}')
     return [first.status_code, second.status_code]
 
 
 def book(client: Client, flight: UUID, seats: list[str]) -> dict[str, Any]:
-    """Hold two seats, change one of them, pay, and return what came of it."""
+    """Hold two seats, change one of them, pay, and return the answers."""
     key, wanted = secrets.token_hex(16), CreateOrderRequest(flight_id=str(flight), seats=seats[:2])
     held = create_order.sync_detailed(client=client, body=wanted, idempotency_key=key)
     again = create_order.sync_detailed(client=client, body=wanted, idempotency_key=key)
@@ -100,7 +100,7 @@ def book(client: Client, flight: UUID, seats: list[str]) -> dict[str, Any]:
 
 def wait_until_confirmed(client: Client, order_id: str) -> Any:
     """Return the order's status once it is confirmed."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         status = get_order_status.sync(order_id, client=client)
         if status.status == OrderStatus.CONFIRMED:
@@ -110,7 +110,7 @@ def wait_until_confirmed(client: Client, order_id: str) -> Any:
 
 
 def cancel(client: Client, flight: UUID, seat: str) -> dict[str, Any]:
-    """Hold a seat, cancel twice, and return what came of it."""
+    """Hold a seat, cancel twice, and return the answers."""
     held = create_order.sync(client=client, body=CreateOrderRequest(flight_id=str(flight), seats=[seat]))
     answers = [cancel_order.sync_detailed(held.order_id, client=client) for _ in range(2)]
     status = get_order_status.sync(held.order_id, client=client)
@@ -118,7 +118,7 @@ def cancel(client: Client, flight: UUID, seat: str) -> dict[str, Any]:
 
 
 def refused(client: Client, flight: UUID, taken: str) -> dict[str, Any]:
-    """Ask for what cannot be had, and return how the errors were parsed."""
+    """Send requests that must fail, and return the parsed errors."""
     conflict = create_order.sync(client=client, body=CreateOrderRequest(flight_id=str(flight), seats=[taken]))
     malformed = list_flights.sync(client=client, limit=101)
     return {
@@ -129,7 +129,7 @@ def refused(client: Client, flight: UUID, taken: str) -> dict[str, Any]:
 
 
 def by_token(address: str, order_id: str, token: str) -> list[Any]:
-    """Return what the order's token opens, and what nothing opens."""
+    """Return the order's status with its token, and the problem without one."""
     with AuthenticatedClient(base_url=address, token=token) as client:
         seen = get_order_status.sync(order_id, client=client)
     with Client(base_url=address) as stranger:

@@ -1,4 +1,4 @@
-"""`make crowd`: a simulated crowd that loses replies, sends forbidden requests, and fights for the same seats."""
+"""`make crowd`: a simulated crowd that loses replies, sends forbidden requests, and contends for the same seats."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ def crowd(
     flight: Flights = None,
     seconds: Duration = "60s",
     forbidden: Annotated[
-        int, typer.Option(metavar="PERCENT", min=0, max=100, help="Customers who send forbidden requests.")
+        int,
+        typer.Option(metavar="PERCENT", min=0, max=100, help="Share of customers who send forbidden requests."),
     ] = 10,
     flaky: Annotated[
-        int, typer.Option(metavar="PERCENT", min=0, max=100, help="Customers who lose replies and click twice.")
+        int,
+        typer.Option(metavar="PERCENT", min=0, max=100, help="Share of customers with lost replies and double clicks."),
     ] = 10,
     contend: Annotated[
-        int | None, typer.Option(metavar="SEATS", min=1, help="All want the same so many seats of one flight.")
+        int | None, typer.Option(metavar="SEATS", min=1, help="Number of seats of one flight that all contend for.")
     ] = None,
     pace: Pace = 1.0,
     retry_for: RetryFor = "90s",
@@ -59,7 +61,7 @@ def crowd(
     """Run a crowd as `skyhold simulate` does, with faults.
 
     Forbidden requests must be rejected as documented, two replies to one idempotency key must agree, and of the
-    customers who contend for a seat exactly one gets it.
+    customers who contend for a seat at most one gets it.
 
     Example: python -m tools.crowd --customers 500 --flight FL101 --contend 20
     """
@@ -84,15 +86,15 @@ def crowd(
     run(wanted, plan, data_dir, is_unaudited=is_unaudited, as_json=as_json, render=report)
 
 
-def _contended(wanted: CrowdRequest, many: int) -> tuple[CrowdRequest, Goal]:
-    """Return the crowd on the one flight whose seats are contended, drawn from those that are wanted, and the goal.
+def _contended(wanted: CrowdRequest, seat_count: int) -> tuple[CrowdRequest, Goal]:
+    """Return the request narrowed to the flight of the contention, which is drawn from its flights, and the goal.
 
     Raises:
         Failure: no flight has a seat left.
     """
     with ApiClient(wanted.address) as client:
         maps = {flight_id: client.get(f"/api/flights/{flight_id}")["seatMap"] for flight_id in wanted.flights}
-    contention = draw_contention(maps, many, wanted.seed)
+    contention = draw_contention(maps, seat_count, wanted.seed)
     if contention is None:
         raise Failure("No seat is left to contend for.", ExitCode.NOT_FOUND)
     flight_id = str(contention.flight_id)

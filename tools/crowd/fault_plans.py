@@ -1,6 +1,6 @@
 """Fault plans: the network faults of each command and the forbidden requests of each trip, drawn before it begins.
 
-They have a random generator of their own, so a seed gives the same trips with and without faults.
+They use their own random generator, so a seed gives the same trips with and without faults.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tools.crowd.network_faults import NetworkFault, send_with_fault
 
 NETWORK_FAULTS = 0.6
 FORBIDDEN_REQUESTS = 0.6
-"""The share of a flaky line's commands that meet a fault, and of the moments at which a forbidden request is sent."""
+"""Shares of a flaky customer's commands that meet a fault, and of the moments at which a forbidden request is sent."""
 
-LONGEST_LINE_SECONDS = 0.2
-"""A lost reply is lost at most so long after its command was sent: before, while and after it is carried out."""
+MAX_LOST_AFTER_SECONDS = 0.2
+"""Longest time from sending a command to losing its reply: before, during or after its execution."""
 
 _COMMANDS = (Act.HOLD, Act.CHANGE, Act.PAY, Act.CANCEL)
 _AT: Mapping[Moment, tuple[ForbiddenRequest, ...]] = {
@@ -43,7 +43,7 @@ class FaultPlan:
 
 @dataclass
 class FaultCounts:
-    """The faults of a whole crowd."""
+    """The faults injected into a crowd, counted."""
 
     network_faults: Counter[NetworkFault] = field(default_factory=Counter)
     sent: Counter[ForbiddenRequest] = field(default_factory=Counter)
@@ -53,12 +53,12 @@ class FaultCounts:
 def draw_fault_plans(random: Random, *, sends_forbidden: bool, is_flaky: bool) -> Iterator[FaultPlan]:
     """Yield the fault plan of one trip after the other, without end."""
     while True:
-        # All of it is drawn, used or not: then one kind of fault changes nothing about the other.
+        # Both are drawn, used or not, so that one kind of fault does not change the draws of the other.
         faults = {act: random.choice(list(NetworkFault)) for act in _COMMANDS if random.random() < NETWORK_FAULTS}
         forbidden = {moment: random.choice(_AT[moment]) for moment in Moment if random.random() < FORBIDDEN_REQUESTS}
         yield FaultPlan(
             network_faults=faults if is_flaky else {},
-            lost_after=random.uniform(0.0, LONGEST_LINE_SECONDS),
+            lost_after=random.uniform(0.0, MAX_LOST_AFTER_SECONDS),
             forbidden=forbidden if sends_forbidden else {},
         )
 
@@ -104,7 +104,7 @@ class FaultyBehaviour(Behaviour):
         *,
         own_ids: Collection[str] = (),
     ) -> None:
-        """Send the forbidden request of this moment, if there is one, and check that the own order did not change.
+        """Send the forbidden request of this moment, if there is one, and check the status of the own order.
 
         Open orders of the crowd that are not in `own_ids` belong to other customers. Raises as `Behaviour.reach`.
         """
@@ -118,7 +118,7 @@ class FaultyBehaviour(Behaviour):
         try:
             await send_forbidden(guest, kind, Occasion(flight_id, others or unknown_order(), guest.cookie, order))
             if order is not None:
-                order.see(await guest.status(order.id))
+                order.apply_status(await guest.status(order.id))
         finally:
             customer.count_failures()
         self._counts.rejected[kind] += 1

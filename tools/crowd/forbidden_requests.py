@@ -1,4 +1,4 @@
-"""Forbidden requests: each must be rejected, only with the documented codes (docs/rules.md#errors), and change nothing.
+"""Forbidden requests: each must be rejected with a documented code (docs/rules.md#errors) and change nothing.
 
 One that is accepted, or that breaks the API, is a contract violation. The sender knows the ids of other customers'
 orders, but neither their cookies nor their tokens.
@@ -14,11 +14,11 @@ from enum import StrEnum
 from skyhold_local.simulation.behaviours import Moment
 from skyhold_local.simulation.guests import Call, Guest, call_of
 from skyhold_local.simulation.orders import OwnOrder
-from skyhold_local.simulation.replies import ContractViolation, code_of, described
+from skyhold_local.simulation.replies import ContractViolation, code_of, describe_response
 from skyhold_local.simulation.trips import APPROVED_CODE
 
 _MANY = 61
-"""More seats than any Skyhold lets one order have."""
+"""More seats than `MAX_SEATS_PER_ORDER` can allow."""
 
 _LONG_BYTES = 70_000
 
@@ -90,11 +90,11 @@ _NO_FLIGHT = frozenset({"404 FLIGHT_NOT_FOUND"})
 _BAD_SEATS = frozenset({"400 INVALID_SEATS"})
 _BAD_REQUEST = frozenset({"400 INVALID_REQUEST"})
 _BAD_CODE = frozenset({"400 INVALID_PAYMENT_CODE"})
-_TOO_LATE = frozenset({"409 GIVEN_UP"})
+_TOO_LATE = frozenset({"409 DEADLINE_EXCEEDED"})
 _CHANGED = frozenset({"412 ORDER_CHANGED", "409 ORDER_CHANGED", "409 ORDER_EXPIRED"}) | _TOO_LATE
 _PAYING = frozenset({"409 PAYMENT_IN_PROGRESS", "409 ORDER_CLOSED"}) | _TOO_LATE
 _CLOSED = frozenset({"409 ORDER_CLOSED"})
-"""A payment may have ended and a hold may have lapsed by then; a retry after a 503 may have passed its deadline."""
+"""The documented rejections. A payment may have ended, a hold may have lapsed, a retry may be after its deadline."""
 
 _PAYMENT = {"paymentCode": APPROVED_CODE}
 
@@ -202,10 +202,10 @@ async def send_forbidden(guest: Guest, kind: ForbiddenRequest, occasion: Occasio
         CrowdStopped: the crowd was stopped.
     """
     attempt = FORBIDDEN[kind]
-    what = f"The forbidden request {kind}"
-    response, _ = await guest.until_answered(what, attempt.call(occasion), forgives_faults=False)
+    subject = f"The forbidden request {kind}"
+    response, _ = await guest.send_until_answered(subject, attempt.call(occasion), retries_server_errors=False)
     if f"{response.status_code} {code_of(response)}" not in attempt.refusals:
-        raise ContractViolation(f"{what} was answered {described(response)}.")
+        raise ContractViolation(f"{subject} was answered {describe_response(response)}.")
 
 
 def unknown_order() -> str:
@@ -214,7 +214,7 @@ def unknown_order() -> str:
 
 
 def _forged(cookie: str) -> str:
-    """Return a cookie that looks like this one, with a seal that is another guest's."""
+    """Return this cookie with its first character changed, so that its signature does not match."""
     name, _, value = cookie.partition("=")
     return f"{name or 'skyhold-guest'}={'B' if value.startswith('A') else 'A'}{value[1:]}"
 

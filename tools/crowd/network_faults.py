@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from skyhold_local.simulation.guests import GIVEN_UP, Call, Guest, call_of
-from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Reply, require_replayed, understood
+from skyhold_local.simulation.guests import DEADLINE_EXCEEDED, Call, Guest, call_of
+from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Reply, parsing, require_replayed
 
 _FACTS: Mapping[Act, tuple[str, ...]] = {
     Act.HOLD: ("orderId", "seats"),
@@ -55,23 +55,23 @@ async def send_with_fault(
     call = call_of(method, path, body, if_match=if_match)
     try:
         if fault is NetworkFault.DOUBLE_CLICK:
-            return await _click_twice(guest, act, call)
+            return await _send_twice(guest, act, call)
         return await _lose_reply(guest, act, call, lost_after)
     except Refused as refused:
-        if refused.code != GIVEN_UP:
+        if refused.code != DEADLINE_EXCEEDED:
             raise
     return await guest.send(act, method, path, body, if_match=if_match)
 
 
 async def _lose_reply(guest: Guest, act: Act, call: Call, lost_after: float) -> Reply:
     """Send the command, close the connection, and send it again; a grant must then be repeated."""
-    await guest.hang_up(call, lost_after)
-    return await _ask_once_more(guest, act, call, await guest.send_call(act, call))
+    await guest.send_and_disconnect(call, lost_after)
+    return await _send_again(guest, act, call, await guest.send_call(act, call))
 
 
-async def _click_twice(guest: Guest, act: Act, call: Call) -> Reply:
+async def _send_twice(guest: Guest, act: Act, call: Call) -> Reply:
     """Send the command twice at once; after one grant and one refusal, a third reply must be the grant."""
-    answers = await asyncio.gather(*(_answer(guest, act, call) for _ in range(2)), return_exceptions=True)
+    answers = await asyncio.gather(*(_reply_or_refusal(guest, act, call) for _ in range(2)), return_exceptions=True)
     grants = [answer for answer in answers if isinstance(answer, Reply)]
     refusals = [answer for answer in answers if isinstance(answer, Refused)]
     for failure in answers:
@@ -80,23 +80,23 @@ async def _click_twice(guest: Guest, act: Act, call: Call) -> Reply:
                 guest.uncertain_order_ids |= {str(grant.body.get("orderId")) for grant in grants}
             raise failure
     given: list[Reply | Refused] = [*grants, *refusals]
-    if all(answer.is_replay and answer.waited.tries == 1 for answer in given):
+    if all(answer.is_replay and answer.response_time.tries == 1 for answer in given):
         raise ContractViolation(f"Both answers to a {act} that was sent twice at once were marked as replayed.")
     if not grants:
         raise refusals[0]
-    return await _ask_once_more(guest, act, call, grants[0]) if refusals else _agreed(act, *grants)
+    return await _send_again(guest, act, call, grants[0]) if refusals else _require_agreement(act, *grants)
 
 
-async def _ask_once_more(guest: Guest, act: Act, call: Call, grant: Reply) -> Reply:
+async def _send_again(guest: Guest, act: Act, call: Call, grant: Reply) -> Reply:
     """Send a granted command again: it must be granted again, and be marked if it has a key."""
-    again = await _answer(guest, act, call)
-    agreed = _agreed(act, grant, again)
+    again = await _reply_or_refusal(guest, act, call)
+    agreed = _require_agreement(act, grant, again)
     if call.key:
         require_replayed(act, again)
     return agreed
 
 
-async def _answer(guest: Guest, act: Act, call: Call) -> Reply | Refused:
+async def _reply_or_refusal(guest: Guest, act: Act, call: Call) -> Reply | Refused:
     """Return the grant or the refusal."""
     try:
         return await guest.send_call(act, call)
@@ -104,7 +104,7 @@ async def _answer(guest: Guest, act: Act, call: Call) -> Reply | Refused:
         return refused
 
 
-def _agreed(act: Act, grant: Reply, other: Reply | Refused) -> Reply:
+def _require_agreement(act: Act, grant: Reply, other: Reply | Refused) -> Reply:
     """Return the grant if the other reply to the same command agrees.
 
     Raises:
@@ -112,7 +112,7 @@ def _agreed(act: Act, grant: Reply, other: Reply | Refused) -> Reply:
     """
     if isinstance(other, Refused):
         raise ContractViolation(f"A {act} was granted, and refused when it was sent again under its key: {other.code}.")
-    with understood(act):
+    with parsing(act):
         facts = [
             {name: sorted(reply.body[name]) if name == "seats" else reply.body[name] for name in _FACTS[act]}
             for reply in (grant, other)

@@ -1,5 +1,5 @@
-"""One idempotent step each: what a workflow asks for, done once however often it is run.
+"""Temporal activities: idempotent steps, applied once however often Temporal runs them.
 
-Stores, seat locks and gateways are named under `if TYPE_CHECKING:` alone, so that a workflow can import an activity
-class for typed calls and yet load no driver.
+Stores, seat locks and gateways are imported under `if TYPE_CHECKING:` only, so that a workflow can import an activity
+class for typed calls without loading a driver.
 """

@@ -1,4 +1,4 @@
-"""What Temporal knows of booking workflows: found by id, listed while they run, and ended for good."""
+"""Booking workflows as Temporal knows them: find one by id, list the running ones, terminate one."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from skyhold.messages import BOOKING_WORKFLOW, FAILING_STEP
 RPC_TIMEOUT = timedelta(seconds=5)
 
 QUERY_TIMEOUT = timedelta(seconds=10)
-"""A query waits while a step is tried again and again, up to the time-out of a workflow task."""
+"""A query waits while a step is retried, up to the timeout of a workflow task."""
 
 LAST_EVENTS = 50
-"""So many events are looked through for the last failure of a workflow task."""
+"""Number of events searched for the last failure of a workflow task."""
 
 _STATUS = "WORKFLOW_EXECUTION_STATUS_"
 
 _KNOWN = frozenset(WorkflowExecutionStatus.values())
 
 _CLOSED = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
-"""Whatever else a server says, a paused workflow or a status that is newer than this release, may go on."""
+"""In any other status (paused, or one that is newer than this release) the workflow may continue."""
 
 
 class AnotherNamespaceError(Exception):
-    """Temporal has another namespace under our name, so what it does not know may well be running."""
+    """Temporal has another namespace under our name, so a workflow that it does not know may well be running."""
 
 
 class NoWorkerAnsweredError(Exception):
@@ -47,18 +47,18 @@ class NoWorkerAnsweredError(Exception):
 
 
 _NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.FAILED_PRECONDITION})
-"""How a query ends without a worker: after its own time limit, after the server's, or at once by a recent lack."""
+"""Status of a query without a worker: its own timeout, the server's, or at once if none has polled recently."""
 
 
-NO_WORD = (RPCError, AnotherNamespaceError)
-"""How Temporal says nothing about a workflow."""
+UNREACHABLE_ERRORS = (RPCError, AnotherNamespaceError)
+"""Errors after which the state of a workflow in Temporal is unknown."""
 
 
 @dataclass(frozen=True)
 class BookingRun:
     """The last run of a booking's workflow; `chain` is the first run's id, `failed_tasks` those in a row.
 
-    `failing` is an activity that Temporal knows to fail; local ones are known to their worker alone.
+    `failing` is an activity that Temporal knows to fail; local activities are known only to their worker.
     """
 
     workflow_id: str
@@ -72,12 +72,12 @@ class BookingRun:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs, and nobody paused it."""
+        """True while it runs and is not paused."""
         return self.how == "RUNNING"
 
 
 class BookingRuns:
-    """Asks Temporal about the workflows of bookings on one task queue, in the namespace with this id."""
+    """Queries Temporal for the booking workflows on one task queue, in the namespace with this id."""
 
     def __init__(self, client: Client, task_queue: str, *, namespace_id: str) -> None:
         self._client = client
@@ -85,12 +85,12 @@ class BookingRuns:
         self._namespace_id = namespace_id
 
     async def find(self, workflow_id: str) -> BookingRun | None:
-        """Return the workflow's last run, or None if our namespace says that there is none.
+        """Return the workflow's last run, or None if it is certain that our namespace has none.
 
-        The SDK's own description knows no paused workflow, so the server's answer is read as it came.
+        The SDK's own description has no status for a paused workflow, so the server's raw reply is read.
 
         Raises:
-            RPCError, AnotherNamespaceError: Temporal does not say either; nobody may act on that.
+            RPCError, AnotherNamespaceError: the state is unknown, and the caller must not act on it.
         """
         ask = DescribeWorkflowExecutionRequest(
             namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
@@ -107,13 +107,13 @@ class BookingRuns:
         return _run_of(described)
 
     async def running(self, *, limit: int) -> AsyncIterator[BookingRun]:
-        """Give the runs that visibility takes for open: it is late, so each is looked at by id before it counts."""
+        """Yield the runs that visibility lists as open; it lags, so callers check each by id before acting on it."""
         query = f"WorkflowType='{BOOKING_WORKFLOW}' AND ExecutionStatus='Running' AND TaskQueue='{self._task_queue}'"
         async for run in self._client.list_workflows(query, limit=limit, rpc_timeout=RPC_TIMEOUT):
             yield BookingRun(run.id, run.run_id, is_closed=False, how="RUNNING", started_at=run.start_time)
 
     async def terminate(self, run: BookingRun, reason: str) -> None:
-        """End this very run, and not one that may have begun after it; one that is gone is as good."""
+        """Terminate exactly this run, not a later one of the workflow; a run that no longer exists is fine."""
         handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
         try:
             await handle.terminate(reason=reason, rpc_timeout=RPC_TIMEOUT)
@@ -122,10 +122,10 @@ class BookingRuns:
                 raise
 
     async def find_failing_step(self, run: BookingRun) -> FailingStep | None:
-        """Return what keeps a running workflow from going on, as far as Temporal or its worker says.
+        """Return the step that blocks a running workflow, as far as Temporal or its worker knows it.
 
         Raises:
-            NoWorkerAnsweredError: its worker says nothing.
+            NoWorkerAnsweredError: no worker answered the query in time.
         """
         if run.failing is not None:
             return run.failing
@@ -159,7 +159,11 @@ class BookingRuns:
         return None
 
     async def _require_own_namespace(self) -> None:
-        """Make sure that we asked where our workflows would be, and not a server that took the place of a lost one."""
+        """Check that the namespace is the one of our workflows, not that of a server which replaced a lost one.
+
+        Raises:
+            AnotherNamespaceError: its id differs.
+        """
         ask = DescribeNamespaceRequest(namespace=self._client.namespace)
         described = await self._client.workflow_service.describe_namespace(ask, retry=True, timeout=RPC_TIMEOUT)
         if described.namespace_info.id != self._namespace_id:
@@ -190,7 +194,7 @@ def _failing_of(described: DescribeWorkflowExecutionResponse) -> FailingStep | N
 
 
 def _kind_of(failure: Failure) -> str:
-    """Return the class of an error that Temporal keeps; its message may carry values."""
+    """Return the class of an error that Temporal keeps; its message is left out, since it may contain values."""
     if failure.HasField("timeout_failure_info"):
         return "TimeoutError"
     return failure.application_failure_info.type or "an error without a name"

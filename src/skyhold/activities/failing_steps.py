@@ -1,8 +1,8 @@
-"""Steps that fail in this process, remembered while they fail: which, of which workflow, and by what kind of error.
+"""Steps that currently fail in this process, by workflow: the activity, the class of its error, the attempt.
 
-A local activity that is tried again and again is nowhere in Temporal until it ends, so an order that waits for one
-looks like any other. What fails is known to the worker alone; a query of the booking asks for it here. No message of an
-error is kept, since it may carry values.
+A local activity that is being retried does not appear in Temporal until it ends, so an order that waits for one looks
+like any other. Only the worker knows the failure; the booking's query reads it here. No error message is kept, since it
+may contain values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REMEMBERED_LIMIT = 10_000
 
 @dataclass(frozen=True)
 class FailingStep:
-    """An activity whose last attempt failed, and the classes of its error and of what caused that."""
+    """An activity whose last attempt failed, and the classes of its error and of that error's cause."""
 
     step: str
     error: str
@@ -29,31 +29,31 @@ class FailingStep:
 
 
 class FailingSteps:
-    """The steps that fail now, by workflow id."""
+    """The currently failing steps, by workflow id."""
 
     def __init__(self, limit: int = REMEMBERED_LIMIT) -> None:
         self._limit = limit
         self._failing: OrderedDict[str, FailingStep] = OrderedDict()
 
     def failed(self, workflow_id: str, failing: FailingStep) -> None:
-        """Remember the step, and forget what failed longest ago if there is too much."""
+        """Store the step; above the limit, drop the oldest one."""
         self._failing[workflow_id] = failing
         self._failing.move_to_end(workflow_id)
         if len(self._failing) > self._limit:
             self._failing.popitem(last=False)
 
     def succeeded(self, workflow_id: str) -> None:
-        """Forget the workflow's step: it does not fail any more."""
+        """Remove the workflow's step: it no longer fails."""
         self._failing.pop(workflow_id, None)
 
     def of(self, workflow_id: str) -> dict[str, Any] | None:
-        """Return the workflow's failing step, as a query answers it, or None."""
+        """Return the workflow's failing step, in the format of the query's reply, or None."""
         failing = self._failing.get(workflow_id)
         return asdict(failing) if failing else None
 
 
 FAILING_STEPS = FailingSteps()
-"""Those of this process, which has one worker."""
+"""The failing steps of this process, which has one worker."""
 
 
 def error_name(error: BaseException) -> str:
@@ -63,10 +63,10 @@ def error_name(error: BaseException) -> str:
 
 
 class FailingStepsInterceptor(Interceptor):
-    """Notes how each activity of a worker ends."""
+    """Records the failure or success of each activity of a worker."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's
-        """Put the note behind every activity."""
+        """Wrap every activity."""
         return _Noted(super().intercept_activity(next))
 
 

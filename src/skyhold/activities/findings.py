@@ -1,4 +1,4 @@
-"""How the reconciler's findings are told: in sentences, in the log of the worker, and by a count of each kind."""
+"""Reporting of the reconciler's findings: sentences, log lines of the worker, and a counter per kind."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import structlog
 from temporalio import activity
 
 from skyhold.domain.seats import sort_seats
-from skyhold.messages import Finding, Trouble
+from skyhold.messages import Repair, RepairKind
 
 _LOCK_DETAILS = {
-    Trouble.LOCK_WITHOUT_HOLD: "A lock without a hold: {seats}.",
-    Trouble.HOLD_WITHOUT_LOCK: "A hold without its lock: {seats}.",
-    Trouble.WRONG_LOCK: "A lock that was another order's, or would never have ended: {seats}.",
+    RepairKind.LOCK_WITHOUT_HOLD: "A lock without a hold: {seats}.",
+    RepairKind.HOLD_WITHOUT_LOCK: "A hold without its lock: {seats}.",
+    RepairKind.WRONG_LOCK: "A lock of another order, or without a TTL: {seats}.",
 }
 
 _log = structlog.get_logger(__name__)
 
 
-def lock_finding(trouble: Trouble, order_id: str, seats: Sequence[str]) -> Finding:
-    """Return what was found of an order's locks and set right."""
+def lock_finding(trouble: RepairKind, order_id: str, seats: Sequence[str]) -> Repair:
+    """Return the finding for an order's seat locks that were repaired."""
     detail = _LOCK_DETAILS[trouble].format(seats=", ".join(sort_seats(seats)))
-    return Finding(trouble, order_id, detail, is_mended=True, result="It was set right.")
+    return Repair(trouble, order_id, detail, is_mended=True, result="It was set right.")
 
 
-def note(trouble: Trouble, order_id: str | None, detail: str) -> None:
+def note(trouble: RepairKind, order_id: str | None, detail: str) -> None:
     """Log and count a finding."""
-    _log.warning("the reconciler found something wrong", finding=trouble.value, order=order_id, detail=detail)
+    _log.warning("reconciler finding", finding=trouble.value, order=order_id, detail=detail)
     counter = activity.metric_meter().create_counter(
-        "skyhold_reconciler_findings", "What the reconciler found wrong, by kind", "1"
+        "skyhold_reconciler_findings", "Findings of the reconciler, by kind", "1"
     )
     counter.add(1, {"finding": trouble.value})

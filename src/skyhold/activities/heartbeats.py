@@ -1,4 +1,4 @@
-"""Heartbeats of an activity that waits for others: a dead process is noticed, a slow one is not mistaken for it."""
+"""Heartbeats of an activity that waits for a server: Temporal detects a dead worker and waits for a slow one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEARTBEAT_SECONDS = 1.0
 
 @contextlib.asynccontextmanager
 async def heartbeats() -> AsyncIterator[None]:
-    """Let Temporal see that this process lives, so that a dead one is noticed within the heartbeat time-out."""
+    """Send heartbeats during the block, so that Temporal detects a dead worker within the heartbeat timeout."""
 
     async def beat() -> None:
         while True:

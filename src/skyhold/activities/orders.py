@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from skyhold.activities.publishing import told
+from skyhold.activities.publishing import publish_change
 from skyhold.domain.orders import OrderStatus
 from skyhold.events.changes import Publish
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
@@ -29,23 +29,23 @@ class OrderActivities:
         self.has_status_attribute = has_status_attribute
 
     @activity.defn(name="ConfirmOrder")
-    async def confirm_order(self, ask: ConfirmOrder) -> Answer:
+    async def confirm_order(self, request: ConfirmOrder) -> Answer:
         """Book the seats of a paid order, then remove their locks: a booked seat needs none."""
-        answer = self._told(await self.orders.confirm(ask))
+        answer = self._told(await self.orders.confirm(request))
         order = answer.order
         if order is not None and order.status is OrderStatus.CONFIRMED and order.flight_id is not None:
             await self.locks.release(order.flight_id, order.seats, order.id)
         return answer
 
     @activity.defn(name="FailOrder")
-    async def fail_order(self, ask: FailOrder) -> Answer:
-        """End the order as failed and give its seats back; money that was taken becomes a refund due."""
-        return self._told(await self.orders.fail(ask))
+    async def fail_order(self, request: FailOrder) -> Answer:
+        """End the order as failed and release its seats; a captured payment becomes a refund due."""
+        return self._told(await self.orders.fail(request))
 
     @activity.defn(name="ExpireOrder")
-    async def expire_order(self, ask: ExpireOrder) -> Answer:
-        """End the order if PostgreSQL's clock says that its time is up; else tell how much is left."""
-        return self._told(await self.orders.expire(ask))
+    async def expire_order(self, request: ExpireOrder) -> Answer:
+        """End the order if its time is up by PostgreSQL's clock; otherwise return how much is left."""
+        return self._told(await self.orders.expire(request))
 
     def _told(self, answer: Answer) -> Answer:
-        return replace(told(answer, self.publish), has_status_attribute=self.has_status_attribute)
+        return replace(publish_change(answer, self.publish), has_status_attribute=self.has_status_attribute)

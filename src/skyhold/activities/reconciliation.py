@@ -1,8 +1,8 @@
-"""Finding what killed processes left behind, and mending what no booking's own activity mends.
+"""Surveys that find inconsistencies left by killed processes, and the repairs that the booking's activities cannot do.
 
-Nothing is done about an order unless, in this order, its row was read, Temporal said of its workflow's id that it is
-closed or unknown, and its row was found at the same step under its lock: the first two are `examine_order`, the last is
-the ledger's door. Any doubt means that nothing is done, and the next run looks again (docs/rules.md#the-reconciler).
+An order is changed only after, in this sequence, its row was read, Temporal reported the workflow's id as closed or
+unknown, and its row was found at the same step under its lock: the first two are `examine_order`, the last is the
+ledger's fence. In any doubt the order is left alone until the next run (docs/rules.md#the-reconciler).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from temporalio import activity
 
-from skyhold.activities.booking_runs import NO_WORD, BookingRun, BookingRuns, NoWorkerAnsweredError
+from skyhold.activities.booking_runs import UNREACHABLE_ERRORS, BookingRun, BookingRuns, NoWorkerAnsweredError
 from skyhold.activities.findings import lock_finding, note
 from skyhold.activities.heartbeats import heartbeats
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
 from skyhold.messages import (
-    Finding,
+    Repair,
+    RepairKind,
     RunningWorkflow,
     SeatLockFault,
     Step,
     Survey,
     SurveyMoney,
-    Trouble,
     TroubledOrder,
     order_id_of,
 )
@@ -43,36 +43,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FINDINGS_LIMIT = 200
-"""How many orders or workflows one run takes care of; the next run goes on."""
+"""Maximum number of orders or workflows that one run repairs; the next run continues."""
 
 LOCKS_LIMIT = 1000
-"""How many locks one run takes care of: they take less, and a wiped Redis leaves as many as there are holds."""
+"""Maximum number of locks that one run repairs: each is cheap, and after a wiped Redis every hold misses its lock."""
 
 SUSPECTS_LIMIT = 2000
-"""How many workflows one survey asks about by id, should the list of those that run be empty or late."""
+"""Maximum number of workflows that one survey checks by id, should the list of running ones be empty or late."""
 
 RUNNING_LIMIT = 100_000
 
 GRACE = timedelta(minutes=1)
-"""For how long a workflow may run without an open order (docs/rules.md#invariants, I6)."""
+"""Time that a workflow may run without an open order (docs/rules.md#invariants, I6)."""
 
-HOPELESS_TASKS = 5
-"""A workflow that failed its task so often in a row fails it for ever (docs/rules.md#the-reconciler)."""
+MAX_TASK_FAILURES = 5
+"""A workflow that failed its task so often in a row will not recover (docs/rules.md#the-reconciler)."""
 
 RECENT = timedelta(hours=1)
-"""Orders that ended longer ago are held against the gateway's statement only when somebody asks for it."""
+"""Orders that ended longer ago are compared with the gateway's statement only on request."""
 
-AT_ONCE = 8
-"""How many workflows Temporal is asked about at one time."""
+CONCURRENCY = 8
+"""Number of workflows that are checked in Temporal concurrently."""
 
 OVERDUE_LIMIT = 20
-"""How many overdue orders one run names: a fault that makes one overdue makes many, and each is asked about."""
+"""Maximum number of overdue orders that one run reports: one fault makes many, and each costs a query."""
 
 _log = structlog.get_logger(__name__)
 
 
 class ReconciliationActivities:
-    """Surveys from afar, examines one by one, and mends seat locks and workflows; orders are mended by their own."""
+    """Surveys, examines orders one by one, and repairs seat locks and workflows; other activities repair orders."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class ReconciliationActivities:
             lost, overdue, silent = await self._troubled_of(_some(suspects, SUSPECTS_LIMIT))
             orphans = await self._orphans_of(_some(old, SUSPECTS_LIMIT))
         if silent:
-            _log.warning("temporal says nothing of open orders: did it lose its data under this worker?", orders=silent)
+            _log.warning("Temporal lookup of open orders failed, skipping them; has it lost its data?", orders=silent)
         if foreign:
             _log.warning("open orders belong to another Temporal namespace and are left alone", orders=foreign)
         return Survey(
@@ -121,16 +121,16 @@ class ReconciliationActivities:
         )
 
     @activity.defn(name="SurveyMoney")
-    async def survey_money(self, ask: SurveyMoney) -> Survey:
-        """Find orders that are owed money, and ended ones for which the gateway has some all the same."""
+    async def survey_money(self, request: SurveyMoney) -> Survey:
+        """Find orders with a refund due, and orders that ended unpaid but were charged by the gateway."""
         async with heartbeats():
             troubled = [order_id async for order_id in self._refunds_due()]
-            troubled += [order_id async for order_id in self._stray_charges(ask)]
+            troubled += [order_id async for order_id in self._stray_charges(request)]
         return Survey(_some(troubled, FINDINGS_LIMIT), is_complete=len(troubled) <= FINDINGS_LIMIT)
 
     @activity.defn(name="SurveySeatLocks")
     async def survey_seat_locks(self) -> Survey:
-        """Find seats whose lock and whose hold do not fit; a hold in the making is among them for a moment."""
+        """Find seats whose lock does not match their hold; a hold just being made is among them for a moment."""
         async with heartbeats():
             faults = await self._lock_faults()
         if faults is None:
@@ -138,7 +138,7 @@ class ReconciliationActivities:
         return Survey(locks=_some(faults, LOCKS_LIMIT), is_complete=len(faults) <= LOCKS_LIMIT)
 
     async def _lock_faults(self) -> list[SeatLockFault] | None:
-        """Compare locks with holds; what is no lock of ours under a lock's name is told by the audit, to a person."""
+        """Compare locks with holds; a key that only has the name of a lock is left alone: the audit reports it."""
         locks = await self._repairs.find_locks()
         if locks is None:
             return None
@@ -162,16 +162,16 @@ class ReconciliationActivities:
 
     @activity.defn(name="ExamineOrder")
     async def examine_order(self, order_id: str) -> TroubledOrder | None:
-        """Return the order if it is in trouble and no workflow looks after it; one that is stuck for ever is ended.
+        """Return the order if its workflow does not end it as it should; a workflow that cannot recover is terminated.
 
-        The row is read before Temporal is asked, so that a step of the row's number is refused if anything happened
+        The row is read before Temporal is queried, so that a step of the row's number is stale if anything happened
         since.
         """
         async with heartbeats():
             try:
                 found = await self._examine(order_id)
-            except NO_WORD as silence:
-                _log.warning("temporal says nothing of an order", order=order_id, error=type(silence).__name__)
+            except UNREACHABLE_ERRORS as silence:
+                _log.warning("Temporal lookup failed, skipping order", order=order_id, error=type(silence).__name__)
                 return None
         if found is not None:
             note(found.trouble, order_id, found.finding)
@@ -182,12 +182,12 @@ class ReconciliationActivities:
         if order is None:
             return None
         run = await self._runs.find(order.workflow_id)
-        trouble = Trouble.LOST_ORDER
+        trouble = RepairKind.LOST_ORDER
         if run is not None and not run.is_closed:
             if not _is_stuck(run, order):
                 return await self._judge_overdue(order, run)
-            await self._runs.terminate(run, "Its task failed for ever and its order is overdue.")
-            trouble = Trouble.STUCK_WORKFLOW
+            await self._runs.terminate(run, "Its task failed again and again and its order is overdue.")
+            trouble = RepairKind.STUCK_WORKFLOW
             order = await self._queries.find_order(order_id)
             run = await self._runs.find(order.workflow_id) if order else None
             if order is None or run is None or not run.is_closed:
@@ -195,7 +195,7 @@ class ReconciliationActivities:
         return await self._judge(order, run, trouble)
 
     @activity.defn(name="EndWorkflow")
-    async def end_workflow(self, workflow: RunningWorkflow) -> Finding | None:
+    async def end_workflow(self, workflow: RunningWorkflow) -> Repair | None:
         """Terminate a workflow that has had no open order for a minute; None if it has one, or has ended."""
         async with heartbeats():
             run = await self._runs.find(workflow.workflow_id)
@@ -208,13 +208,13 @@ class ReconciliationActivities:
             await self._runs.terminate(run, f"It runs without an open order: {why}.")
             detail = f"The workflow {workflow.workflow_id} ran on although {why}."
             await self._ledger.note(order_id, detail)
-        note(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail)
-        return Finding(Trouble.WORKFLOW_WITHOUT_ORDER, order_id, detail, is_mended=True, result="It was terminated.")
+        note(RepairKind.WORKFLOW_WITHOUT_ORDER, order_id, detail)
+        return Repair(RepairKind.WORKFLOW_WITHOUT_ORDER, order_id, detail, is_mended=True, result="It was terminated.")
 
     @activity.defn(name="MendSeatLocks")
-    async def mend_seat_locks(self, faults: tuple[SeatLockFault, ...]) -> tuple[Finding, ...]:
+    async def mend_seat_locks(self, faults: tuple[SeatLockFault, ...]) -> tuple[Repair, ...]:
         """Bring the locks of these seats in line with the ledger, each under its seat's row lock."""
-        mended: dict[tuple[Trouble, str], list[str]] = {}
+        mended: dict[tuple[RepairKind, str], list[str]] = {}
         async with heartbeats():
             for fault in faults:
                 if repair := await self._repairs.mend(fault):
@@ -226,27 +226,27 @@ class ReconciliationActivities:
         return findings
 
     async def _troubled_of(self, orders: Sequence[OpenOrder]) -> tuple[list[str], list[str], int]:
-        """Return orders without a workflow that can go on, overdue ones, and of how many Temporal says nothing."""
-        places = asyncio.Semaphore(AT_ONCE)
+        """Return orders without a workflow that can continue, overdue ones, and the number with a failed lookup."""
+        places = asyncio.Semaphore(CONCURRENCY)
 
-        async def trouble_of(order: OpenOrder) -> Trouble | str | None:
+        async def trouble_of(order: OpenOrder) -> RepairKind | str | None:
             async with places:
                 try:
                     run = await self._runs.find(order.workflow_id)
-                except NO_WORD:
+                except UNREACHABLE_ERRORS:
                     return _SILENCE
-            is_failing = run is not None and run.is_running and run.failed_tasks >= HOPELESS_TASKS
+            is_failing = run is not None and run.is_running and run.failed_tasks >= MAX_TASK_FAILURES
             if run is None or run.is_closed or (order.is_overdue and is_failing):
-                return Trouble.LOST_ORDER
-            return Trouble.OVERDUE_ORDER if _is_long_overdue(order) else None
+                return RepairKind.LOST_ORDER
+            return RepairKind.OVERDUE_ORDER if _is_long_overdue(order) else None
 
         troubles = list(zip(orders, await asyncio.gather(*map(trouble_of, orders)), strict=True))
-        lost = [order.id for order, trouble in troubles if trouble is Trouble.LOST_ORDER]
-        overdue = [order.id for order, trouble in troubles if trouble is Trouble.OVERDUE_ORDER]
+        lost = [order.id for order, trouble in troubles if trouble is RepairKind.LOST_ORDER]
+        overdue = [order.id for order, trouble in troubles if trouble is RepairKind.OVERDUE_ORDER]
         return lost, overdue, sum(trouble is _SILENCE for _, trouble in troubles)
 
     async def _judge_overdue(self, order: OrderRow, run: BookingRun) -> TroubledOrder | None:
-        """Say what keeps an order open that should have ended, though its workflow runs; it is left to that."""
+        """Return an overdue order whose workflow runs, with the step that blocks it; it is left to its workflow."""
         if order.status.is_terminal or not _is_long_overdue(order) or order.overdue_for is None:
             return None
         why = await self._why_not_ended(run)
@@ -254,7 +254,7 @@ class ReconciliationActivities:
         how = "runs" if run.is_running else f"is {run.how.lower().replace('_', ' ')}"
         finding = f"The order is {order.status} and should have ended {seconds} s ago. Its workflow {how}; {why}."
         step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
-        return TroubledOrder(Trouble.OVERDUE_ORDER, step, order.status, finding)
+        return TroubledOrder(RepairKind.OVERDUE_ORDER, step, order.status, finding)
 
     async def _why_not_ended(self, run: BookingRun) -> str:
         try:
@@ -266,9 +266,10 @@ class ReconciliationActivities:
         return f"{failing.step} fails: {failing.error}, attempt {failing.attempt}"
 
     async def _orphans_of(self, runs: Sequence[BookingRun]) -> list[RunningWorkflow]:
-        """Return those of the runs for which there is no order that may still be finished.
+        """Return those of the runs that have no order left to finish.
 
-        None of a ledger that never had an order of ours: a worker with the address of another would end every booking.
+        None if the ledger never had an order of this namespace: a worker with another ledger's address would end every
+        booking.
         """
         if not runs or not await self._queries.has_orders():
             return []
@@ -287,8 +288,8 @@ class ReconciliationActivities:
                 yield order_id
             after = page[-1]
 
-    async def _stray_charges(self, ask: SurveyMoney) -> AsyncIterator[str]:
-        after, within = "", {} if ask.is_whole else {"within": RECENT}
+    async def _stray_charges(self, request: SurveyMoney) -> AsyncIterator[str]:
+        after, within = "", {} if request.is_whole else {"within": RECENT}
         while page := await self._queries.unpaid_keys(after=after, **within):
             lines = await self._gateway.statement([key for _, key in page], limit=len(page))
             charged = {line.key for line in lines if line.captures > line.refunds}
@@ -297,23 +298,23 @@ class ReconciliationActivities:
                     yield order_id
             after = page[-1][0]
 
-    async def _judge(self, order: OrderRow, run: BookingRun | None, trouble: Trouble) -> TroubledOrder | None:
-        """Say what is wrong with an order whose workflow does not run, if anything is."""
+    async def _judge(self, order: OrderRow, run: BookingRun | None, trouble: RepairKind) -> TroubledOrder | None:
+        """Return the finding for an order whose workflow does not run, or None if the order is fine."""
         how = f"is {run.how.lower().replace('_', ' ')}" if run else "is unknown to Temporal"
         step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
         if not order.status.is_terminal:
-            if trouble is Trouble.STUCK_WORKFLOW:
+            if trouble is RepairKind.STUCK_WORKFLOW:
                 how = "failed its task again and again and was terminated"
             finding = f"The order is {order.status}, but its workflow {how}."
             return TroubledOrder(trouble, step, order.status, finding)
         if order.payment is PaymentState.REFUND_DUE:
             finding = f"A refund is due, but the order's workflow {how}."
-            return TroubledOrder(Trouble.REFUND_DUE, step, order.status, finding)
+            return TroubledOrder(RepairKind.REFUND_DUE, step, order.status, finding)
         lines = await self._gateway.statement([order.payment_key], limit=1)
         cents = sum(line.amount_cents for line in lines if line.captures > line.refunds)
         if cents and order.payment in _UNPAID and order.status is not OrderStatus.CONFIRMED:
             finding = f"The order is {order.status}, but the gateway shows a charge of {cents} cents."
-            return TroubledOrder(Trouble.STRAY_CHARGE, step, order.status, finding, stray_cents=cents)
+            return TroubledOrder(RepairKind.STRAY_CHARGE, step, order.status, finding, stray_cents=cents)
         return None
 
 
@@ -328,12 +329,12 @@ def _is_long_overdue(order: OpenOrder | OrderRow) -> bool:
 
 
 def _is_old(run: BookingRun) -> bool:
-    """Say whether the run began more than a minute ago, both by Temporal's clock."""
+    """Return whether the run began more than a minute ago; both times are Temporal's."""
     return activity.info().current_attempt_scheduled_time - run.started_at > GRACE
 
 
 def _why_orphaned(run: BookingRun, booking: Booking | None) -> str | None:
-    """Return why the run has nothing to do any more, or None if it may have."""
+    """Return the reason why the run has nothing left to do, or None if it may have."""
     if booking is None:
         return "its order is not in the ledger"
     if booking.chain != run.chain:
@@ -344,11 +345,11 @@ def _why_orphaned(run: BookingRun, booking: Booking | None) -> str | None:
 
 
 def _is_stuck(run: BookingRun, order: OrderRow) -> bool:
-    # One that somebody paused is theirs, however it fared before.
-    is_failing = run.is_running and run.failed_tasks >= HOPELESS_TASKS
+    # A paused workflow is left to the operator who paused it, however often it failed before.
+    is_failing = run.is_running and run.failed_tasks >= MAX_TASK_FAILURES
     return is_failing and order.is_overdue and not order.status.is_terminal
 
 
 def _some(things: Sequence[T], limit: int) -> tuple[T, ...]:
-    """Return some by chance and in no order: those that cannot be mended now must not keep the others waiting."""
+    """Return a random sample: items that cannot be repaired now must not keep the others waiting."""
     return tuple(random.sample(things, min(limit, len(things))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from skyhold.activities.publishing import told
+from skyhold.activities.publishing import publish_change
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.holds import LOCK_MARGIN
 from skyhold.domain.orders import Policy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SeatActivities:
-    """Holds seats, changes them, holds them longer, and lets them go."""
+    """Holds seats, changes them, extends the hold for a payment, and releases their locks."""
 
     def __init__(
         self,
@@ -43,47 +43,51 @@ class SeatActivities:
         self.has_status_attribute = has_status_attribute
 
     @activity.defn(name="ReserveSeats")
-    async def reserve_seats(self, ask: ReserveSeats) -> Answer:
-        """Make the order and hold its seats under today's policy, or leave it FAILED without seats."""
-        flight_id = canonical_flight_id(ask.flight_id)
-        claim = _LockedClaim(flight_id, ask.seats, ask.step.order_id, self.policy.hold_time + LOCK_MARGIN)
+    async def reserve_seats(self, request: ReserveSeats) -> Answer:
+        """Create the order and hold its seats under the current policy, or leave it FAILED without seats."""
+        flight_id = canonical_flight_id(request.flight_id)
+        claim = _LockedClaim(flight_id, request.seats, request.step.order_id, self.policy.hold_time + LOCK_MARGIN)
         attempt = await self._lock(claim)
         answer = await self.seats.reserve(
-            ask,
+            request,
             flight_id=flight_id,
             policy=self.policy,
             namespace_id=self.namespace_id,
             is_contended=attempt.is_contended,
         )
-        answer = told(answer, self.publish)
+        answer = publish_change(answer, self.publish)
         await self._settle(claim, attempt, answer)
         return replace(answer, has_status_attribute=self.has_status_attribute)
 
     @activity.defn(name="UpdateSeatSelection")
-    async def update_seat_selection(self, ask: UpdateSeatSelection) -> Answer:
+    async def update_seat_selection(self, request: UpdateSeatSelection) -> Answer:
         """Give the order exactly these seats and its full time, or leave both as they were."""
-        ttl = timedelta(seconds=ask.hold_seconds) + LOCK_MARGIN
-        claim = _LockedClaim(ask.flight_id, ask.seats, ask.step.order_id, ttl)
+        ttl = timedelta(seconds=request.hold_seconds) + LOCK_MARGIN
+        claim = _LockedClaim(request.flight_id, request.seats, request.step.order_id, ttl)
         attempt = await self._lock(claim)
-        answer = told(await self.seats.update_selection(ask, is_contended=attempt.is_contended), self.publish)
+        answer = publish_change(
+            await self.seats.update_selection(request, is_contended=attempt.is_contended), self.publish
+        )
         await self._settle(claim, attempt, answer)
         if answer.outcome is Outcome.DONE:
-            await self.locks.release(ask.flight_id, set(ask.held).difference(ask.seats), ask.step.order_id)
+            await self.locks.release(
+                request.flight_id, set(request.held).difference(request.seats), request.step.order_id
+            )
         return answer
 
     @activity.defn(name="RefreshSeatLocks")
-    async def refresh_seat_locks(self, ask: RefreshSeatLocks) -> Answer:
+    async def refresh_seat_locks(self, request: RefreshSeatLocks) -> Answer:
         """Accept a payment: the clock stands still, hold and locks outlast the longest payment."""
-        answer = told(await self.seats.begin_payment(ask), self.publish)
+        answer = publish_change(await self.seats.begin_payment(request), self.publish)
         order = answer.order
         if answer.outcome is Outcome.DONE and order is not None and order.flight_id is not None:
             await self.locks.extend(order.flight_id, order.seats, order.id, order.policy.longest_payment + LOCK_MARGIN)
         return answer
 
     @activity.defn(name="ReleaseSeats")
-    async def release_seats(self, ask: ReleaseSeats) -> None:
+    async def release_seats(self, request: ReleaseSeats) -> None:
         """Remove the seat locks of an order that ended without its seats."""
-        await self.locks.release(ask.flight_id, ask.seats, ask.order_id)
+        await self.locks.release(request.flight_id, request.seats, request.order_id)
 
     async def _lock(self, claim: _LockedClaim) -> LockAttempt:
         if claim.flight_id is None:
@@ -91,20 +95,20 @@ class SeatActivities:
         return await self.locks.acquire(claim.flight_id, claim.seats, claim.order_id, claim.ttl)
 
     async def _settle(self, claim: _LockedClaim, attempt: LockAttempt, answer: Answer) -> None:
-        """Make the locks follow what the ledger decided: it knows which of the seats the order holds."""
+        """Bring the locks in line with the ledger's decision: it knows which of the seats the order holds."""
         if claim.flight_id is None:
             return
         if answer.outcome is Outcome.DONE:
             if attempt.is_contended:
                 await self.locks.assign(claim.flight_id, claim.seats, claim.order_id, claim.ttl, others=attempt.others)
             return
-        # A run that is late removes only what it added itself: a later step may have locked the rest by now.
+        # A late run removes only the locks that it added itself: a later step may have locked the others.
         own = claim.seats if answer.outcome is Outcome.REFUSED else attempt.fresh
         await self.locks.release(claim.flight_id, set(own).difference(await self._held(claim, answer)), claim.order_id)
 
     async def _held(self, claim: _LockedClaim, answer: Answer) -> Collection[str]:
-        if answer.outcome is Outcome.TAKEN:
-            # The lock of another booking with this order's id looks like ours: the ledger knows what that one holds.
+        if answer.outcome is Outcome.NOT_OWNER:
+            # The lock of another booking with this order's id looks like ours: the ledger knows its seats.
             return await self.seats.held_seats(claim.order_id)
         return answer.order.seats if answer.order and not answer.order.status.is_terminal else ()
 

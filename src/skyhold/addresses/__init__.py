@@ -1,1 +1,1 @@
-"""Addresses of servers as settings give them: what each part means, and how an address is shown without a secret."""
+"""Addresses of servers from settings: parsing, validation, and display without secrets."""

@@ -1,4 +1,4 @@
-"""Where the API listens: a socket for a host and a port, or in one line why there can be none, and what to change."""
+"""The API's listening socket for a host and a port, or one line with the reason why not and the setting to change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANY_IPV6 = "::"
 _LOOPBACK = "127.0.0.1"
 
 _REASONS = {
-    errno.EADDRNOTAVAIL: "it is no address of this machine; 127.0.0.1 is for this machine alone, :: for all",
+    errno.EADDRNOTAVAIL: "it is not an address of this machine; 127.0.0.1 is for this machine only, :: for all",
     errno.EAFNOSUPPORT: "this machine has no IPv6",
     errno.EACCES: "this user may not have the port; choose one from 1024 on by SERVER_PORT",
     errno.EPERM: "this user may not have the port; choose one from 1024 on by SERVER_PORT",
@@ -20,7 +20,7 @@ _REASONS = {
 
 
 class CannotListenError(Exception):
-    """Nothing can listen there; `is_taken` says that another process does, so that the settings may well be meant."""
+    """The socket cannot be opened; `is_taken` if another process listens there, so that the settings may be right."""
 
     def __init__(self, message: str, *, is_taken: bool) -> None:
         super().__init__(message)
@@ -28,10 +28,10 @@ class CannotListenError(Exception):
 
 
 def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
-    """Return a socket that listens; on `::` it takes connections of both families.
+    """Return a listening socket; on `::` it accepts connections of both families.
 
     Raises:
-        CannotListenError: it cannot be had.
+        CannotListenError: it cannot be opened.
     """
     try:
         found = socket.getaddrinfo(_unmapped(host.strip("[]")), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -50,7 +50,7 @@ def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
 
 
 def host_to_call(host: str) -> str:
-    """Return the host by which what listens there is called from this machine."""
+    """Return the host by which a client on this machine reaches a server that listens on `host`."""
     try:
         return _LOOPBACK if ip_address(host.strip("[]")).is_unspecified else host.strip("[]")
     except ValueError:
@@ -66,9 +66,9 @@ def _unmapped(host: str) -> str:
 
 
 def _reason_of(error: OSError) -> str:
-    # The error's own text has the whole address as Python's tuple in it.
+    # The error's own text contains the whole address as Python's tuple.
     code = error.errno or 0
-    return _REASONS.get(code) or (os.strerror(code) if code else "it cannot be had")
+    return _REASONS.get(code) or (os.strerror(code) if code else "the socket cannot be opened")
 
 
 def _refusal(host: str, port: int, reason: str) -> CannotListenError:

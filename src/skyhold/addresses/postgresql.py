@@ -1,8 +1,8 @@
-"""The address of PostgreSQL: everything that is known of a server is in it, and nothing comes from elsewhere.
+"""The address of PostgreSQL: the only source of the connection's parameters.
 
-Of what libpq knows, each parameter is taken, or refused by its name: none is dropped, and none goes to the server as a
-setting unasked, as the driver would do. Variables such as PGHOST, password files and certificates in the user's home
-are meant for other programs and have no part in it.
+Every parameter of libpq is either used or refused by name: none is dropped, and none is sent to the server as a
+setting, as the driver would do. Variables such as PGHOST, password files and certificates in the user's home are meant
+for other programs and are ignored.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SCHEMES = frozenset({"postgresql", "postgres"})
 DEFAULT_PORT = 5432
 
 DEFAULT_HOSTS = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108 - where its sockets are
-"""Where PostgreSQL is looked for if the address names no host: its usual directories of sockets, then loopback."""
+"""The hosts to try if the address names none: the usual directories of PostgreSQL's sockets, then loopback."""
 
 TIMEOUT_LIMIT = 60
-"""Seconds; nothing here waits without a bound for a connection."""
+"""Seconds; no connection attempt may wait longer."""
 
 _TAKEN = frozenset(
     {
@@ -52,14 +52,14 @@ _AS_IT_IS = MappingProxyType(
         "target_session_attrs": ({"any", "read-write", "primary"}, "Skyhold writes"),
     }
 )
-"""What the driver does anyway: the values that ask for it, and why it does no other."""
+"""Parameters with fixed behaviour: the values that mean it, and why no other value is possible."""
 
 _REFUSED = MappingProxyType(
     {
         "hostaddr": "name the server by host alone",
         "passfile": "write the password into the address",
-        "service": "write into the address what the service file says",
-        "servicefile": "write into the address what the service file says",
+        "service": "write the entries of the service file into the address",
+        "servicefile": "write the entries of the service file into the address",
         "keepalives": "every statement has a time limit of its own",
         "keepalives_idle": "every statement has a time limit of its own",
         "keepalives_interval": "every statement has a time limit of its own",
@@ -68,9 +68,9 @@ _REFUSED = MappingProxyType(
         "requiressl": "write sslmode=require",
         "sslcrldir": "name one file by sslcrl",
         "sslkeylogfile": "keys are not written down",
-        "replication": "Skyhold is no replica",
-        "require_auth": "the server chooses how a password is asked for",
-        "requirepeer": "who owns a socket is not checked",
+        "replication": "Skyhold is not a replica",
+        "require_auth": "the server chooses the authentication method",
+        "requirepeer": "the owner of a socket is not checked",
         **dict.fromkeys(("krbsrvname", "gsslib", "gssdelegation"), "Kerberos is not supported"),
         **dict.fromkeys(("scram_client_key", "scram_server_key"), "give the password"),
         **dict.fromkeys(("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"), "give a password"),
@@ -99,7 +99,7 @@ _TLS_VERSIONS = MappingProxyType({"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": 
 
 @dataclass(frozen=True, repr=False)
 class DatabaseAddress:
-    """One server or several, tried in their order, a database on it, and how to be let in.
+    """One server or several, tried in their order, the database, and the credentials.
 
     `settings` go to the server with the start of each session. `timeout` is in seconds; None leaves it to the caller.
     """
@@ -118,10 +118,10 @@ class DatabaseAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address; the files that it names are not looked at.
+        """Parse an address; the files that it names are not opened.
 
         Raises:
-            BadAddressError: it cannot be meant, or asks for what is not done.
+            BadAddressError: it is invalid, or has an unsupported parameter.
         """
         url = parse_url(text, SCHEMES, known=_KNOWN)
         given = dict(url.parameters)
@@ -146,10 +146,10 @@ class DatabaseAddress:
         return address
 
     def require_files(self) -> None:
-        """See that the files that it names can be used.
+        """Check that the files that it names can be used.
 
         Raises:
-            BadAddressError: one of them cannot.
+            BadAddressError: one of them cannot be used.
         """
         for _ in self.tls():
             pass
@@ -158,16 +158,16 @@ class DatabaseAddress:
         return f"{type(self).__name__}({self})"
 
     def __str__(self) -> str:
-        """Return where it is: hosts, ports and the name of the database."""
+        """Return hosts, ports and the name of the database."""
         return show(self.hosts, self.database)
 
     def tls(self) -> Iterator[ssl.SSLContext | None]:
-        """Yield the ways to connect, to be tried in their order; None is plain text.
+        """Yield the TLS contexts to try, in this order; None is plain text.
 
-        Files are read anew each time, so that certificates can be renewed under a running process.
+        Files are read again each time, so that certificates can be renewed while the process runs.
 
         Raises:
-            BadAddressError: a file is gone, or of no use any more.
+            BadAddressError: a file is missing or can no longer be used.
         """
         if self.mode in {"disable", "allow"}:
             yield None
@@ -177,14 +177,14 @@ class DatabaseAddress:
             yield None
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the driver needs besides TLS; with all of it given, it looks for nothing elsewhere."""
+        """Return the driver's arguments besides TLS; they are complete, so that it reads no other source."""
         hosts, ports = zip(*self.hosts, strict=True)
         return {
             "host": list(hosts),
             "port": list(ports),
             "user": self.user,
             "database": self.database,
-            # An empty one keeps the driver from PGPASSWORD and from ~/.pgpass; a server that wants one says so.
+            # An empty one keeps the driver from reading PGPASSWORD and ~/.pgpass; a server that needs one refuses it.
             "password": self.password or "",
             "direct_tls": self.is_direct,
             "target_session_attrs": self.target or "any",
@@ -203,7 +203,11 @@ class DatabaseAddress:
         return context
 
     def _require_sense(self) -> None:
-        """See that what is asked for goes together."""
+        """Check that the parameters are consistent.
+
+        Raises:
+            BadAddressError: they are not.
+        """
         if self.mode.startswith("verify-") and not self.files.authorities:
             raise BadAddressError(
                 f"asks for sslmode={self.mode}: name the file of authorities by sslrootcert, or system"
@@ -220,7 +224,7 @@ class DatabaseAddress:
 
 def _judge(name: str, value: str) -> None:
     if name in _REFUSED:
-        raise BadAddressError(f"has the parameter {name}, which is not taken: {_REFUSED[name]}")
+        raise BadAddressError(f"has the parameter {name}, which is not supported: {_REFUSED[name]}")
     values, reason = _AS_IT_IS.get(name, ({value}, ""))
     if value not in values:
         raise BadAddressError(f"has the parameter {name}, which must be {_either(values)}: {reason}")
@@ -231,21 +235,21 @@ def _either(values: set[str] | tuple[str, ...]) -> str:
 
 
 def _once(name: str, one: str | None, other: str | None) -> str | None:
-    """Return what is said in one of two places; in both it could mean either."""
+    """Return the value that is given in one of two places; if it is in both, refuse it."""
     if one and other:
-        raise BadAddressError(f"says {name} twice: in its parameters and before them, or by two names")
+        raise BadAddressError(f"gives {name} twice: in its parameters and before them, or by two names")
     return one or other or None
 
 
 def _hosts(in_front: tuple[tuple[str, int | None], ...], given: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
     if in_front and given.get("host"):
-        raise BadAddressError("says host twice: in its parameters and before them")
+        raise BadAddressError("gives host twice: in its parameters and before them")
     named = in_front or (parse_hosts(given["host"], is_encoded=False) if given.get("host") else ())
     hosts = named or tuple((host, None) for host in DEFAULT_HOSTS)
     if not given.get("port"):
         return tuple((host, port or DEFAULT_PORT) for host, port in hosts)
     if any(port for _, port in hosts):
-        raise BadAddressError("says port twice: in its parameters and before them")
+        raise BadAddressError("gives port twice: in its parameters and before them")
     ports = [parse_port(port) for port in given["port"].split(",")]
     if len(ports) not in {1, len(hosts)}:
         raise BadAddressError("has another number of ports than of hosts")
@@ -254,7 +258,7 @@ def _hosts(in_front: tuple[tuple[str, int | None], ...], given: Mapping[str, str
 
 def _mode(given: Mapping[str, str]) -> str:
     if given.get("ssl", "true") != "true":
-        raise BadAddressError("has the parameter ssl, which must be true; sslmode says more")
+        raise BadAddressError("has the parameter ssl, which must be true; use sslmode for other modes")
     usual = "require" if "ssl" in given else "verify-full" if given.get("sslrootcert") == SYSTEM else "prefer"
     return _choice("sslmode", given, _MODES, usual)
 
@@ -299,7 +303,7 @@ def _timeout(text: str | None) -> float | None:
 
 
 def _user_of_this_process() -> str:
-    """Return the name of the user that this process runs as, which is whom PostgreSQL then expects."""
+    """Return the name of the user that runs this process: the default user, as for libpq."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""The address of Redis or Valkey: what the client's URL may say, without the options that are Skyhold's own to set."""
+"""The address of Redis or Valkey: the client's URL, without the options that Skyhold sets itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REFUSED = MappingProxyType(
         **dict.fromkeys(("socket_timeout", "socket_connect_timeout", "socket_read_size", "timeout"), _OURS),
         **dict.fromkeys(("socket_keepalive", "health_check_interval", "retry_on_timeout", "max_connections"), _OURS),
         **dict.fromkeys(("protocol", "legacy_responses", "decode_responses", "encoding", "client_name"), _OURS),
-        **dict.fromkeys(("host", "port", "path"), "it stands before the ?"),
+        **dict.fromkeys(("host", "port", "path"), "write it before the ?"),
         **dict.fromkeys(("ssl_ca_path", "ssl_ca_data"), "name one file by ssl_ca_certs"),
         **dict.fromkeys(("ssl_min_version", "ssl_ciphers"), "TLS 1.2 or newer is used"),
         **dict.fromkeys(("ssl_include_verify_flags", "ssl_exclude_verify_flags"), "they cannot be chosen"),
@@ -43,7 +43,7 @@ _REQUIREMENTS = ("none", "optional", "required")
 
 @dataclass(frozen=True, repr=False)
 class RedisAddress:
-    """One server and a database on it. `url` has all of it as the client reads it."""
+    """One server and a database on it. `url` is the whole address in the client's format."""
 
     host: str
     port: int | None
@@ -53,10 +53,10 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address; the files that it names are not looked at.
+        """Parse an address; the files that it names are not opened.
 
         Raises:
-            BadAddressError: it cannot be meant, or asks for what is not done.
+            BadAddressError: it is invalid, or has an unsupported parameter.
         """
         url = parse_url(text, SCHEMES, known=_KNOWN)
         given = dict(url.parameters)
@@ -71,7 +71,7 @@ class RedisAddress:
         _require_sense(given)
         host, port = (url.path, None) if is_socket else (url.hosts or (("localhost", None),))[0]
         port = port if is_socket else port or DEFAULT_PORT
-        # A user may have no password: the name is what Redis then knows it by.
+        # A user may have no password: then Redis identifies it by the name alone.
         who = f"{quote(user or '', safe='')}:{quote(password or '', safe='')}@" if user or password else ""
         where = quote(host) if port is None else f"{f'[{host}]' if ':' in host else host}:{port}"
         return cls(
@@ -79,10 +79,10 @@ class RedisAddress:
         )
 
     def require_files(self) -> None:
-        """See that the files that it names can be used: the client would call it an outage, at each connection.
+        """Check that the files that it names can be used: the client would report an outage at each connection.
 
         Raises:
-            BadAddressError: one of them cannot.
+            BadAddressError: one of them cannot be used.
         """
         self.files.context(verifies=False, checks_name=False)
 
@@ -90,30 +90,30 @@ class RedisAddress:
         return f"{type(self).__name__}({self})"
 
     def __str__(self) -> str:
-        """Return where it is: host, port and the number of the database."""
+        """Return host, port and the number of the database."""
         return show([(self.host, self.port)], str(self.database))
 
 
 def _judge(name: str, *, is_tls: bool) -> None:
     if name in _REFUSED:
-        raise BadAddressError(f"has the parameter {name}, which is not taken: {_REFUSED[name]}")
+        raise BadAddressError(f"has the parameter {name}, which is not supported: {_REFUSED[name]}")
     if name in _TLS and not is_tls:
         raise BadAddressError(f"has the parameter {name}, which needs rediss://")
 
 
 def _database(in_path: str | None, given: str | None) -> int:
     if in_path and given:
-        raise BadAddressError("says db twice: in its parameters and before them")
+        raise BadAddressError("gives db twice: in its parameters and before them")
     text = in_path or given or "0"
     if not text.isascii() or not text.isdigit() or int(text[:9]) > DATABASE_LIMIT:
-        raise BadAddressError("has a database that is no number, such as 0")
+        raise BadAddressError("has a database that is not a number, such as 0")
     return int(text)
 
 
 def _once(name: str, in_front: str | None, given: dict[str, str]) -> str | None:
     value = given.pop(name, None) or None
     if in_front is not None and value:
-        raise BadAddressError(f"says {name} twice: in its parameters and before them")
+        raise BadAddressError(f"gives {name} twice: in its parameters and before them")
     return in_front if in_front is not None else value
 
 

@@ -1,4 +1,4 @@
-"""How an address is shown, in lines, logs and errors: by what it parses to, and not at all if it does not parse."""
+"""Display of addresses in lines, logs and errors: from their parsed form only, so that no secret is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNREADABLE = "an address that cannot be read"
 
 
 def show_address(variable: str, value: str | None) -> str:
-    """Return where the server of a variable is: host, port and name, without anything that may be secret."""
+    """Return the address of a variable's server: host, port and name, without anything that may be secret."""
     try:
         match variable:
             case "DATABASE_URL":

@@ -1,4 +1,4 @@
-"""The address of Temporal: host and port, and nothing else, since all else has variables of Temporal's own."""
+"""The address of Temporal: host and port only, since everything else has variables of Temporal's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Return host and port of an address such as `localhost:7233`.
 
     Raises:
-        BadAddressError: it is none.
+        BadAddressError: it is not such an address.
     """
     try:
         hosts = parse_hosts(text, is_encoded=False)

@@ -1,4 +1,4 @@
-"""TLS as an address asks for it: contexts made of the files that it names, and of nothing else on this machine.
+"""TLS contexts for an address: made from the files that it names, and from nothing else on this machine.
 
 Drivers would read certificates and keys from the user's home and from variables that are meant for other servers.
 """
@@ -13,12 +13,12 @@ from pathlib import Path
 from skyhold.addresses.urls import BadAddressError
 
 SYSTEM = "system"
-"""In place of a file of authorities: those that this machine trusts."""
+"""Value instead of a CA file: use the authorities that this machine trusts."""
 
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """The files of a TLS client, under the names of the parameters that give them; what is checked of the server."""
+    """The files of a TLS client; `names` are the names of their parameters, for error messages."""
 
     authorities: str | None = None
     certificate: str | None = None
@@ -57,10 +57,10 @@ class TlsFiles:
 
 
 def require_file(name: str, path: str) -> None:
-    """See that a parameter names a file that can be read.
+    """Check that the file of a parameter can be read.
 
     Raises:
-        BadAddressError: it does not.
+        BadAddressError: it cannot.
     """
     try:
         with Path(path).open("rb"):

@@ -1,7 +1,7 @@
-"""A URL of a server taken apart strictly, so that no part of a password is ever read as something that is shown.
+"""Strict parsing of server URLs, so that no part of a password is ever taken for a part that is shown.
 
-RFC 3986 leaves no doubt where a password ends if every special character in it is percent-encoded. A URL in which one
-is not could be read in two ways, so it is refused instead of guessed at. Errors name parts and repeat no value.
+By RFC 3986 the end of a password is clear if every special character in it is percent-encoded. A URL in which one is
+not could be read in two ways, so it is refused instead of guessed at. Errors name parts and repeat no value.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]{0,200}")
 
 
 class BadAddressError(ValueError):
-    """An address cannot be meant; the message says which part and what would be right, and repeats no value."""
+    """An address is invalid; the message names the part and the right form, and repeats no value."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Url:
 
 
 def parse_url(text: str, schemes: Collection[str], *, known: Collection[str]) -> Url:
-    """Take a URL of one of these schemes apart; `known` are the names of parameters that may be shown.
+    """Parse a URL of one of these schemes; `known` are the names of parameters that may be shown.
 
     Raises:
-        BadAddressError: it is no such URL.
+        BadAddressError: it is not such a URL.
     """
     scheme, separator, rest = text.strip().partition("://")
     text = f"{scheme.lower()}{separator}{rest}"
@@ -76,10 +76,10 @@ def parse_url(text: str, schemes: Collection[str], *, known: Collection[str]) ->
 
 
 def parse_hosts(text: str, *, is_encoded: bool) -> tuple[tuple[str, int | None], ...]:
-    """Return hosts with their ports of a list such as `a:5432,[::1]`.
+    """Return hosts and ports of a list such as `a:5432,[::1]`.
 
     Raises:
-        BadAddressError: one of them is none.
+        BadAddressError: one of them is invalid.
     """
     return tuple(_host_and_port(item, is_encoded=is_encoded) for item in text.split(","))
 
@@ -88,11 +88,11 @@ def parse_port(text: str) -> int:
     """Return the number of a port.
 
     Raises:
-        BadAddressError: it is none.
+        BadAddressError: it is not a port number.
     """
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= HIGHEST_PORT:
         raise BadAddressError(
-            f"has a port that is no number from 1 to {HIGHEST_PORT}; write %3A and %2F for : and / in a password"
+            f"has a port that is not a number from 1 to {HIGHEST_PORT}; write %3A and %2F for : and / in a password"
         )
     return int(text)
 
@@ -101,7 +101,7 @@ def decode(text: str, part: str) -> str:
     """Return the text without percent-encoding.
 
     Raises:
-        BadAddressError: it is not encoded rightly.
+        BadAddressError: it is not encoded correctly.
     """
     try:
         decoded = unquote(text, errors="strict")
@@ -113,7 +113,7 @@ def decode(text: str, part: str) -> str:
 
 
 def show(hosts: Sequence[tuple[str, int | None]], name: str = "") -> str:
-    """Return the one form in which an address is shown: hosts, ports and a name, and nothing else of it."""
+    """Return the form in which an address is shown: hosts, ports and a name only."""
     return ",".join(_shown_host(host, port) for host, port in hosts) + (f"/{_shown_name(name)}" if name else "")
 
 
@@ -147,7 +147,7 @@ def _host_and_port(text: str, *, is_encoded: bool) -> tuple[str, int | None]:
     host = decode(host, "the host") if is_encoded else host
     pattern = _IPV6 if text.startswith("[") else re.compile(r"/.*") if host.startswith("/") else _HOST
     if not is_good or not pattern.fullmatch(host) or (separator and not port):
-        raise BadAddressError("has a host that is no name, no IP address ([…] around IPv6) and no path")
+        raise BadAddressError("has a host that is not a name, an IP address ([…] around IPv6) or a path")
     return host, parse_port(port) if port else None
 
 
@@ -156,7 +156,7 @@ def _parameters(query: str, known: Collection[str]) -> dict[str, str]:
     for position, item in enumerate(query.split("&") if query else (), start=1):
         name, equals, value = item.partition("=")
         if name not in known or not equals:
-            # What is not known may be a piece of a password.
+            # An unknown name may be a piece of a password.
             raise BadAddressError(f"has an unknown parameter: number {position} after the ?")
         if name in parameters:
             raise BadAddressError(f"has the parameter {name} twice")

@@ -1,8 +1,8 @@
-"""The audit: every invariant looked at once, and what looks broken looked at again until it counts or is gone.
+"""The audit: every invariant checked once, and each violation rechecked until it counts or is gone.
 
-Servers are read one after the other while bookings go on, so a single look can see an order in the middle of a step.
-A finding counts only if it is there at every look until its grace is over, at the same step of its order. There is
-one every few seconds, since most of what a look sees in flight is gone at the next.
+Servers are read one after the other while bookings continue, so a single check can see an order in the middle of a
+step. A violation counts only if every check until the end of its grace finds it, at the same step of its order. The
+checks are a few seconds apart, since most violations seen in flight are gone at the next one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
-from skyhold.audit.findings import AuditReport, Finding, Graces, Invariant, ServerAway, Sighting
+from skyhold.audit.findings import AuditReport, Graces, Invariant, ServerAway, Sighting, Violation
 from skyhold.audit.locks import SeatLockReader, find_locks
 from skyhold.audit.money import find_money
 from skyhold.audit.workflows import WorkflowReader, find_workflows
@@ -20,7 +20,7 @@ from skyhold.payments.gateway import PaymentGateway
 from skyhold.queries.audit import AuditQueries, Suspicion
 
 Wait = Callable[[int, timedelta], None]
-"""Is told how many things look wrong, and after what pause they are looked at again."""
+"""Called before each pause with the number of possible violations and the time until the recheck."""
 
 
 class Audit:
@@ -37,7 +37,7 @@ class Audit:
         graces: Graces | None = None,
         on_wait: Wait | None = None,
     ) -> None:
-        """Without locks or workflows, since their server cannot be reached, what is about them is left unchecked."""
+        """Create an audit; without `locks` or `workflows`, as their server is unavailable, I5 or I6 stays unchecked."""
         self._queries = queries
         self._gateway = gateway
         self._locks = locks
@@ -48,13 +48,13 @@ class Audit:
         self._on_wait = on_wait
 
     async def run(self) -> AuditReport:
-        """Return the findings that lasted, none if every invariant holds, and what could not be checked.
+        """Return the violations that count, none if every invariant holds, and the invariants that were not checked.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL does not answer, without which nothing can be said.
+            DatabaseUnavailable: PostgreSQL does not answer; without it nothing can be checked.
         """
         unchecked: dict[Invariant, str] = {}
-        findings: list[Finding] = []
+        findings: list[Violation] = []
         pending = {sighting.finding.identity: sighting for sighting in await self._look(set(Invariant), unchecked)}
         began = time.monotonic()
         pause = longest = self._graces.second_look
@@ -70,7 +70,7 @@ class Audit:
         return AuditReport(tuple(findings), unchecked, await self._count_foreign_orders())
 
     async def _look(self, invariants: set[Invariant], unchecked: dict[Invariant, str]) -> list[Sighting]:
-        """Look at these invariants, and note which of them could not be looked at."""
+        """Check these invariants once, and add those that could not be checked to `unchecked`."""
         sightings: list[Sighting] = []
         if invariants - {Invariant.I5, Invariant.I6}:
             sightings += [Sighting(finding) for finding in await self._find_in_ledger()]
@@ -82,7 +82,7 @@ class Audit:
                     unchecked[invariant] = str(away)
         return sightings
 
-    async def _find_in_ledger(self) -> list[Finding]:
+    async def _find_in_ledger(self) -> list[Violation]:
         queries = self._queries
         return [
             *await _found(Invariant.I1, queries.seats_without_rightful_owner, queries.orders_without_their_seats),
@@ -113,9 +113,9 @@ class Audit:
         await asyncio.sleep(pause.total_seconds())
 
 
-async def _found(invariant: Invariant, *reads: Callable[[], Awaitable[Iterable[Suspicion]]]) -> list[Finding]:
+async def _found(invariant: Invariant, *reads: Callable[[], Awaitable[Iterable[Suspicion]]]) -> list[Violation]:
     return [
-        Finding(invariant, suspicion.order_id, suspicion.step, suspicion.subject, suspicion.detail)
+        Violation(invariant, suspicion.order_id, suspicion.step, suspicion.subject, suspicion.detail)
         for read in reads
         for suspicion in await read()
     ]

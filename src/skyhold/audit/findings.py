@@ -1,4 +1,4 @@
-"""What the audit found: an invariant, the order that breaks it, and how; and what it could not look at."""
+"""The results of the audit: violated invariants with their orders, and invariants that could not be checked."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ class Invariant(StrEnum):
 
     @property
     def remedy(self) -> str:
-        """Who mends what breaks it, once the reconciler has been by, and why not a program."""
+        """The repair of a violation that remains after a run of the reconciler, and why no program does it."""
         return _REMEDIES[self]
 
 
 _RULES = {
     Invariant.I1: "A taken seat has exactly one order, and a confirmed order owns exactly its seats.",
     Invariant.I2: "An order that failed or expired owns no seat.",
-    Invariant.I3: "A confirmed order was charged its total once; of any other the money is back or due.",
-    Invariant.I4: "An order's total is the sum of the prices it keeps.",
+    Invariant.I3: "A confirmed order was charged its total once; any other has no charge, or a refund is made or due.",
+    Invariant.I4: "An order's total is the sum of the prices kept with its seats.",
     Invariant.I5: "A seat lock has a time to live and its order holds the seat; a hold has its lock.",
     Invariant.I6: "An open order has a running workflow that ends it in time; a running workflow has an open order.",
-    Invariant.I7: "An order's log tells a legal way from CREATED to its status, without a gap.",
+    Invariant.I7: "An order's log is a legal path from CREATED to its status, without a gap.",
 }
 
 
 _REMEDIES = {
-    Invariant.I1: "Two stories about one seat: a person has to say which is true.",
-    Invariant.I2: "A person has to say whether anybody was promised the seat; then it can be freed.",
-    Invariant.I3: "Ledger and gateway differ in what no crash can cause: a person has to ask the gateway.",
-    Invariant.I4: "What a customer agreed to pay is not for a program to change.",
-    Invariant.I5: "The reconciler sets it right in its next run, unless somebody else writes into this Redis.",
-    Invariant.I6: "The reconciler ends it in its next run; of an overdue one it names the failing step, for a person.",
-    Invariant.I7: "A log cannot be rewritten: a person has to find out who broke it.",
+    Invariant.I1: "Seat and order contradict each other: a person must decide which is right.",
+    Invariant.I2: "A person must find out whether the seat was promised to a customer; then it can be released.",
+    Invariant.I3: "No crash makes ledger and gateway differ like this: a person must check with the gateway.",
+    Invariant.I4: "A program must not change the total that a customer agreed to pay: a person must correct it.",
+    Invariant.I5: "The reconciler repairs it in its next run, unless another program writes to this Redis.",
+    Invariant.I6: "The reconciler ends it in its next run; of an overdue order it reports the failing step.",
+    Invariant.I7: "A log cannot be rewritten: a person must find the program that broke it.",
 }
 
 
 class ServerAway(Exception):
-    """A server that an invariant is about cannot be asked; the message says which."""
+    """A server that is needed to check an invariant is unavailable; the message names it."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A broken invariant, at this step of the order; `subject` is the seat, the event, the key that it is about."""
+class Violation:
+    """A violated invariant, at this step of the order; `subject` is the seat, the event or the key concerned."""
 
     invariant: Invariant
     order_id: str | None
@@ -68,31 +68,30 @@ class Finding:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """By what a finding is known again, if its order has not moved on meanwhile."""
+        """The key by which a recheck recognises the finding, if its order is still at the same step."""
         return self.invariant, self.order_id, self.step, self.subject
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A finding as one look saw it: it has been so for `age` at least, and counts from `grace` on."""
+    """A finding of one check: it has existed for `age` at least, and counts from `grace` on."""
 
-    finding: Finding
+    finding: Violation
     age: timedelta = timedelta(0)
     grace: timedelta = timedelta(0)
 
     def lacks(self, *, watched: timedelta) -> timedelta:
-        """Return how much longer it has to be there, after having been watched for so long, before it counts."""
+        """Return the time for which it must still last before it counts; `watched` is that since the first check."""
         return max(timedelta(0), self.grace - max(self.age, watched))
 
 
 @dataclass(frozen=True)
 class Graces:
-    """How long something may look broken before it counts.
+    """Times for which a violation must last before it counts.
 
-    `second_look` is for everything, since a single look can see an order in the middle of a step, and then for each
-    further look. A missing lock has
-    `repair` beyond its own grace: Redis may have been away when the lock was made, which is written down nowhere, and
-    the reconciler gives locks back within its interval.
+    `second_look` is the pause between two checks and applies to everything, since a single check can see an order in
+    the middle of a step. A missing lock has `repair` in addition to its own grace: Redis may have been unavailable when
+    the lock was made, which is recorded nowhere, and the reconciler restores locks within its interval.
     """
 
     second_look: timedelta = timedelta(seconds=5)
@@ -103,20 +102,20 @@ class Graces:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The findings that lasted, the invariants that could not be checked with the reason, and orders not ours to judge.
+    """The findings that count, the unchecked invariants with the reason, and the number of orders left out.
 
-    `foreign_orders` counts open orders of other Temporal namespaces; it is None if ours is not known.
+    `foreign_orders` counts open orders of other Temporal namespaces; it is None if our namespace is unknown.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Violation, ...] = ()
     unchecked: Mapping[Invariant, str] = field(default_factory=dict)
     foreign_orders: int | None = 0
 
     @property
     def checked(self) -> list[Invariant]:
-        """The invariants of which the findings are all there is."""
+        """The invariants that were checked, so that their findings are complete."""
         return [invariant for invariant in Invariant if invariant not in self.unchecked]
 
     def holds(self, invariant: Invariant) -> bool:
-        """Say whether the invariant was checked and nothing breaks it."""
+        """Return whether the invariant was checked and has no finding."""
         return invariant in self.checked and all(finding.invariant is not invariant for finding in self.findings)

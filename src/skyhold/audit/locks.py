@@ -1,6 +1,6 @@
-"""I5, the seat locks: what Redis has under their names, against the seats that open orders hold in the ledger.
+"""I5, the seat locks: the keys in Redis, compared with the seats that open orders hold in the ledger.
 
-Owns the audit's reads of Redis. Locks are read by SCAN in batches, and no read changes or prolongs anything.
+Owns the audit's reads of Redis. Locks are read by SCAN in batches; no read changes or extends a lock.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError, ResponseError
 
-from skyhold.audit.findings import Finding, Graces, Invariant, ServerAway, Sighting
+from skyhold.audit.findings import Graces, Invariant, ServerAway, Sighting, Violation
 from skyhold.events.feed import STREAM
 from skyhold.queries.audit import FINDINGS_LIMIT, AuditQueries, HeldSeat, LockedSeat
 from skyhold.stores.seat_locks import lock_name
 
 BATCH = 500
-"""How many locks are asked about in one round trip."""
+"""Number of locks that are read in one round trip."""
 
 _LOCKS = "seat:lock:*"
 _NAME = re.compile(r"seat:lock:\{([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}:([1-9][0-9]?[A-HJK])")
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _GONE, _ENDLESS = -2, -1
-"""What Redis says of the time to live of a key that is not there, and of one that has none."""
+"""Redis's replies for the TTL of a missing key, and of a key without a TTL."""
 
 
 @dataclass(frozen=True)
 class SeatLock:
-    """A lock as Redis has it; what its name or its value does not tell as it should is None."""
+    """A lock as read from Redis; parts that its name or its value does not contain in valid form are None."""
 
     name: str
     flight_id: uuid.UUID | None
@@ -45,13 +45,13 @@ class SeatLock:
 
 
 class SeatLockReader:
-    """Reads the seat locks, and how far back Redis remembers."""
+    """Reads the seat locks, and the time since Redis lost its data last."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def batches(self) -> AsyncIterator[list[SeatLock]]:
-        """Give all locks; one that comes or goes meanwhile may be among them, one that moves twice.
+        """Yield all locks in batches; one that is set or deleted meanwhile may be missing, another may appear twice.
 
         Raises:
             ServerAway: Redis does not answer.
@@ -66,7 +66,7 @@ class SeatLockReader:
                 return
 
     async def missing(self, names: Sequence[str]) -> list[bool]:
-        """Say of each lock whether it is missing.
+        """Return for each lock whether it is missing.
 
         Raises:
             ServerAway: Redis does not answer.
@@ -78,9 +78,9 @@ class SeatLockReader:
             return [not is_there for is_there in await pipeline.execute()]
 
     async def remembers_for(self) -> timedelta:
-        """Return for how long Redis has kept what it was given, at least: it was neither started nor wiped since.
+        """Return the minimum time for which Redis has kept its data: it was neither started nor wiped since.
 
-        Of a wipe only the stream of events tells, which begins anew after it; its oldest entry has the time in its id.
+        Only the stream of events shows a wipe, since it restarts after it; its oldest entry has the time in its id.
 
         Raises:
             ServerAway: Redis does not answer.
@@ -115,7 +115,7 @@ async def find_locks(
 ) -> list[Sighting]:
     """Return every lock without a hold or without a time to live, and every hold without a lock.
 
-    Orders of other Temporal namespaces are not ours to judge; with None, as long as ours is not known, all are.
+    Orders of other Temporal namespaces are left out; with None, when our namespace is unknown, all are checked.
 
     Raises:
         ServerAway: Redis does not answer.
@@ -139,8 +139,8 @@ async def _find_wrong_locks(
                 continue
             if faults := list(_faults(lock, seat)):
                 subject = lock.name if lock.name.isprintable() else ascii(lock.name)
-                finding = Finding(Invariant.I5, lock.order_id, seat.step, subject, "; ".join(faults))
-                # An order that has ended locks nothing any more, so its lock has been wrong since then.
+                finding = Violation(Invariant.I5, lock.order_id, seat.step, subject, "; ".join(faults))
+                # An order that has ended needs no locks, so its lock has been wrong since then.
                 has_ended = seat.status is not None and seat.status.is_terminal
                 age = seat.unchanged_for if has_ended else timedelta(0)
                 sightings.append(Sighting(finding, age, graces.lock))
@@ -153,9 +153,9 @@ def _faults(lock: SeatLock, seat: LockedSeat) -> Iterator[str]:
     if lock.is_endless:
         yield "the lock has no time to live"
     if lock.order_id is None:
-        yield "the lock has no order's id in it"
+        yield "the lock's value is not an order id"
     elif not seat.is_seat:
-        yield "the lock is of no seat that there is"
+        yield "the lock is for a seat that does not exist"
     elif seat.owner_id != lock.order_id or seat.status is None or seat.status.is_terminal:
         held = f"held by {seat.owner_id}" if seat.owner_id not in {None, lock.order_id} else "not held by it"
         yield f"the lock is of an order that is {seat.status or 'missing'}, the seat is {held}"
@@ -177,7 +177,7 @@ async def _find_bare_holds(
     remembers_for = await locks.remembers_for()
     return [
         Sighting(
-            Finding(
+            Violation(
                 Invariant.I5, hold.order_id, hold.step, _name_of(hold), f"seat {hold.seat_id} is held without a lock"
             ),
             min(hold.unchanged_for, remembers_for),
@@ -192,7 +192,7 @@ def _name_of(hold: HeldSeat) -> str:
 
 
 def _lock_of(name: str, value: object, *, is_endless: bool) -> SeatLock:
-    # A value that is no text at all comes as the error that it is not.
+    # For a key that does not hold a string, the value is Redis's error, not bytes.
     text = value.decode(errors="replace") if isinstance(value, bytes) else ""
     order_id = text if _ORDER_ID.fullmatch(text) else None
     match = _NAME.fullmatch(name)
@@ -205,6 +205,6 @@ def _answered() -> Iterator[None]:
     try:
         yield
     except ResponseError as refusal:
-        raise ServerAway(f"Redis refuses to tell: {str(refusal).partition(' ')[0]}") from refusal
+        raise ServerAway(f"Redis refuses the read: {str(refusal).partition(' ')[0]}") from refusal
     except (RedisError, OSError, TimeoutError) as error:
         raise ServerAway("Redis does not answer") from error

@@ -1,25 +1,25 @@
-"""I3, the money: what the ledger says of every ended order, against the gateway's own statement of the same key."""
+"""I3, the money: the ledger's record of every ended order, compared with the gateway's statement of the same key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skyhold.audit.findings import Finding, Invariant
+from skyhold.audit.findings import Invariant, Violation
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
 from skyhold.payments.gateway import PaymentGateway, StatementLine
 from skyhold.queries.audit import PAGE, AuditQueries, EndedMoney
 
 
-async def find_money(queries: AuditQueries, gateway: PaymentGateway) -> list[Finding]:
-    """Return every ended order whose money is not where it should be, and every capture that nobody asked for."""
-    findings: list[Finding] = []
+async def find_money(queries: AuditQueries, gateway: PaymentGateway) -> list[Violation]:
+    """Return every ended order whose money is wrong, and every capture without a request in the ledger."""
+    findings: list[Violation] = []
     last = ""
     while page := await queries.ended_money(after=last):
         lines = {line.key: line for line in await gateway.statement([money.key for money in page], limit=len(page))}
         for money in page:
             findings += [
-                Finding(Invariant.I3, money.order_id, money.step, subject, detail)
+                Violation(Invariant.I3, money.order_id, money.step, subject, detail)
                 for subject, detail in _faults(money, lines.get(money.key))
             ]
         last = page[-1].order_id
@@ -36,7 +36,7 @@ def _faults(money: EndedMoney, line: StatementLine | None) -> Iterator[tuple[str
         if (captures, refunds, amount) != (1, 0, money.total_cents):
             yield "statement", f"confirmed for {money.total_cents} cents, but {shown}"
     elif money.state == PaymentState.REFUND_DUE:
-        # The gateway may have paid back already, and the ledger not have heard of it yet.
+        # The gateway may have made the refund already, before the ledger has recorded it.
         if (captures, amount) != (1, money.captured_cents) or refunds > 1:
             yield "statement", f"a refund of {money.captured_cents} cents is due, but {shown}"
     else:
@@ -46,15 +46,15 @@ def _faults(money: EndedMoney, line: StatementLine | None) -> Iterator[tuple[str
             yield "statement", f"{money.status}, but {shown}"
 
 
-async def _find_unasked(queries: AuditQueries, gateway: PaymentGateway) -> list[Finding]:
-    """Return captures for which the ledger never asked: the gateway's books, read from their own side."""
-    findings: list[Finding] = []
+async def _find_unasked(queries: AuditQueries, gateway: PaymentGateway) -> list[Violation]:
+    """Return captures that the ledger never requested, by reading all captures in the gateway's books."""
+    findings: list[Violation] = []
     last = None
     while lines := await gateway.statement(after=last, limit=PAGE):
         unasked = await queries.unasked_keys([line.key for line in lines])
         for line in lines:
             if order := unasked.get(line.key):
-                detail = f"{line.amount_cents} cents were captured unasked under the key {line.key}: {order.detail}"
-                findings.append(Finding(Invariant.I3, order.order_id, order.step, str(line.key), detail))
+                detail = f"{line.amount_cents} cents were captured without a request, key {line.key}: {order.detail}"
+                findings.append(Violation(Invariant.I3, order.order_id, order.step, str(line.key), detail))
         last = lines[-1].key
     return findings

@@ -1,6 +1,6 @@
-"""I6, the workflows: what Temporal runs, against the orders in the ledger that have not ended.
+"""I6, the workflows: Temporal's running workflows, compared with the open orders in the ledger.
 
-Owns the audit's reads of Temporal. What visibility lists is old news, so it is described by id before it is told.
+Owns the audit's reads of Temporal. Visibility lags, so each workflow that it lists is described by id before it counts.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from skyhold.audit.findings import Finding, Graces, Invariant, ServerAway, Sighting
+from skyhold.audit.findings import Graces, Invariant, ServerAway, Sighting, Violation
 from skyhold.messages import BOOKING_WORKFLOW, workflow_id_of
 from skyhold.queries.audit import FINDINGS_LIMIT, AuditQueries, OrderInLedger
 
 RPC_TIMEOUT = timedelta(seconds=5)
-"""How long one question may take, with the retries of Temporal's client."""
+"""Timeout of one call, including the retries of Temporal's client."""
 
 CONCURRENCY = 25
-"""How many workflows are described at once."""
+"""Number of workflows that are described concurrently."""
 
 BATCH = 500
-"""How many orders, or workflows that run, are looked at in one turn."""
+"""Number of orders, or of running workflows, per page."""
 
 _STATUS = "WORKFLOW_EXECUTION_STATUS_"
 
 _CLOSED = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
-"""Whatever else it is, paused perhaps, it may go on."""
+"""In any other status, such as paused, the workflow may continue."""
 
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """The last run of a workflow: how it is, of which chain, and since when it has been running or closed."""
+    """The last run of a workflow: its chain, its status, and the time since which it has been running or closed."""
 
     workflow_id: str
     chain: str
@@ -48,7 +48,7 @@ class WorkflowRun:
 
 
 class WorkflowReader:
-    """Reads bookings' workflows: each by its id, those that run by their task queue."""
+    """Reads booking workflows: each by its id, the running ones by their task queue."""
 
     def __init__(
         self, client: Client, *, namespace_id: str, task_queue: str, rpc_timeout: timedelta = RPC_TIMEOUT
@@ -80,7 +80,7 @@ class WorkflowReader:
                 task.cancel()
 
     async def running(self) -> AsyncIterator[list[str]]:
-        """Give the ids of the bookings that visibility believes to run, in batches.
+        """Yield the ids of the bookings that visibility lists as running, in batches.
 
         Raises:
             ServerAway: Temporal does not answer.
@@ -101,14 +101,14 @@ class WorkflowReader:
         describe = self._client.workflow_service.describe_workflow_execution
         try:
             async with _answered(self._rpc_timeout):
-                # The SDK's own description fails at a status that it cannot name, as that of a paused workflow.
+                # The SDK's own description fails on a status that it does not know, such as paused.
                 return _run_of(await describe(ask, retry=True, timeout=self._rpc_timeout))
         except LookupError:
             return None
 
 
 async def find_workflows(queries: AuditQueries, workflows: WorkflowReader, *, graces: Graces) -> list[Sighting]:
-    """Return every open order of our namespace without a workflow that ends it in time, and every one without an order.
+    """Return open orders of our namespace without a workflow that ends them in time, and workflows without an order.
 
     Raises:
         ServerAway: Temporal does not answer.
@@ -128,7 +128,7 @@ async def _find_abandoned_orders(queries: AuditQueries, workflows: WorkflowReade
             if run is not None and run.is_running and run.chain == order.chain:
                 sightings += _overdue(order, run, graces)
                 continue
-            # Of a workflow that Temporal does not know nobody can tell since when it does not.
+            # It is unknown how long a workflow has been missing in Temporal.
             age = _age_of(run, now) if run is not None else timedelta(0)
             detail = f"the order is {order.status}, {_state_of(run)}"
             sightings.append(_sighting(order.order_id, order.step, detail, age, graces))
@@ -158,8 +158,8 @@ async def _find_stray_workflows(queries: AuditQueries, workflows: WorkflowReader
 
 
 def _overdue(order: OrderInLedger, run: WorkflowRun, graces: Graces) -> list[Sighting]:
-    """Return the order if its running workflow should have ended it; its grace counts from when it should have."""
-    # What ends at this moment is no sight worth a second look.
+    """Return the order if its running workflow should have ended it; its grace counts from that time."""
+    # An order that is just ending needs no recheck.
     if order.overdue_for is None or order.overdue_for < graces.second_look:
         return []
     detail = f"the order is {order.status} past its deadline, though its workflow is {run.status}"
@@ -167,7 +167,7 @@ def _overdue(order: OrderInLedger, run: WorkflowRun, graces: Graces) -> list[Sig
 
 
 def _sighting(order_id: str, step: int | None, detail: str, age: timedelta, graces: Graces) -> Sighting:
-    return Sighting(Finding(Invariant.I6, order_id, step, "workflow", detail), age, graces.workflow)
+    return Sighting(Violation(Invariant.I6, order_id, step, "workflow", detail), age, graces.workflow)
 
 
 def _has_ended(order: OrderInLedger | None) -> bool:
@@ -176,12 +176,12 @@ def _has_ended(order: OrderInLedger | None) -> bool:
 
 def _state_of(run: WorkflowRun | None) -> str:
     if run is None:
-        return "Temporal knows no workflow of its"
+        return "Temporal does not know its workflow"
     return f"its workflow is {'of another chain' if run.is_running else run.status}"
 
 
 def _age_of(run: WorkflowRun, now: datetime) -> timedelta:
-    # By two servers' clocks, Temporal's and PostgreSQL's, never ours; the second look makes up for a small difference.
+    # By the clocks of Temporal and PostgreSQL, never ours; the recheck makes up for a small difference.
     return max(timedelta(0), now - run.since)
 
 
@@ -200,7 +200,7 @@ def _run_of(described: DescribeWorkflowExecutionResponse) -> WorkflowRun:
 
 @contextlib.asynccontextmanager
 async def _answered(within: timedelta) -> AsyncIterator[None]:
-    """Bound a call, its retries too; "not found" is a LookupError, whatever else keeps it from an answer is ours."""
+    """Limit the time of a call with its retries; raise LookupError for "not found", ServerAway for other failures."""
     try:
         async with asyncio.timeout(within.total_seconds()):
             yield

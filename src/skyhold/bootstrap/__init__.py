@@ -1,4 +1,4 @@
-"""The only place where objects meet: settings become pools, clients and stores, and those a worker or an API.
+"""Composition root: builds pools, clients and stores from the settings, and a worker or an API from those.
 
-One module for each thing that is put together, so that a command loads no more than it needs.
+One module for each composed thing, so that a command loads no more than it needs.
 """

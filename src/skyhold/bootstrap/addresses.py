@@ -1,4 +1,4 @@
-"""The addresses of servers, as settings give them: there, and such as can be meant."""
+"""The addresses of servers in the settings: required and validated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skyhold.addresses.temporal import parse_address
 from skyhold.addresses.urls import BadAddressError
 from skyhold.setting_errors import BadSettingError, MissingSettingError
 
-_WANTED = {"SECRET_KEY": "32 or more characters made by chance, the same to every API process"}
+_WANTED = {"SECRET_KEY": "32 or more random characters, the same to every API process"}
 
 
 def require(value: str | None, name: str) -> str:
@@ -26,11 +26,11 @@ def require(value: str | None, name: str) -> str:
 
 
 def require_database_url(value: str | None) -> str:
-    """Return the address of PostgreSQL; the files that it names can be used.
+    """Return the address of PostgreSQL, after checking that the files that it names can be used.
 
     Raises:
         MissingSettingError: it is not set.
-        BadSettingError: it cannot be meant. The value itself is not repeated: it may hold a password.
+        BadSettingError: it is invalid; the message never repeats the value, which may contain a password.
     """
     url = require(value, "DATABASE_URL")
     try:
@@ -41,11 +41,11 @@ def require_database_url(value: str | None) -> str:
 
 
 def require_redis_url(value: str | None) -> str:
-    """Return the address of Redis as the client reads it; the files that it names can be used.
+    """Return the address of Redis in the client's format, after checking that the files that it names can be used.
 
     Raises:
         MissingSettingError: it is not set.
-        BadSettingError: it cannot be meant. The value itself is not repeated: it may hold a password.
+        BadSettingError: it is invalid; the message never repeats the value, which may contain a password.
     """
     try:
         address = RedisAddress.parse(require(value, "REDIS_URL"))
@@ -56,11 +56,11 @@ def require_redis_url(value: str | None) -> str:
 
 
 def require_host_and_port(value: str | None, name: str) -> str:
-    """Return the address of a server that is named by host and port alone.
+    """Return an address that consists of host and port only.
 
     Raises:
         MissingSettingError: it is not set.
-        BadSettingError: it is no such address.
+        BadSettingError: it is not such an address.
     """
     address = require(value, name)
     try:

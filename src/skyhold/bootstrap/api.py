@@ -1,4 +1,4 @@
-"""The HTTP API, put together from the settings."""
+"""The HTTP API, composed from the settings."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
 from skyhold.web.edge.limits import RateLimits
 from skyhold.web.edge.middleware import Edge
-from skyhold.web.idempotency import RequestNames
+from skyhold.web.idempotency import IdempotencyKeys
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.instances import Instance
 from skyhold.web.live.watches import Live
 from skyhold.web.public_address import PublicAddress
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from skyhold.workflows.booking_client import BookingClient
 
 KNOWN_SECONDS = 5.0
-"""For how long a failure of this process's own counts against a server that answers its probe."""
+"""Time for which a failure in this process's own work counts, even if the server's probe succeeds."""
 
 
 @contextlib.asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
-    """Make the HTTP API over the servers of the settings, which may all be away: each is reached when it is needed.
+    """Create the HTTP API over the servers of the settings; all of them may be unavailable, since it connects lazily.
 
     Raises:
         MissingSettingError: DATABASE_URL, REDIS_URL, SECRET_KEY or TEMPORAL_ADDRESS is not set.
-        BadSettingError: one of them, or another of Temporal's own, cannot be meant.
+        BadSettingError: one of them, or another of Temporal's own variables, is invalid.
     """
-    seals = Seals(require(settings.secret_key, "SECRET_KEY"))
-    identities = Identities(seals)
+    signer = Signer(require(settings.secret_key, "SECRET_KEY"))
+    identities = Identities(signer)
     public = PublicAddress.of(settings.public_url) if settings.public_url else None
     async with open_database(settings, application="skyhold api") as pool, contextlib.AsyncExitStack() as stack:
         database = Database(pool)
         cookies = GuestCookies(identities, Instance(InstanceQueries(database).read_id))
         redis = await stack.enter_async_context(open_redis_of(settings))
-        limits = await stack.enter_async_context(open_limits(settings, seals, cookies))
+        limits = await stack.enter_async_context(open_limits(settings, signer, cookies))
         live = await stack.enter_async_context(open_live(settings, database))
         client = await connect_temporal_lazily()
         probes = probes_of(
@@ -77,7 +77,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             sales=SaleQueries(database),
             identities=identities,
             cookies=cookies,
-            names=RequestNames(seals, IdempotencyStore(database)),
+            idempotency_keys=IdempotencyKeys(signer, IdempotencyStore(database)),
             alternatives=Alternatives(SeatPlanQueries(database)),
             live=live,
             policy=settings.policy,
@@ -88,9 +88,9 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 def trouble_with_redis(live: Live, limits: RateLimits | None) -> str | None:
-    """Say what the API could not have Redis do a moment ago, though it may answer a probe."""
+    """Return a failure that the API had with Redis a moment ago, even if Redis answers a probe; None if it had none."""
     if live.is_feed_down:
         return "live events are not received"
     if limits is not None and (limits.is_refused or limits.has_failed_within(KNOWN_SECONDS)):
-        return "requests are counted by each process alone"
+        return "each process counts requests by itself"
     return None

@@ -1,4 +1,4 @@
-"""The audit, put together from the settings over all servers; those but PostgreSQL may be away."""
+"""The audit, composed from the settings over all servers; all but PostgreSQL may be unavailable."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from skyhold.settings import Settings
 
 
 async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditReport:
-    """Return what breaks the invariants and lasted, and what could not be checked since its server is away.
+    """Return the violations that count, and the invariants not checked because their server is unavailable.
 
     Raises:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
-        BadSettingError: one of them, or an address or namespace of Temporal, cannot be meant.
+        BadSettingError: one of them, or an address or namespace of Temporal, is invalid.
         PostgresUnavailable: PostgreSQL does not answer, or the schema has no ledger.
     """
     async with (
@@ -44,7 +44,7 @@ async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditRepo
 
 
 async def _open_workflows(settings: Settings) -> dict[str, Any]:
-    """Return a reader of workflows, or why there is none, under the names of the audit's parameters."""
+    """Return a reader of workflows, or the reason why there is none, as keyword arguments for the audit."""
     try:
         client, namespace_id, _ = await connect_to_namespace()
     except WorkflowUnavailable as error:

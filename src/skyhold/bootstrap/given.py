@@ -1,4 +1,4 @@
-"""Whether servers that are used by address are there and let us in, asked before anything is started over them."""
+"""Check of servers that are used by address: they must be available and accept us, before anything is started."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _log = structlog.get_logger(__name__)
 
 
 class RedisUnreachable(Exception):
-    """Redis cannot be used; the message says where and why."""
+    """Redis cannot be used; the message has its address and the reason."""
 
 
 class RedisMisconfigured(RedisUnreachable):
-    """Redis refuses something that its address says; waiting does not help."""
+    """Redis refuses a part of its address; waiting does not help."""
 
 
 async def require_given(settings: Settings, variables: Collection[str]) -> None:
-    """Ask the servers of these variables, one after the other.
+    """Check the servers of these variables, one after the other.
 
     Raises:
-        MissingSettingError, BadSettingError: an address or a namespace cannot be meant.
-        DatabaseUnavailable, RedisUnreachable, WorkflowUnavailable: one is not there.
+        MissingSettingError, BadSettingError: an address or a namespace is missing or invalid.
+        DatabaseUnavailable, RedisUnreachable, WorkflowUnavailable: a server is unavailable.
     """
     if "TEMPORAL_ADDRESS" in variables:
         await connect_to_namespace()
@@ -51,12 +51,12 @@ async def _require_redis(settings: Settings) -> None:
         try:
             found = await redis_probe(redis, lambda: None, counter=probe_counter(settings))()
         except (OSError, RedisError) as error:
-            # The class alone: a client's message may repeat what it was given.
+            # Only the class: a client's message may repeat its input.
             raise RedisUnreachable(f"{where} cannot be used (REDIS_URL): {type(error).__name__}.") from error
     if not isinstance(found, ProbeFailure):
         return
     said = f"{found.reason}. {found.remedy or ''}".rstrip()
     if found.is_misconfigured:
         raise RedisMisconfigured(f"{where} cannot be used (REDIS_URL): it {said}")
-    # Bookings go on without it (docs/rules.md#seat-locks), so it ends nothing.
-    _log.warning(f"{where} does not do its work (REDIS_URL); bookings go on without it: {said}")
+    # Bookings continue without it (docs/rules.md#seat-locks), so this is not an error.
+    _log.warning(f"{where} is not fully usable (REDIS_URL); bookings continue without it: {said}")

@@ -1,4 +1,4 @@
-"""The probes and the clock's check, put together from the settings: for a look from outside, without the API."""
+"""The probes and the check of the clock, composed from the settings, for use without the API."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from skyhold.settings import Settings
 
 @contextlib.asynccontextmanager
 async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
-    """Make the probes of the API without the API.
+    """Create the probes of the API without the API.
 
     Raises:
         MissingSettingError: DATABASE_URL, REDIS_URL or TEMPORAL_ADDRESS is not set.
-        BadSettingError: what they, or others of Temporal's own, say cannot be meant.
+        BadSettingError: one of them, or another of Temporal's own variables, is invalid.
     """
     async with open_database(settings, application="skyhold doctor") as pool, open_redis_of(settings) as redis:
         client = await connect_temporal_lazily()
@@ -32,11 +32,11 @@ async def open_probes(settings: Settings) -> AsyncIterator[Mapping[str, Probe]]:
 
 
 async def clock_trouble_of(settings: Settings) -> str | None:
-    """Say by how much the clock of this machine is off; nothing if it is right, or PostgreSQL does not say.
+    """Return the offset of this machine's clock as a text; None if it is right, or PostgreSQL is unavailable.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        BadSettingError: it is no address of PostgreSQL.
+        BadSettingError: it is not an address of PostgreSQL.
     """
     async with open_database(settings, application="skyhold clock") as pool:
         try:

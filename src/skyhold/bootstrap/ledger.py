@@ -1,4 +1,4 @@
-"""The ledger by itself: a pool for who needs one, whether the schema is ours, and migrate and seed without a worker."""
+"""The ledger by itself: a pool, the check that the schema is ours, and migrate and seed without a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyhold.settings import Settings
 from skyhold.stores import demo_flights, schema
 
 ANSWER_SECONDS = 2.0
-"""How long a process waits at its start for PostgreSQL to say that something must be set or granted."""
+"""Time that a process waits at its start for PostgreSQL to report that something must be set or granted."""
 
 
 class SchemaOutdatedError(Exception):
@@ -26,18 +26,18 @@ class SchemaOutdatedError(Exception):
 
 @contextlib.asynccontextmanager
 async def open_database(settings: Settings, *, application: str) -> AsyncIterator[Pool]:
-    """Open a pool on the ledger, which may be away: it is reached when it is needed.
+    """Open a pool on the ledger, which may be unavailable: the pool connects when it is used.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        BadSettingError: it is no address of PostgreSQL.
+        BadSettingError: it is not an address of PostgreSQL.
     """
     url = require_database_url(settings.database_url)
     pool = await open_pool(url, application=application)
     try:
         yield pool
     finally:
-        # Its own close waits for what is under way without a bound; nothing of ours is by now.
+        # Not close(), which waits without a timeout for statements under way; we have none any more.
         pool.terminate()
 
 
@@ -46,8 +46,8 @@ async def migrate(settings: Settings) -> list[str]:
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours or not ours to change;
-            then nothing is.
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours or may not be changed;
+            then nothing is changed.
     """
     async with open_database(settings, application="skyhold migrate") as pool:
         await ServerQueries(Database(pool)).server_version()
@@ -59,11 +59,11 @@ async def migrate(settings: Settings) -> list[str]:
 
 
 async def seed(settings: Settings) -> tuple[int, int]:
-    """Insert the demo flights; return how many were inserted and how many that had left were moved.
+    """Insert the demo flights; return the number of inserted flights and of departed ones that were moved.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
-        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours to write in.
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or the schema is not ours or not writable.
         SchemaOutdatedError: the ledger is not at the newest version.
     """
     async with open_database(settings, application="skyhold seed") as pool:
@@ -85,7 +85,7 @@ async def require_ledger(pool: Pool) -> LedgerSchema:
 
 
 async def require_usable_ledger(settings: Settings, *, within: float = ANSWER_SECONDS) -> None:
-    """Check that nothing about the ledger needs a person, as far as PostgreSQL answers within so many seconds.
+    """Check that the ledger needs no action of a person, as far as PostgreSQL answers within `within` seconds.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
@@ -98,4 +98,4 @@ async def require_usable_ledger(settings: Settings, *, within: float = ANSWER_SE
         except PostgresMisconfigured:
             raise
         except (PostgresUnavailable, TimeoutError):
-            return  # it is waited for
+            return  # the process waits for it later

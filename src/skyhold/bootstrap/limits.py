@@ -1,4 +1,4 @@
-"""The limits of how often callers may ask, put together from the settings, with connections to Redis of their own."""
+"""The rate limits, composed from the settings, with connections to Redis of their own."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from skyhold.redis_clients import close, retry
 from skyhold.settings import Settings
 from skyhold.web.edge.limits import WAIT_SECONDS, RateLimits
 from skyhold.web.identity import GuestCookies
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 
 CONNECTIONS = 64
-"""Each request takes two for a moment; one that finds none free for as long as it may wait is counted locally."""
+"""A request uses two for a moment; if none becomes free in `WAIT_SECONDS`, it is counted locally."""
 
 KEY_PREFIX = "rate"
 
 PROBE_COUNTER = f"{KEY_PREFIX}:{{skyhold}}:probe"
-"""A name like those of counters that is never counted under, for a probe of the rights."""
+"""A key with a counter's prefix that is never used as a counter, to probe the rights."""
 
 
 def probe_counter(settings: Settings) -> str | None:
-    """Return the key by which a probe tries the right to count requests; None if they are not counted."""
+    """Return the key with which a probe checks the right to count requests; None if they are not counted."""
     return None if settings.rate_limit is None else PROBE_COUNTER
 
 
 @contextlib.asynccontextmanager
-async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -> AsyncIterator[RateLimits | None]:
-    """Make the limits of the settings, over a Redis that may be away; None if they are off.
+async def open_limits(settings: Settings, signer: Signer, cookies: GuestCookies) -> AsyncIterator[RateLimits | None]:
+    """Create the rate limits of the settings, on a Redis that may be unavailable; None if they are off.
 
     Raises:
         MissingSettingError: REDIS_URL is not set.
-        BadSettingError: it is no address of Redis.
+        BadSettingError: it is not an address of Redis.
     """
     if settings.rate_limit is None:
         yield None
@@ -49,7 +49,7 @@ async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -
         socket_connect_timeout=WAIT_SECONDS,
         retry=retry(1),
     )
-    # The address is the pool's; the storage only learns from its own which client it talks through.
+    # The pool has the real address; the storage's own address only selects the client library.
     storage = RedisStorage(
         "async+redis://",
         wrap_exceptions=True,
@@ -58,6 +58,6 @@ async def open_limits(settings: Settings, seals: Seals, cookies: GuestCookies) -
         connection_pool=cast("Any", pool),
     )
     try:
-        yield RateLimits(settings.rate_limit, storage, seals, cookies)
+        yield RateLimits(settings.rate_limit, storage, signer, cookies)
     finally:
         await close(pool)

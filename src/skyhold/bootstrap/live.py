@@ -1,4 +1,4 @@
-"""The live events of an API process, put together from the settings."""
+"""The live events of an API process, composed from the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyhold.bootstrap.addresses import require_redis_url
 from skyhold.events.feed import Reader, open_reader_redis
 from skyhold.queries.database import Database
 from skyhold.queries.live import LiveQueries
-from skyhold.queries.orders import Claimant, OrderQueries, OrderView
+from skyhold.queries.orders import OrderAccess, OrderQueries, OrderView
 from skyhold.queries.servers import ServerQueries
 from skyhold.redis_clients import close
 from skyhold.settings import Settings
@@ -21,18 +21,18 @@ from skyhold.web.live.watches import Live
 
 @contextlib.asynccontextmanager
 async def open_live(settings: Settings, database: Database) -> AsyncIterator[Live]:
-    """Make the streams' hub, which asks nobody anything until somebody listens; its streams are ended at the end.
+    """Create the hub of the streams, which reads nothing until it has a listener; all streams end with the block.
 
     Raises:
         MissingSettingError: REDIS_URL is not set.
-        BadSettingError: it is no address of Redis.
+        BadSettingError: it is not an address of Redis.
     """
     redis = open_reader_redis(require_redis_url(settings.redis_url))
     queries, orders, servers = LiveQueries(database), OrderQueries(database), ServerQueries(database)
 
     async def read_order(order_id: str) -> OrderView | None:
-        # Each of its listeners has shown that the order is theirs; this look serves all of them.
-        return await orders.find(order_id, Claimant(has_token=True))
+        # Each listener has proved its access to the order; this read serves all of them.
+        return await orders.find(order_id, OrderAccess(has_token=True))
 
     async def read_clock() -> datetime:
         return (await servers.clock()).now

@@ -1,4 +1,4 @@
-"""The reconciler, put together from the settings: its schedule in Temporal, and a run of it at once."""
+"""The reconciler, composed from the settings: its schedule in Temporal, and an immediate run."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.health.temporal import temporal_trouble
 from skyhold.health.temporal_failures import TemporalFailure
-from skyhold.messages import RECONCILIATION_WORKFLOW, Finding, Reconciliation, Trouble
+from skyhold.messages import RECONCILIATION_WORKFLOW, Reconciliation, Repair, RepairKind
 from skyhold.setting_errors import BadSettingError
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger
 
 EXECUTION_TIMEOUT = timedelta(minutes=10)
-"""Longer than any run takes; one that nobody works on must not keep the next from beginning for ever."""
+"""Longer than any run takes; a run that no worker takes must not block the next one permanently."""
 
 CATCH_UP = timedelta(seconds=10)
-"""Runs that were missed for longer than this, since Temporal was away, are not made up for: one is as good as ten."""
+"""Runs missed longer ago than this, while Temporal was unavailable, are skipped: one run is enough."""
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
 SCHEDULE_CHECK = timedelta(minutes=5)
-"""How often a worker looks whether the schedule is there: somebody may delete it, and nobody would miss it."""
+"""Interval at which a worker checks that the schedule exists: an operator may delete it without noticing."""
 
 _log = structlog.get_logger(__name__)
 
 
 class NoReconciliation(Exception):
-    """The reconciler did not come to an end; the message says how far it came."""
+    """The run of the reconciler did not succeed; the message is the reason."""
 
 
 def schedule_id(task_queue: str) -> str:
@@ -64,7 +64,7 @@ def schedule_id(task_queue: str) -> str:
 async def kept_schedule(
     client: Client, *, task_queue: str, interval: timedelta, every: timedelta = SCHEDULE_CHECK
 ) -> AsyncIterator[None]:
-    """Make the schedule with this interval, and make it again should it ever be missing."""
+    """Create the schedule with this interval, and create it again whenever it is missing during the block."""
 
     async def keep() -> None:
         while True:
@@ -80,10 +80,10 @@ async def kept_schedule(
 
 
 async def ensure_schedule(client: Client, *, task_queue: str, interval: timedelta, is_first: bool = True) -> None:
-    """Make the schedule, or let the one that is there have this interval; one that was paused stays paused.
+    """Create the schedule, or give the existing one this interval; a paused one stays paused.
 
-    A server that does not let us is no reason not to work: it is said, and the reconciler then runs by hand alone. Only
-    a worker's first look takes over its interval, since workers may have others.
+    If the server refuses, the worker continues: it logs a warning, and the reconciler runs only by hand. Only a
+    worker's first call sets the interval (`is_first`), since workers may have different ones.
     """
     wanted = _schedule(task_queue, interval)
     try:
@@ -94,20 +94,20 @@ async def ensure_schedule(client: Client, *, task_queue: str, interval: timedelt
                 handle = client.get_schedule_handle(schedule_id(task_queue))
                 await handle.update(lambda found: _updated(found, wanted), rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        _log.warning("the reconciler's schedule could not be made or changed", error=error.status.name)
+        _log.warning("the reconciler's schedule could not be created or changed", error=error.status.name)
 
 
 async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
-    """Run the reconciler at once, over orders of any age, and return what it found and did.
+    """Run the reconciler at once, over orders of any age, and return its result.
 
-    One that somebody else asked for at this moment is waited for instead of a second one. Without PostgreSQL it would
-    only wait, so that is asked first.
+    If such a run is already in progress, wait for that one instead. Without PostgreSQL a run would only wait, so
+    PostgreSQL is checked first.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
         DatabaseUnavailable: PostgreSQL does not answer.
         WorkflowUnavailable: Temporal does not answer.
-        NoReconciliation: no worker took it in time, or it failed.
+        NoReconciliation: no worker finished it in time, or it failed.
     """
     async with open_database(settings, application="skyhold reconcile") as pool:
         await require_ledger(pool)
@@ -116,7 +116,7 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
     try:
         handle = await client.start_workflow(
             RECONCILIATION_WORKFLOW,
-            True,  # noqa: FBT003 - a payload of Temporal's has no name
+            True,  # noqa: FBT003 - Temporal's payloads have no names
             id=f"{schedule_id(task_queue)}-at-once",
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -127,7 +127,7 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
         async with asyncio.timeout(within.total_seconds()):
             return reconciliation_of(await handle.result(rpc_timeout=within))
     except TimeoutError as error:
-        raise NoReconciliation(f"it did not end within {within.total_seconds():.0f} s: is a worker running?") from error
+        raise NoReconciliation(f"it did not end within {within.total_seconds():.0f} s. Is a worker running?") from error
     except WorkflowFailureError as error:
         raise NoReconciliation(f"it failed: {error.cause or error}") from error
     except RPCError as error:
@@ -136,26 +136,26 @@ async def reconcile(settings: Settings, *, within: timedelta) -> Reconciliation:
 
 
 async def adopt(settings: Settings, *, lost: str) -> int:
-    """Make the open orders of a Temporal namespace that is gone for good ours, and return how many they were.
+    """Assign the open orders of a permanently lost Temporal namespace to ours, and return their number.
 
     Raises:
         MissingSettingError: DATABASE_URL is not set.
         WorkflowUnavailable: Temporal does not answer.
-        BadSettingError: that namespace is our own, or another that this Temporal still has.
+        BadSettingError: `lost` is our own namespace, or another that this Temporal still has.
         DatabaseUnavailable: PostgreSQL does not answer.
     """
     client, ours, _ = await connect_to_namespace()
     if lost == ours:
-        raise BadSettingError("--adopt: that is the namespace of this Temporal itself")
+        raise BadSettingError("--adopt: this is the namespace that is in use")
     if name := await _name_of(client, lost):
-        raise BadSettingError(f"--adopt: that namespace is not gone, this Temporal has it as {name!r}")
+        raise BadSettingError(f"--adopt: this namespace is not lost, Temporal has it as {name!r}")
     async with open_database(settings, application="skyhold reconcile") as pool:
         await require_ledger(pool)
         return await Ledger(pool).adopt(ours, lost=lost)
 
 
 async def _name_of(client: Client, namespace_id: str) -> str | None:
-    """Return the name under which this Temporal has the namespace, if it does, and lets us know."""
+    """Return the name under which this Temporal has the namespace, or None if it does not have it or refuses."""
     try:
         described = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(id=namespace_id), timeout=RPC_TIMEOUT
@@ -166,8 +166,8 @@ async def _name_of(client: Client, namespace_id: str) -> str | None:
 
 
 def reconciliation_of(result: Any) -> Reconciliation:
-    """Return what a run of the reconciler says as its workflow's result."""
-    findings = tuple(Finding(**found | {"trouble": Trouble(found["trouble"])}) for found in result["findings"])
+    """Return the result of a run of the reconciler, parsed from its workflow's result."""
+    findings = tuple(Repair(**found | {"trouble": RepairKind(found["trouble"])}) for found in result["findings"])
     return Reconciliation(findings, result["foreign_orders"], result["is_complete"])
 
 

@@ -1,4 +1,4 @@
-"""A client of Redis or Valkey, put together from the settings."""
+"""A client of Redis or Valkey, composed from the settings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from skyhold.stores.seat_locks import open_redis
 
 @contextlib.asynccontextmanager
 async def open_redis_of(settings: Settings) -> AsyncIterator[Redis]:
-    """Open a client of Redis, which may be away: it is reached when it is needed.
+    """Open a client of Redis, which may be unavailable: the client connects when it is used.
 
     Raises:
         MissingSettingError: REDIS_URL is not set.
-        BadSettingError: it is no address of Redis.
+        BadSettingError: it is not an address of Redis.
     """
     redis = open_redis(require_redis_url(settings.redis_url))
     try:

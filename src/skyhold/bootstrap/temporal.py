@@ -1,4 +1,4 @@
-"""The client of Temporal, by Temporal's own environment configuration, and what it says of the namespace."""
+"""The client of Temporal, from Temporal's own environment configuration, and checks of its namespace."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from skyhold.workflows.payloads import DATA_CONVERTER
 CONNECT_TIMEOUT = timedelta(seconds=2)
 
 ANSWER_SECONDS = 5.0
-"""How long a Temporal may take to say that it is there; one that was stopped takes a connection and says nothing."""
+"""Timeout of Temporal's first answer; a stopped server accepts a connection and does not answer."""
 
 FIRST_ANSWER_SECONDS = 2.0
-"""How long a process that may start without Temporal waits for it, to hear whether its settings can be right."""
+"""Timeout of the first answer for a process that may start without Temporal; it only checks the settings."""
 
 NAMESPACE_CHECK = timedelta(seconds=10)
-"""How often a worker looks whether the namespace is still the one that it began in."""
+"""Interval at which a worker checks that the namespace is still the one in which it started."""
 
 _CORE_LEVELS = {"debug": "INFO", "info": "WARN", "warning": "WARN", "error": "ERROR"}
-"""How much of Temporal's core is of interest at each level of ours: it is talkative."""
+"""Log level of Temporal's core for each of Skyhold's: the core logs a lot."""
 
 _OUTAGES = (
-    OSError,  # time-outs and refused connections among them
-    asyncio.CancelledError,  # the time of a local activity was up
-    Unavailable,  # its words have no secrets, and say why
+    OSError,  # includes timeouts and refused connections
+    asyncio.CancelledError,  # the timeout of a local activity
+    Unavailable,  # its message has the reason and no secrets
 )
-"""How a step fails while a server is away; it is tried again until that is back, for every open order."""
+"""Errors of a step while a server is unavailable; it is retried until the server is back, for every open order."""
 
 
 class OutagesInOneLine(logging.Filter):
-    """Takes the traceback from the SDK's line about a step that failed by an outage; a fault keeps its own."""
+    """Removes the traceback from the SDK's log line of a step that failed because of an outage; faults keep theirs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every line pass."""
+        """Shorten the line if necessary, and keep it."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, _OUTAGES):
             why = f" ({error})" if isinstance(error, Unavailable) else ""
@@ -57,7 +57,7 @@ class OutagesInOneLine(logging.Filter):
 
 
 def forward_temporal_logs(level: str) -> None:
-    """Send the log lines of Temporal's core through Python's logging, whose form and place are set at the edge."""
+    """Send the log lines of Temporal's core to Python's logging, which the command line configures."""
     logging.getLogger("temporalio.activity").addFilter(OutagesInOneLine())
     core_level = _CORE_LEVELS[level]
     forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
@@ -66,21 +66,20 @@ def forward_temporal_logs(level: str) -> None:
 
 
 async def connect_temporal() -> Client:
-    """Return a client by Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
+    """Return a client from Temporal's own environment configuration (TEMPORAL_ADDRESS, profiles, TLS, API keys).
 
     Raises:
         MissingSettingError, BadSettingError: as for `temporal_configuration`.
-        WorkflowUnavailable: nothing answers there; its cause is a `TemporalFailure` that says why.
+        WorkflowUnavailable: Temporal does not answer; the cause is a `TemporalFailure` with the reason.
     """
     configuration = temporal_configuration()
     return await _connect(configuration, within=ANSWER_SECONDS)
 
 
 async def connect_temporal_lazily() -> Client:
-    """Return a client that connects when it is used, so that Temporal may be away.
+    """Return a client that may connect later, so that Temporal may be unavailable.
 
-    It is asked once all the same: only the attempt says whether certificate, key and names can be right, and a server
-    has no part in that.
+    It tries to connect once nevertheless: only that shows errors in certificate, key and names, even without a server.
 
     Raises:
         MissingSettingError, BadSettingError: as for `temporal_configuration`.
@@ -95,7 +94,7 @@ async def connect_temporal_lazily() -> Client:
 async def _connect(configuration: ClientConnectConfig, *, within: float) -> Client:
     credentials = Credentials.of(tls=configuration.get("tls"), api_key=configuration.get("api_key"))
     try:
-        # The client's own limit is for the connection alone, not for the answer of a server that takes it.
+        # The client's own timeout covers the connection only, not the first answer of a server that accepts it.
         async with asyncio.timeout(within):
             return await _client_of(configuration, is_lazy=False)
     except (RPCError, RuntimeError, ValueError, TimeoutError) as error:
@@ -110,7 +109,7 @@ async def _client_of(configuration: ClientConnectConfig, *, is_lazy: bool) -> Cl
 
 
 async def connect_to_namespace() -> tuple[Client, str, bool]:
-    """Return a client, and of its namespace what `describe_namespace` returns.
+    """Return a client, and the result of `describe_namespace` for it.
 
     Raises:
         MissingSettingError, BadSettingError, WorkflowUnavailable: as for `connect_temporal`.
@@ -121,11 +120,11 @@ async def connect_to_namespace() -> tuple[Client, str, bool]:
 
 
 async def describe_namespace(client: Client) -> tuple[str, bool]:
-    """Return the namespace's id, by which rows are told apart, and whether the status attribute is registered there.
+    """Return the namespace's id, which is stored with each order, and whether the status attribute is registered there.
 
     Raises:
         BadSettingError: Temporal has no such namespace.
-        WorkflowUnavailable: nothing answers there; its cause is a `TemporalFailure` that says why.
+        WorkflowUnavailable: Temporal does not answer; the cause is a `TemporalFailure` with the reason.
     """
     where = client.service_client.config.target_host
     try:
@@ -133,7 +132,7 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise BadSettingError(
-                f"TEMPORAL_NAMESPACE: the Temporal at {where} has no namespace {client.namespace!r}; make it: "
+                f"TEMPORAL_NAMESPACE: the Temporal at {where} has no namespace {client.namespace!r}; create it: "
                 f"{command_for_namespace(client)}"
             ) from error
         raise WorkflowUnavailable from TemporalFailure(where, temporal_trouble(error, client))
@@ -142,18 +141,18 @@ async def describe_namespace(client: Client) -> tuple[str, bool]:
             ListSearchAttributesRequest(namespace=client.namespace)
         )
     except RPCError:
-        # Not every server lets a worker ask. Without the attribute bookings run all the same.
+        # Not every server permits this request. Bookings also run without the attribute.
         return namespace_id, False
     return namespace_id, STATUS_ATTRIBUTE in attributes.custom_attributes
 
 
 async def until_replaced(client: Client, namespace_id: str, *, every: timedelta = NAMESPACE_CHECK) -> None:
-    """Return when another namespace stands under the name of the one with this id: Temporal has lost its data.
+    """Return when the namespace has another id than this one: Temporal has lost its data.
 
-    A server that is away, or does not know the name yet, is waited for.
+    While the server is unavailable, or does not have the name yet, this keeps waiting.
     """
     while True:
         await asyncio.sleep(every.total_seconds())
-        with contextlib.suppress(RPCError, RuntimeError):  # as a client says that nobody is there
+        with contextlib.suppress(RPCError, RuntimeError):  # the client's errors if there is no server
             if await namespace_id_of(client) != namespace_id:
                 return

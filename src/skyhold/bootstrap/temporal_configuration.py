@@ -1,6 +1,6 @@
-"""What Temporal's own environment configuration says (TEMPORAL_*, profiles), and what is wrong with it in one line.
+"""Temporal's own environment configuration (TEMPORAL_*, profiles), with its errors as one line each.
 
-Owns no meaning of the variables: its SDK reads them. Nothing of a value is repeated: it may be a key.
+Does not interpret the variables: Temporal's SDK reads them. Errors never repeat a value: it may be a key.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _NAMES = re.compile(r"TEMPORAL_[A-Z_]+")
 
 
 def temporal_configuration() -> ClientConnectConfig:
-    """Return the configuration, with an address that can be one and files that can be read.
+    """Return the configuration, with a valid address and readable files.
 
     Raises:
-        MissingSettingError: nothing gives an address.
+        MissingSettingError: there is no address.
         BadSettingError: a variable, a profile or a file cannot be used.
     """
     environment = _environment_in_utf8()
@@ -57,10 +57,10 @@ def temporal_configuration() -> ClientConnectConfig:
 
 
 def _environment_in_utf8() -> dict[str, str]:
-    """Return the variables for the SDK, which panics at any that is not UTF-8, whatever the variable is for.
+    """Return the environment for the SDK without variables that are not UTF-8: it panics at any of them.
 
     Raises:
-        BadSettingError: one of Temporal's own is not.
+        BadSettingError: one of Temporal's own is not UTF-8.
     """
     environment = {name: value for name, value in os.environ.items() if is_utf8(name)}
     require_utf8({name: value for name, value in environment.items() if name.startswith("TEMPORAL_")})
@@ -68,30 +68,30 @@ def _environment_in_utf8() -> dict[str, str]:
 
 
 def _require_file_of_profiles(path: str | None) -> None:
-    """See that a file that was named is there: the SDK would go on without it, and without all that it says."""
+    """Check that a named file exists: the SDK would ignore a missing one, and with it all its settings."""
     if path and not Path(path).exists():
         raise BadSettingError("TEMPORAL_CONFIG_FILE: there is no such file")
 
 
 def _variable_of(error: OSError, environment: Mapping[str, str]) -> str:
-    """Return which variable names the file that cannot be read."""
+    """Return the variable that names the unreadable file."""
     named = (name for name in _FILES if environment.get(name) == error.filename)
     return next(named, "a certificate or key of Temporal's profile (TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE)")
 
 
 def _explain(text: str) -> str:
-    """Return what is wrong in the words of ours: theirs repeat lines of the file."""
+    """Return the error in Skyhold's own words: the SDK's message repeats lines of the file."""
     if _PROFILE_LOST.search(text):
         return "TEMPORAL_PROFILE: there is no profile of this name in the file of profiles"
     if place := _PLACE.search(text):
-        return f"TEMPORAL_CONFIG_FILE: is no TOML, at {place[0]}"
+        return f"TEMPORAL_CONFIG_FILE: is not valid TOML, at {place[0]}"
     if names := _NAMES.findall(text):
         return f"{' and '.join(dict.fromkeys(names))}: only one of them can be given"
     return "TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE: Temporal's own configuration cannot be read"
 
 
 def _require_authority(*, tls: TLSConfig | bool | None) -> None:
-    """See that a file of authorities has one: with none, every certificate would be said to be of an unknown one."""
+    """Check that the CA file contains a certificate: without one, every server's authority would count as unknown."""
     if not isinstance(tls, TLSConfig) or tls.server_root_ca_cert is None:
         return
     try:
@@ -101,13 +101,13 @@ def _require_authority(*, tls: TLSConfig | bool | None) -> None:
 
 
 def _require_pair(*, tls: TLSConfig | bool | None) -> None:
-    """Check that a client's certificate has its key; whether they fit is the SDK's to say when it connects."""
+    """Check that a client's certificate has a key; the SDK checks that they match when it connects."""
     if isinstance(tls, TLSConfig) and bool(tls.client_cert) != bool(tls.client_private_key):
         raise BadSettingError(ONE_OF_TWO_FILES)
 
 
 def _require_headers(configuration: ClientConnectConfig) -> None:
-    """Check that an API key and metadata can be sent, which the SDK says only after a server has answered."""
+    """Check that API key and metadata can be sent, which the SDK checks only after a server has answered."""
     metadata = configuration.get("rpc_metadata") or {}
     values = [configuration.get("api_key") or "", *metadata.values()]
     if not all(map(_HEADER_NAME.fullmatch, metadata)) or not all(map(_HEADER_VALUE.fullmatch, values)):

@@ -1,4 +1,4 @@
-"""A worker, put together from the settings."""
+"""A worker, composed from the settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from skyhold.worker import WORKFLOWS, activities_of, build_worker
 
 @dataclass(frozen=True)
 class RunningWorker:
-    """A worker that is ready to run, and what it is connected to, for the lines that say so."""
+    """A worker that is ready to run, and its connections, for the output at its start."""
 
     worker: Worker
     activities: Sequence[Callable[..., Any]]
@@ -52,21 +52,21 @@ class RunningWorker:
 
     @property
     def temporal(self) -> str:
-        """Where its Temporal is: address and namespace."""
+        """Address and namespace of its Temporal."""
         return f"{self.client.service_client.config.target_host}, namespace {self.client.namespace}"
 
     async def until_replaced(self) -> None:
-        """Return when its Temporal has lost its data: new orders would be told apart as those of the lost one."""
+        """Return when its Temporal has lost its data: new orders would be recorded under the lost namespace's id."""
         await until_replaced(self.client, self.namespace_id)
 
     @property
     def workflow_names(self) -> list[str]:
-        """The workflows as Temporal knows them."""
+        """The names of the workflows in Temporal."""
         return [getattr(workflow, "__temporal_workflow_definition").name for workflow in WORKFLOWS]
 
     @property
     def activity_names(self) -> list[str]:
-        """The activities as Temporal knows them."""
+        """The names of the activities in Temporal."""
         return [getattr(activity, "__temporal_activity_definition").name for activity in self.activities]
 
 
@@ -81,7 +81,7 @@ def make_activities(
     namespace_id: str,
     has_status_attribute: bool = False,
 ) -> list[Callable[..., Any]]:
-    """Return the activities over these stores; `runs` is what the reconciler asks Temporal by."""
+    """Return the activities over these stores; `runs` is the reconciler's access to Temporal."""
     ledger = Ledger(pool)
     seats = SeatActivities(
         SeatStore(ledger),
@@ -101,12 +101,12 @@ def make_activities(
 
 @contextlib.asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
-    """Connect a worker to the servers of the settings; what it opened is closed at the end.
+    """Connect a worker to the servers of the settings; all connections are closed with the block.
 
     Raises:
         MissingSettingError: DATABASE_URL or REDIS_URL is not set.
-        PostgresUnavailable: PostgreSQL does not answer, or the ledger is not ours to work in. (Redis may be away:
-            booking goes on without it.)
+        PostgresUnavailable: PostgreSQL does not answer, or the ledger is not ours or lacks rights. (Redis may be
+            unavailable: booking continues without it.)
         WorkflowUnavailable: Temporal does not answer.
     """
     async with contextlib.AsyncExitStack() as stack:

@@ -1,1 +1,1 @@
-"""The command line: wiring for a person. Options, words and exit codes; what is done is done elsewhere."""
+"""The command line: options, texts and exit codes; the work is done in other packages."""

@@ -24,7 +24,7 @@ _SERVERS = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS")
 _ADDRESSES = frozenset({*_SERVERS, "SKYHOLD_API"})
 
 _OWNERS = {"TEMPORAL_NAMESPACE": "TEMPORAL_ADDRESS", "TEMPORAL_TASK_QUEUE": "TEMPORAL_ADDRESS"}
-"""What belongs to an address, and comes from where that does."""
+"""Variables that belong to an address and are taken from the same source."""
 
 DataDir = Annotated[
     Path | None,
@@ -42,7 +42,7 @@ def find_api(address: str | None, data_dir: Path | None) -> str:
     """Return the address of the API.
 
     Raises:
-        Failure: nothing says where it is, what does is no address, or nothing is up where the options say.
+        Failure: no source has an address, it is invalid, or no `skyhold up` is ready in the given directory.
     """
     if address:
         return _require_api(address, "--api")
@@ -52,19 +52,19 @@ def find_api(address: str | None, data_dir: Path | None) -> str:
     if endpoints := endpoints or _endpoints_by_default():
         return endpoints.api
     raise Failure(
-        "Nothing says where Skyhold is: start one with `skyhold up`, or give --api, --data-dir or SKYHOLD_API.",
+        "The address of Skyhold is not known: start one with `skyhold up`, or give --api, --data-dir or SKYHOLD_API.",
         ExitCode.USAGE,
     )
 
 
 def adopt_servers(data_dir: Path | None) -> None:
-    """Let the environment of this process name the servers to use, before settings are read from it.
+    """Put the addresses of the servers to use into this process's environment, before settings are read from it.
 
-    Those of a data directory that was asked for go before the environment; those of the default one fill its gaps.
-    What the environment has for other servers goes, so that it does not reach ours.
+    Those of a data directory given by option override the environment; those of the default one fill its gaps.
+    Variables for other servers are removed, so that they do not affect our own.
 
     Raises:
-        Failure: nothing is up in the directory that was asked for.
+        Failure: no `skyhold up` is ready in the given directory.
     """
     asked = _endpoints_of(data_dir)
     if endpoints := asked or _endpoints_by_default():
@@ -72,12 +72,12 @@ def adopt_servers(data_dir: Path | None) -> None:
 
 
 def _given() -> frozenset[str]:
-    """Return which addresses the environment gives itself."""
+    """Return the addresses that the environment itself contains."""
     return frozenset(name for name in _ADDRESSES if os.environ.get(name))
 
 
 def _adopt(endpoints: Endpoints, *, kept: frozenset[str]) -> None:
-    """Take servers over, but those of the variables that are kept."""
+    """Put the servers of `endpoints` into the environment, except those of the variables that are kept."""
     pids = endpoints.pids
     ours = {
         name
@@ -94,7 +94,7 @@ def _adopt(endpoints: Endpoints, *, kept: frozenset[str]) -> None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether the host is this machine by a name or an address that no other one has."""
+    """Return whether the host is localhost or a loopback address, so that it always means this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -102,7 +102,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def uses_proxies(address: str) -> bool:
-    """Say whether the proxies of the environment have any business on the way to an API: not on this machine."""
+    """Return whether the environment's proxies apply to an API: they do not on this machine."""
     try:
         hosts = parse_api(address).hosts
     except BadAddressError:
@@ -111,7 +111,7 @@ def uses_proxies(address: str) -> bool:
 
 
 def _is_own(host: str) -> bool:
-    """Say whether an IP address is one of this machine's, which only those can be listened on."""
+    """Return whether an IP address is one of this machine's: only those can be bound."""
     try:
         family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004 - IPv6
         with socket.socket(family) as probe:

@@ -1,4 +1,4 @@
-"""`skyhold api`: serves HTTP until it is told to stop."""
+"""`skyhold api`: serves HTTP until it is stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 @guarded
 def api(*, data_dir: DataDir = None) -> None:
-    """Serve the HTTP API on SERVER_HOST and SERVER_PORT; it starts while its servers are still away.
+    """Serve the HTTP API on SERVER_HOST and SERVER_PORT; it starts even if its servers are unavailable.
 
     Example: SERVER_PORT=8080 DATABASE_URL=… REDIS_URL=… TEMPORAL_ADDRESS=… skyhold api
     """
@@ -63,13 +63,13 @@ async def _serve(settings: Settings) -> ExitCode:
             told.cancel()
             looking.cancel()
             server.should_exit = True
-            await app.state.services.live.close()  # or its streams would keep the server for as long as it waits
+            await app.state.services.live.close()  # otherwise open streams delay the server's shutdown
             await serving
     return stop.exit_code
 
 
 async def _warn_of_servers(checks: Checks) -> None:
-    """Log once what a server says that is not well, since the API starts without it."""
+    """Log each failed check of a server once, since the API starts without it."""
     for name, said in (await checks.ask()).items():
         if name in _SERVERS and said != "ok":
             _log.warning("started without a server", check=name, reason=said)

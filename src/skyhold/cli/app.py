@@ -43,7 +43,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Hold what stands before the name of a command."""
+    """Define the options before the name of a command."""
 
 
 COMMANDS = "skyhold.commands"

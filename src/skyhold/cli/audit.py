@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def audit(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check that no seat was sold twice, no money kept without a seat, and no seat lost.
 
-    It reads only. What looks broken is looked at again 5 seconds later, at the same step of its order, so bookings in
-    flight raise no alarm; a seat lock or a workflow that may be on its way is watched for up to a minute and a half.
-    Exit code 1 if anything is broken, 3 if nothing is but Redis or Temporal could not be asked.
+    It only reads. A possible violation is checked again 5 seconds later, at the same step of its order, so bookings in
+    flight raise no alarm; a missing seat lock or workflow may be observed for up to a minute and a half.
+    Exit code 1 for violations, 3 if there is none but Redis or Temporal is unavailable.
 
     Example: skyhold audit --json
     """
@@ -72,11 +72,10 @@ def _print(report: AuditReport) -> None:
         )
     if report.findings:
         print_rows(
-            ("", "Order", "About", "What is wrong"),
+            ("", "Order", "About", "Finding"),
             [(found.invariant, found.order_id or "none", found.subject, found.detail) for found in report.findings],
         )
 
 
 def _say_wait(number: int, pause: timedelta) -> None:
-    things = "1 thing looks" if number == 1 else f"{number} things look"
-    say(f"{things} wrong; looking again in {max(1, round(pause.total_seconds()))} s.")
+    say(f"{counted(number, 'possible violation')}; checking again in {max(1, round(pause.total_seconds()))} s.")

@@ -1,4 +1,4 @@
-"""`skyhold doctor`: what is installed, reachable and migrated, and how to mend what is not. Starts nothing."""
+"""`skyhold doctor`: checks installation, servers and schema, with the remedy for each failure. Starts nothing."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ PACKAGES = ("temporalio", "fastapi", "asyncpg", "redis", "pydantic")
 
 
 class Health(StrEnum):
-    """How a thing that was looked at is."""
+    """The result of one check."""
 
     GOOD = "good"
-    ABSENT = "absent"  # and nothing that was asked for needs it
+    ABSENT = "absent"  # but not required by the given options and settings
     BAD = "bad"
     UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: how it is, and how to mend it if it is not well."""
+class CheckResult:
+    """One checked item: its health, and the remedy if it is not good."""
 
     group: str
     name: str
@@ -65,7 +65,7 @@ _PAGES = (
 
 @guarded
 def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show what is installed, reachable and migrated, and how to mend what is not.
+    """Check the installation, the servers and the schema, and show the remedy for each failure.
 
     Example: skyhold doctor --json
     """
@@ -83,41 +83,41 @@ def doctor(*, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson 
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _installed() -> Iterator[Finding]:
-    yield Finding("installed", "skyhold", Health.GOOD, skyhold.__version__)
-    yield Finding("installed", "python", Health.GOOD, platform.python_version())
+def _installed() -> Iterator[CheckResult]:
+    yield CheckResult("installed", "skyhold", Health.GOOD, skyhold.__version__)
+    yield CheckResult("installed", "python", Health.GOOD, platform.python_version())
     for name in PACKAGES:
-        yield Finding("installed", name, Health.GOOD, metadata.version(name))
+        yield CheckResult("installed", name, Health.GOOD, metadata.version(name))
 
 
-def _binaries() -> Iterator[Finding]:
+def _binaries() -> Iterator[CheckResult]:
     finders = {"postgres": find_postgres, "valkey": find_valkey, "temporal": find_temporal}
     for name, find in finders.items():
         try:
-            yield Finding("binaries", name, Health.GOOD, str(find()))
+            yield CheckResult("binaries", name, Health.GOOD, str(find()))
         except BinaryMissing as error:
-            yield Finding("binaries", name, Health.ABSENT, "not found", str(error))
+            yield CheckResult("binaries", name, Health.ABSENT, "not found", str(error))
 
 
-def _servers(data_dir: Path | None) -> Iterator[Finding]:
+def _servers(data_dir: Path | None) -> Iterator[CheckResult]:
     from skyhold.cli.servers import settings_for  # noqa: PLC0415 - drivers load only where they are used
 
     try:
         settings = settings_for(data_dir)
     except Failure as failure:
         health = Health.UNREACHABLE if failure.exit_code is ExitCode.UNREACHABLE else Health.BAD
-        yield Finding("servers", "settings", health, str(failure), is_misconfigured=health is Health.BAD)
+        yield CheckResult("servers", "settings", health, str(failure), is_misconfigured=health is Health.BAD)
         return
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not getattr(settings, name.lower())]
     if missing:
-        yield Finding(
+        yield CheckResult(
             "servers", "settings", Health.ABSENT, f"{' and '.join(missing)} not set", "Set them, or run `skyhold up`."
         )
         return
     yield from asyncio.run(_probe(settings))
 
 
-async def _probe(settings: Settings) -> list[Finding]:
+async def _probe(settings: Settings) -> list[CheckResult]:
     from skyhold.bootstrap.health import open_probes  # noqa: PLC0415
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.health.verdict import ask_all, check_of  # noqa: PLC0415
@@ -128,51 +128,51 @@ async def _probe(settings: Settings) -> list[Finding]:
         async with open_probes(settings) as probes:
             failures = await ask_all(probes)
     except BadSettingError as error:
-        return [Finding("servers", "settings", Health.BAD, str(error), is_misconfigured=True)]
+        return [CheckResult("servers", "settings", Health.BAD, str(error), is_misconfigured=True)]
     except MissingSettingError as error:
-        return [Finding("servers", "settings", Health.ABSENT, str(error))]
+        return [CheckResult("servers", "settings", Health.ABSENT, str(error))]
     return [_judge(name, check_of(name, failure), failure) for name, failure in failures.items()]
 
 
-def _judge(name: str, said: str, failure: ProbeFailure | None) -> Finding:
+def _judge(name: str, said: str, failure: ProbeFailure | None) -> CheckResult:
     if failure is None:
-        return Finding("servers", name, Health.GOOD, said)
+        return CheckResult("servers", name, Health.GOOD, said)
     if name == "clock" and not failure.is_partial:
-        # Nobody says what time it is, and why is told of PostgreSQL.
-        return Finding("servers", name, Health.UNREACHABLE, said)
-    # All these are found on servers that answer.
+        # PostgreSQL's time is unknown; the reason is in the check of PostgreSQL.
+        return CheckResult("servers", name, Health.UNREACHABLE, said)
+    # All these failures are found on servers that answer.
     is_answered = name in {"schema", "worker", "clock"} or failure.is_partial or failure.is_misconfigured
     health = Health.BAD if is_answered else Health.UNREACHABLE
     detail = f"{said} ({failure.detail})" if failure.detail and failure.detail not in said else said
     remedy = failure.remedy or REMEDIES[name]
-    return Finding("servers", name, health, detail, remedy, is_misconfigured=failure.is_misconfigured)
+    return CheckResult("servers", name, health, detail, remedy, is_misconfigured=failure.is_misconfigured)
 
 
-def _as_json(finding: Finding) -> dict[str, object]:
+def _as_json(finding: CheckResult) -> dict[str, object]:
     return {name: value for name, value in asdict(finding).items() if name != "is_misconfigured"}
 
 
-def _api(address: str | None, data_dir: Path | None) -> Iterator[Finding]:
+def _api(address: str | None, data_dir: Path | None) -> Iterator[CheckResult]:
     try:
         where = find_api(address, data_dir)
     except Failure as failure:
-        yield Finding("servers", "api", Health.ABSENT, "nothing says where it is", str(failure))
+        yield CheckResult("servers", "api", Health.ABSENT, "its address is not known", str(failure))
         return
     try:
         with ApiClient(where) as client:
             client.get("/livez")
             is_misplaced = client.refuses_own_pages()
     except Failure as failure:
-        yield Finding("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
+        yield CheckResult("servers", "api", Health.UNREACHABLE, str(failure), "Start it with `skyhold api`.")
         return
-    yield Finding("servers", "api", Health.GOOD, show_address("SKYHOLD_API", where))
+    yield CheckResult("servers", "api", Health.GOOD, show_address("SKYHOLD_API", where))
     if is_misplaced:
-        yield Finding("servers", "pages", Health.BAD, f"opened at {where} they cannot book: FOREIGN_ORIGIN", _PAGES)
+        yield CheckResult("servers", "pages", Health.BAD, f"opened at {where} they cannot book: FOREIGN_ORIGIN", _PAGES)
     else:
-        yield Finding("servers", "pages", Health.GOOD, "the API knows their address")
+        yield CheckResult("servers", "pages", Health.GOOD, "the API knows their address")
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: list[CheckResult]) -> None:
     console, width = stdout(), max(len(finding.name) for finding in findings)
     group = ""
     for finding in findings:

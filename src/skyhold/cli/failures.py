@@ -1,4 +1,4 @@
-"""How a command fails: one clear line on stderr and an exit code, never a traceback (docs/rules.md#command-line)."""
+"""Failures of commands: one clear line on stderr and an exit code, never a traceback (docs/rules.md#command-line)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code means."""
+    """The exit codes of commands."""
 
     DONE = 0
     REFUSED = 1
@@ -41,15 +41,15 @@ _WAYS_OUT = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n).",
     errno.ENFILE: "Raise the limit of open files of this machine.",
     errno.EAGAIN: "Raise the limit of processes (ulimit -u).",
-    errno.ENOMEM: "Make memory free.",
-    errno.EIO: "Look at the disk or the terminal there.",
+    errno.ENOMEM: "Free some memory.",
+    errno.EIO: "Check the disk or the terminal there.",
     errno.EBADF: "Give standard input and output.",
 }
-"""What a machine refuses, and the way out; none of it is a fault of ours."""
+"""Remedies for errors of the operating system that are not a fault of Skyhold."""
 
 
 class Failure(Exception):
-    """A command did not do what was asked; the message is for a person, and names the way out if there is one."""
+    """A command failed; the message is for a person, and names the remedy if there is one."""
 
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.REFUSED) -> None:
         self.exit_code = exit_code
@@ -57,7 +57,7 @@ class Failure(Exception):
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Return the command with every way of failing turned into a line and an exit code."""
+    """Return the command with every error converted to one line and an exit code."""
 
     @functools.wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -72,7 +72,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise
         except (OSError, UnicodeError, ImportError) as cause:
             raise _told(cause) from None
-        except BaseException as fault:  # noqa: BLE001 - the outermost edge; a panic of Rust's is no Exception
+        except BaseException as fault:  # noqa: BLE001 - the outermost edge; a panic of Rust is not an Exception
             raise _fault(fault) from None
 
     return run
@@ -85,18 +85,18 @@ def say_error(message: str) -> None:
 
 
 def explain_os_error(error: OSError) -> str:
-    """Return what the system refused, what it was about, and the way out if one is known."""
+    """Return the system's error, its file, and the remedy if one is known."""
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
     about = f": {error.filename}" if isinstance(error.filename, str) else ""
     return f"{reason}{about}. {_WAYS_OUT.get(error.errno or 0, '')}".strip()
 
 
 def _told(cause: OSError | UnicodeError | ImportError) -> typer.Exit:
-    """Print what the machine or the caller is to blame for in one line; anything else is a fault of ours."""
+    """Print an error that the machine or the caller caused in one line; any other is a fault of Skyhold."""
     if isinstance(cause, OSError) and cause.errno in _WAYS_OUT:
         say_error(explain_os_error(cause))
     elif isinstance(cause, UnicodeError):
-        say_error("What was given has characters that are no UTF-8.")
+        say_error("The arguments or the input have characters that are not UTF-8.")
         return typer.Exit(ExitCode.USAGE)
     elif isinstance(cause, ImportError):
         say_error(f"The installation is damaged: {cause.name or 'a module'} cannot be loaded. Install Skyhold again.")
@@ -113,7 +113,7 @@ def _fault(fault: BaseException) -> typer.Exit:
 
 
 def _trace_for_debugging(*, has_message: bool = True) -> None:
-    """Print where it happened; the message of a panic may have the very value in it that it was about."""
+    """Print the traceback if LOG_LEVEL is debug; without the message of a panic, which may contain a secret value."""
     if os.environ.get("LOG_LEVEL", "").lower() != "debug":
         return
     if has_message:

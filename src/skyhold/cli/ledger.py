@@ -11,7 +11,7 @@ from skyhold.cli.output import AsJson, print_json, stdout
 
 @guarded
 def migrate(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema. Twice, or two at once, do no harm.
+    """Migrate the database to the newest schema. Safe to run again or concurrently.
 
     Example: DATABASE_URL=postgresql://me@db/skyhold skyhold migrate
     """
@@ -29,7 +29,7 @@ def migrate(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @guarded
 def seed(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Put the demo flights into the database; move those that have left and have no open order.
+    """Insert the demo flights; move those that have departed and have no open order. Safe to run again.
 
     Example: DATABASE_URL=postgresql://me@db/skyhold skyhold seed
     """

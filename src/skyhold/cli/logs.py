@@ -1,6 +1,6 @@
-"""Logs of the long-running commands: structlog for ours and for the libraries', to stderr, for a person or as JSON.
+"""Logs of the long-running commands: structlog for Skyhold and libraries, to stderr, as text or JSON.
 
-Tracebacks are written without local variables: a payment code may be among them.
+Tracebacks are written without local variables: one may contain a payment code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, as text for a person or as JSON, and everything else on stderr."""
+"""Output of commands: data on stdout, as text or JSON, and everything else on stderr."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.text import Text
 
 from skyhold.cli.standard_streams import speaks_utf8
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for a person.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def stdout() -> Console:
-    """Return where data go; lines are never broken, so that other programs can read them."""
+    """Return the console for data; lines are never wrapped, so that other programs can read them."""
     return Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
 
 def stderr() -> Console:
-    """Return where everything else goes."""
+    """Return the console for everything else."""
     return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
@@ -32,7 +32,7 @@ def print_json(value: Any) -> None:
 
 
 def print_facts(facts: Mapping[str, str | None]) -> None:
-    """Print names and values in two columns; what has no value is left out."""
+    """Print names and values in two columns; names without a value are left out."""
     present = {name: value for name, value in facts.items() if value}
     width = max(map(len, present), default=0)
     for name, value in present.items():
@@ -40,19 +40,19 @@ def print_facts(facts: Mapping[str, str | None]) -> None:
 
 
 def print_rows(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heading in columns; nothing is cut, whatever the width of the terminal."""
+    """Print rows under their heading in columns; nothing is cut at the width of the terminal."""
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     for row in (heading, *rows):
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        # A cell may look like Rich's markup, and the name of a lock does look like an emoji's.
+        # A cell may look like Rich's markup, and the name of a lock looks like an emoji code.
         stdout().print(Text("  ".join(cells).rstrip()))
 
 
 def say(message: str) -> None:
-    """Print what is no data for a person, on stderr."""
+    """Print a message for a person on stderr."""
     stderr().print(message, markup=False)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return how many there are of something whose name takes an s: 1 order, 2 orders."""
+    """Return number and noun, with a plural s if needed: 1 order, 2 orders."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""`skyhold reach`: asks servers that are used by address whether they are there. For `skyhold up`, before it starts."""
+"""`skyhold reach`: checks servers that are used by address, for `skyhold up` before it starts its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyhold.cli.failures import guarded
 def reach(
     variables: Annotated[list[str], typer.Argument(metavar="VARIABLE...", help="DATABASE_URL, REDIS_URL ...")],
 ) -> None:
-    """Ask the servers of these variables whether they are there; the first that is not is a failure that says why."""
+    """Check that the servers of these variables are available; fail with the reason at the first that is not."""
     from skyhold.bootstrap.given import require_given  # noqa: PLC0415 - drivers load only where they are used
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.cli.logs import configure_logging  # noqa: PLC0415

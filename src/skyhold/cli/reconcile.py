@@ -1,4 +1,4 @@
-"""`skyhold reconcile`: the reconciler at once, and what it found and did as a table or as JSON."""
+"""`skyhold reconcile`: an immediate run of the reconciler, with its findings and repairs as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def reconcile(
         str | None,
         typer.Option(
             metavar="NAMESPACE-ID",
-            help="First make the open orders of a Temporal namespace that is gone for good ours.",
+            help="First adopt the open orders of a Temporal namespace that is lost permanently.",
         ),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find and mend what killed processes left behind, as happens every RECONCILE_INTERVAL by itself.
+    """Repair inconsistencies left by killed processes, as happens every RECONCILE_INTERVAL by itself.
 
-    Orders whose workflow is gone are brought to their end, money that is due is paid back, seat locks are brought in
-    line with holds. Live orders are left alone. A worker must be running. Then the audit tells what is left, and why a
-    person must see to it; exit code 1 if anything is.
+    Orders whose workflow is gone are ended, refunds that are due are paid, seat locks are made to match the holds. Live
+    orders are left alone. A worker must be running. Then the audit lists the remaining violations, which a person must
+    correct; exit code 1 if there are any, or a finding was not repaired.
 
     Example: skyhold reconcile --json
     """
@@ -48,8 +48,8 @@ def reconcile(
         if adopt is not None:
             adopted = asyncio.run(reconciliation.adopt(settings, lost=adopt))
             if not adopted:
-                raise Failure(f"No order of a namespace {adopt} is left to adopt.", ExitCode.NOT_FOUND)
-            say(f"Ours now: {counted(adopted, 'order')} of the namespace {adopt}.")
+                raise Failure(f"The namespace {adopt} has no order to adopt.", ExitCode.NOT_FOUND)
+            say(f"Adopted: {counted(adopted, 'order')} of the namespace {adopt}.")
         try:
             report = asyncio.run(reconciliation.reconcile(settings, within=PATIENCE))
         except reconciliation.NoReconciliation as error:
@@ -66,15 +66,15 @@ def reconcile(
 
 def _print(report: Reconciliation, audited: AuditReport) -> None:
     if not report.findings and not audited.findings:
-        stdout().print("Nothing is left behind.")
+        stdout().print("Nothing to repair.")
     if report.findings:
         print_rows(
-            ("Trouble", "Order", "What was found", "What came of it"),
+            ("Trouble", "Order", "Finding", "Result"),
             [(found.trouble, found.order_id or "none", found.detail, found.result) for found in report.findings],
         )
     if audited.findings:
         print_rows(
-            ("Left", "Order", "What is wrong", "Who mends it"),
+            ("Left", "Order", "Violation", "Remedy"),
             [
                 (broken.invariant, broken.order_id or "none", broken.detail, broken.invariant.remedy)
                 for broken in audited.findings
@@ -85,11 +85,11 @@ def _print(report: Reconciliation, audited: AuditReport) -> None:
 def _say_what_was_not_done(report: Reconciliation) -> None:
     for namespace_id, orders in report.foreign_orders.items():
         say(
-            f"Left alone: {counted(orders, 'open order')} of the Temporal namespace {namespace_id}, which is not ours. "
-            f"If that is gone for good: skyhold reconcile --adopt {namespace_id}"
+            f"Left alone: {counted(orders, 'open order')} of another Temporal namespace, {namespace_id}. "
+            f"If it is lost permanently: skyhold reconcile --adopt {namespace_id}"
         )
     if not report.is_complete:
-        say("Not all was looked at: there was too much of it, or a server does not answer. The next run goes on.")
+        say("Incomplete: there were too many findings, or a server does not answer. The next run continues.")
 
 
 def _json_of(report: Reconciliation, audited: AuditReport) -> dict[str, object]:

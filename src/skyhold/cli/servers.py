@@ -1,4 +1,4 @@
-"""What the commands that use PostgreSQL, Redis and Temporal themselves share: settings, and what a failure means."""
+"""Shared by the commands that use PostgreSQL, Redis and Temporal directly: their settings and their failures."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from skyhold.settings import Settings, read_settings
 def settings_for(data_dir: Path | None) -> Settings:
     """Return the settings, with the servers of a live `skyhold up` where the environment names none.
 
-    Until a command says otherwise, its failure is told by its one line alone, and not by log lines before it.
+    Unless a command configures logging itself, a failure prints only its one line, without log lines before it.
 
     Raises:
-        Failure: a setting has a value that cannot be meant, or nothing is up where the options say.
+        Failure: a setting is invalid, or no `skyhold up` is ready in the given directory.
     """
     configure_logging("console", "error")
     adopt_servers(data_dir)
@@ -32,10 +32,10 @@ def settings_for(data_dir: Path | None) -> Settings:
 
 
 def settings_of_environment() -> Settings:
-    """Return the settings as the environment has them.
+    """Return the settings of the environment.
 
     Raises:
-        Failure: a setting has a value that cannot be meant.
+        Failure: a setting is invalid.
     """
     try:
         return read_settings()
@@ -45,7 +45,7 @@ def settings_of_environment() -> Settings:
 
 @contextlib.contextmanager
 def explained(settings: Settings) -> Iterator[None]:
-    """Turn what can go wrong with servers into a line that names the server and its setting."""
+    """Convert errors of servers to a `Failure` that names the server and its setting."""
     try:
         yield
     except (MissingSettingError, BadSettingError) as error:

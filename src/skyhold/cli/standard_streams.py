@@ -1,7 +1,7 @@
-"""Standard input, output and error as whoever starts us leaves them: closed, full, or in another encoding.
+"""Standard input, output and error in any state: closed, full, or in another encoding.
 
-Runs before anything else is loaded: a file that is opened while output is closed would get its number, and be written
-into.
+Runs before anything else is loaded: a file that is opened while standard output is closed would get its descriptor, and
+output would be written into that file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error, which loses what it cannot take: then the exit code alone says how a command ended."""
+    """Standard error that drops text which cannot be written: then only the exit code shows the command's result."""
 
     def __init__(self, encoding: str) -> None:
         descriptor = io.FileIO(_STDERR, "w", closefd=False)
@@ -34,7 +34,7 @@ class _Messages(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Let closed streams read nothing and keep nothing, and let every character be printed in some way."""
+    """Replace closed streams by /dev/null, and make every character printable."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -47,12 +47,12 @@ def prepare() -> None:
 
 
 def flush() -> OSError | None:
-    """Write what is still to be written; return what kept standard output from taking it, unless its reader left."""
+    """Flush both streams; return the error of standard output, unless its reader closed the pipe."""
     sys.stderr.flush()
     try:
         sys.stdout.flush()
     except OSError as error:
-        # The interpreter would try again, and complain in its own words.
+        # Otherwise the interpreter would try again and print its own message.
         _drop_output()
         return None if isinstance(error, BrokenPipeError) else error
     return None
@@ -60,7 +60,7 @@ def flush() -> OSError | None:
 
 @contextlib.contextmanager
 def unheard() -> Iterator[None]:
-    """Let a service go on whose output cannot be written, or is read by nothing any more."""
+    """Let a service continue if its output cannot be written or has no reader any more."""
     try:
         yield
     except (OSError, SystemExit):  # Rich exits when its pipe is closed
@@ -68,12 +68,12 @@ def unheard() -> Iterator[None]:
 
 
 def speaks_utf8(stream: TextIO) -> bool:
-    """Say whether any character can be printed as it is."""
+    """Return whether the stream can print any character unchanged."""
     return (stream.encoding or "").lower().replace("-", "").replace("_", "") in {"utf8", "utf16", "utf32"}
 
 
 def _drop_output() -> None:
-    """Let standard output keep nothing from now on."""
+    """Send standard output to /dev/null from now on."""
     with contextlib.suppress(OSError):
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, _STDOUT)

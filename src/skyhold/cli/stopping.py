@@ -1,4 +1,4 @@
-"""How a long-running command is asked to stop: by SIGTERM, or by a person with Ctrl-C."""
+"""Signals that stop a long-running command: SIGTERM, or SIGINT by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skyhold.cli.failures import ExitCode
 
 
 class StopSignals:
-    """The first signal that asked to stop, and a Ctrl-C after it, to be waited for inside a running event loop."""
+    """The first stop signal, and a Ctrl-C after it, to be awaited in a running event loop."""
 
     def __init__(self) -> None:
         self._came, self._came_again = asyncio.Event(), asyncio.Event()
@@ -18,16 +18,16 @@ class StopSignals:
             asyncio.get_running_loop().add_signal_handler(number, self._note, number)
 
     async def wait(self) -> None:
-        """Wait until someone asks to stop."""
+        """Wait for the first stop signal."""
         await self._came.wait()
 
     async def wait_again(self) -> None:
-        """Wait until someone who has asked to stop presses Ctrl-C: it takes them too long."""
+        """Wait for a Ctrl-C after the first stop signal, from a user who does not want to wait any longer."""
         await self._came_again.wait()
 
     @property
     def exit_code(self) -> ExitCode:
-        """What to end with: a stop by SIGTERM is done, by Ctrl-C an interruption."""
+        """The exit code: 0 after SIGTERM, 130 after Ctrl-C."""
         return ExitCode.INTERRUPTED if self._first is signal.SIGINT else ExitCode.DONE
 
     def _note(self, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""`skyhold worker`: runs bookings until it is told to stop."""
+"""`skyhold worker`: runs bookings until it is stopped."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from skyhold.settings import Settings
 
 STOP_SECONDS = 12.0
-"""Longer than activities are given to end; who has not ended by then is ended, and Temporal runs the work again."""
+"""Longer than the activities' grace period; after it the process ends anyway, and Temporal runs the work again."""
 
 _REPLACED = (
-    "Temporal at {}, is not the one that this worker began with: it lost its data, or another took its place. "
-    "Start the worker again to work with it; `skyhold reconcile` then tells which orders were left behind."
+    "Temporal at {}, is not the one with which this worker started: it lost its data, or was replaced. "
+    "Start the worker again to use it; `skyhold reconcile` then lists the orders of the lost one."
 )
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ async def _work(settings: Settings) -> ExitCode:
     from skyhold.bootstrap.temporal_configuration import temporal_configuration  # noqa: PLC0415
     from skyhold.bootstrap.workers import open_worker  # noqa: PLC0415
 
-    temporal_configuration()  # what is wrong with it is said before any server is asked
+    temporal_configuration()  # raises its errors before any server is called
     forward_temporal_logs(settings.log_level)
     stop = StopSignals()
     async with open_worker(settings) as running:
@@ -79,8 +79,8 @@ async def _shut_down(running: RunningWorker, work: asyncio.Task[None]) -> None:
     ending = asyncio.create_task(running.worker.shutdown())
     await asyncio.wait({work, ending}, timeout=STOP_SECONDS)
     if not work.done():
-        # The SDK's own threads may hold the interpreter; nothing of the ledger is left half done by this.
-        say(f"The worker did not stop within {STOP_SECONDS:.0f} s and is ended.")
+        # The SDK's own threads may block the interpreter's shutdown; every ledger transaction stays whole.
+        say(f"The worker did not stop within {STOP_SECONDS:.0f} s and is terminated.")
         os._exit(ExitCode.REFUSED)
     await ending
 
@@ -99,8 +99,8 @@ def _announce(running: RunningWorker) -> None:
 
 
 async def _tell_trouble_with_clock(settings: Settings) -> None:
-    """Warn of a clock that is off: bookings do not go by it, but certificates and these very logs do."""
+    """Warn of a wrong clock: bookings do not depend on it, but certificates and these logs do."""
     from skyhold.bootstrap.health import clock_trouble_of  # noqa: PLC0415
 
     if trouble := await clock_trouble_of(settings):
-        _log.warning("synchronise the clock of this machine with NTP", clock=trouble)
+        _log.warning("clock of this machine is wrong; synchronise it with NTP", clock=trouble)

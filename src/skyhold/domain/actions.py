@@ -1,4 +1,4 @@
-"""What a customer may do with an order as it stands: for pages and programs to offer, for the ledger to decide."""
+"""Actions that a customer may take on an order in its present state: clients offer them, the ledger decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skyhold.domain.orders import OrderStatus
 
 
 class Action(StrEnum):
-    """What a customer can ask of an order."""
+    """An action that a customer can request on an order."""
 
     CHANGE_SEATS = "change-seats"
     PAY = "pay"
@@ -16,7 +16,7 @@ class Action(StrEnum):
 
 
 def available_actions(status: OrderStatus, *, has_time_left: bool, has_changes_left: bool) -> tuple[Action, ...]:
-    """Return the actions that are likely to be granted; of a hold whose time is up only the end is."""
+    """Return the actions that are likely to be accepted; a hold whose time is up can only be cancelled."""
     if status is OrderStatus.CREATED:
         return (Action.CANCEL,)
     if status is not OrderStatus.SEATS_RESERVED:

@@ -1,6 +1,6 @@
-"""What a customer could ask for instead of seats that are gone: whole sets, the nearest first.
+"""Alternatives to seats that are no longer available: whole sets of seats, the nearest first.
 
-What comes out is a hint, made from a seat plan that may be a moment old: the ledger decides who gets what.
+They are hints, computed from a seat plan that may be a moment old: the ledger decides which order gets which seats.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from skyhold.domain.seats import sort_seats
 ALTERNATIVES_LIMIT = 3
 
 GROUP_LIMIT = 20
-"""For more seats than this nothing is looked for: no order has so many unless an operator allows it."""
+"""No alternatives are searched for more seats than this: no order has so many unless an operator allows it."""
 
 _SEEDS_LIMIT = 12
-"""From so many places at most a group over several rows is tried."""
+"""Maximum number of seats from which a group over several rows is grown."""
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """As many seats as were wanted, sorted, all of them free, and what they cost together."""
+    """As many seats as requested, sorted, all of them free, and their total price."""
 
     seats: tuple[str, ...]
     total_cents: int
 
 
-class _Wish(NamedTuple):
-    """What is wanted and what is free for it; `kept` are the wanted seats that are still free."""
+class _SeatSearch(NamedTuple):
+    """The requested seats and the seats that are free for the order; `kept` are the requested ones still free."""
 
     numbers: tuple[int, ...]
     available: int
@@ -44,7 +44,7 @@ class _Wish(NamedTuple):
 
     @property
     def gone(self) -> list[int]:
-        """The wanted seats that somebody else has."""
+        """The requested seats that another order has."""
         return [number for number in self.numbers if not self.kept >> number & 1]
 
 
@@ -55,40 +55,42 @@ def find_alternatives(
     own: Mapping[str, int] = MappingProxyType({}),
     conflicts: Collection[str] = (),
 ) -> tuple[Alternative, ...]:
-    """Return what could be asked for instead, the best first; nothing if there is nothing.
+    """Return the alternatives, the best first; an empty tuple if there are none.
 
-    `own` are the seats that the asking order holds, with their prices in cents: free for it, at the price it has them
-    for, but as they are no alternative. `conflicts` are the wanted seats that were just found taken, and if there are
-    any, the other wanted ones were just found free: that is newer than the plan.
+    `own` are the seats that the requesting order holds, with their prices in cents: free for it, at the price it has
+    them for, but exactly this set is not an alternative. `conflicts` are the wanted seats that were just found taken.
+    If there are any, the other wanted ones were just found free: that is newer than the plan.
 
-    First the sets that keep what is left of the wish and still sit together; then neighbours in one row of the same
+    First the sets that keep the wanted seats still free and sit together; then neighbours in one row of the same
     cabin, best without an aisle between them; then groups over neighbouring rows; then other cabins. Each time the
-    same price goes first, then the nearest place, then the same kinds of seats. If nobody can sit together any more,
-    each lost seat is replaced by the nearest one.
+    same price goes first, then the nearest place, then the same kinds of seats. If no group can sit together any more,
+    each lost seat is replaced by the nearest free one.
     """
     if not 0 < len(wanted) <= GROUP_LIMIT or any(name not in plan.numbers for name in wanted):
         return ()
-    wish = _wish_of(plan, wanted, own, conflicts)
-    refused = {mask_of(wish.numbers), plan.mask_named(own)}
+    search = _search_of(plan, wanted, own, conflicts)
+    refused = {mask_of(search.numbers), plan.mask_named(own)}
     found: dict[int, None] = {}
-    for mask in _candidates(plan, wish):
+    for mask in _candidates(plan, search):
         if mask not in refused:
             found[mask] = None
         if len(found) == ALTERNATIVES_LIMIT:
             break
     if not found:
-        scattered = _replaced_one_by_one(plan, wish)
+        scattered = _replaced_one_by_one(plan, search)
         found = {} if scattered is None or scattered in refused else {scattered: None}
     return tuple(_alternative_of(plan, mask, own) for mask in found)
 
 
-def _wish_of(plan: SeatPlan, wanted: Collection[str], own: Collection[str], conflicts: Collection[str]) -> _Wish:
+def _search_of(
+    plan: SeatPlan, wanted: Collection[str], own: Collection[str], conflicts: Collection[str]
+) -> _SeatSearch:
     numbers = tuple(sorted(plan.numbers[name] for name in wanted))
     asked, taken = mask_of(numbers), plan.mask_named(conflicts)
     known_free = plan.mask_named(own) | (asked if taken else 0)
     available = (plan.free | known_free) & ~taken
     places = [plan.places[number] for number in numbers]
-    return _Wish(
+    return _SeatSearch(
         numbers,
         available,
         kept=asked & available,
@@ -99,42 +101,42 @@ def _wish_of(plan: SeatPlan, wanted: Collection[str], own: Collection[str], conf
     )
 
 
-def _candidates(plan: SeatPlan, wish: _Wish) -> Iterator[int]:
-    is_group = len(wish.numbers) > 1
-    if is_group and wish.kept and wish.gone:
-        yield from _repaired(plan, wish)
-    home = plan.places[wish.numbers[0]].section
+def _candidates(plan: SeatPlan, search: _SeatSearch) -> Iterator[int]:
+    is_group = len(search.numbers) > 1
+    if is_group and search.kept and search.gone:
+        yield from _repaired(plan, search)
+    home = plan.places[search.numbers[0]].section
     for section in _sections_from(plan, home):
-        yield from _in_one_row(plan, wish, section)
+        yield from _in_one_row(plan, search, section)
         if is_group:
-            yield from _over_rows(plan, wish, section)
+            yield from _over_rows(plan, search, section)
 
 
-def _repaired(plan: SeatPlan, wish: _Wish) -> Iterator[int]:
-    """Yield the sets that keep what is left and replace only what is gone, by seats next to the rest."""
-    if not plan.are_together(wish.numbers):
-        if mask := _replaced_one_by_one(plan, wish):
+def _repaired(plan: SeatPlan, search: _SeatSearch) -> Iterator[int]:
+    """Yield the sets that keep the seats still free and replace only the lost ones, by seats next to the rest."""
+    if not plan.are_together(search.numbers):
+        if mask := _replaced_one_by_one(plan, search):
             yield mask
         return
-    is_one_row = len({plan.places[number].y for number in wish.numbers}) == 1
+    is_one_row = len({plan.places[number].y for number in search.numbers}) == 1
     links = plan.beside if is_one_row else plan.around
-    kept, gap = members_of(wish.kept), wish.gone[0]
-    nearest = sorted(_edge(wish, kept, links), key=functools.partial(_preference, plan, gap))
+    kept, gap = members_of(search.kept), search.gone[0]
+    nearest = sorted(_edge(search, kept, links), key=functools.partial(_preference, plan, gap))
     for first in nearest[:ALTERNATIVES_LIMIT]:
-        grown = _grown(plan, wish, [*kept, first], links, gap)
+        grown = _grown(plan, search, [*kept, first], links, gap)
         if grown and plan.are_together(grown):
             yield mask_of(grown)
 
 
 def _sections_from(plan: SeatPlan, home: int) -> list[int]:
-    """Return the sections: this one, those of the same cabin, the others, each time the nearest first."""
+    """Return the sections: `home`, those of the same cabin, then the others, each group nearest first."""
     cabin_of = plan.cabin_of
     return sorted(cabin_of, key=lambda section: (cabin_of[section] != cabin_of[home], abs(section - home), section))
 
 
-def _in_one_row(plan: SeatPlan, wish: _Wish, section: int) -> list[int]:
+def _in_one_row(plan: SeatPlan, search: _SeatSearch, section: int) -> list[int]:
     """Return the free blocks of the section. They are sorted by plain numbers, because there are many."""
-    _, available, _, x, y, price_cents, kinds = wish
+    _, available, _, x, y, price_cents, kinds = search
     ranked = [
         (
             (block.has_aisle << 1 | (block.price_cents != price_cents)) << 40
@@ -143,53 +145,53 @@ def _in_one_row(plan: SeatPlan, wish: _Wish, section: int) -> list[int]:
             | block.rank,
             block.mask,
         )
-        for block in plan.blocks(section, len(wish.numbers))
+        for block in plan.blocks(section, len(search.numbers))
         if block.mask & available == block.mask
     ]
     ranked.sort()
     return [mask for _, mask in ranked]
 
 
-def _over_rows(plan: SeatPlan, wish: _Wish, section: int) -> Iterator[int]:
-    """Yield groups that grow from the free seats nearest to the wish, over neighbouring rows."""
-    count = len(wish.numbers)
-    prices = {plan.places[number].seat.price_cents for number in wish.numbers}
+def _over_rows(plan: SeatPlan, search: _SeatSearch, section: int) -> Iterator[int]:
+    """Yield groups that grow from the free seats nearest to the requested ones, over neighbouring rows."""
+    count = len(search.numbers)
+    prices = {plan.places[number].seat.price_cents for number in search.numbers}
 
     def preference(seed: int) -> tuple[bool, int, int]:
         place = plan.places[seed]
-        distance = abs(count * place.x - wish.x) + abs(count * place.y - wish.y)
+        distance = abs(count * place.x - search.x) + abs(count * place.y - search.y)
         return place.seat.price_cents not in prices, distance, -seed
 
-    seeds = [number for number in plan.numbers_in(section) if wish.available >> number & 1]
+    seeds = [number for number in plan.numbers_in(section) if search.available >> number & 1]
     for seed in sorted(seeds, key=preference)[:_SEEDS_LIMIT]:
-        if grown := _grown(plan, wish, [seed], plan.around, seed):
+        if grown := _grown(plan, search, [seed], plan.around, seed):
             yield mask_of(grown)
 
 
 def _grown(
-    plan: SeatPlan, wish: _Wish, start: list[int], links: Sequence[Sequence[int]], towards: int
+    plan: SeatPlan, search: _SeatSearch, start: list[int], links: Sequence[Sequence[int]], towards: int
 ) -> list[int] | None:
-    """Return these seats with the free neighbours that are nearest to a place, until there are enough, or None."""
+    """Return `start` grown by the free neighbours nearest to `towards` until there are enough seats, or None."""
     members = list(start)
-    while len(members) < len(wish.numbers):
-        edge = _edge(wish, members, links)
+    while len(members) < len(search.numbers):
+        edge = _edge(search, members, links)
         if not edge:
             return None
         members.append(min(edge, key=functools.partial(_preference, plan, towards)))
     return members
 
 
-def _edge(wish: _Wish, members: Sequence[int], links: Sequence[Sequence[int]]) -> set[int]:
+def _edge(search: _SeatSearch, members: Sequence[int], links: Sequence[Sequence[int]]) -> set[int]:
     """Return the free seats next to the members."""
-    free = {near for member in members for near in links[member] if wish.available >> near & 1}
+    free = {near for member in members for near in links[member] if search.available >> near & 1}
     return free.difference(members)
 
 
-def _replaced_one_by_one(plan: SeatPlan, wish: _Wish) -> int | None:
-    """Return what is left of the wish, and for each seat that is gone the nearest other one, or None."""
-    chosen = wish.kept
-    for gone in wish.gone:
-        free = members_of(wish.available & ~chosen)
+def _replaced_one_by_one(plan: SeatPlan, search: _SeatSearch) -> int | None:
+    """Return the requested seats still free, each lost one replaced by the nearest free seat, or None."""
+    chosen = search.kept
+    for gone in search.gone:
+        free = members_of(search.available & ~chosen)
         if not free:
             return None
         chosen |= 1 << min(free, key=functools.partial(_preference, plan, gone))
@@ -197,7 +199,7 @@ def _replaced_one_by_one(plan: SeatPlan, wish: _Wish) -> int | None:
 
 
 def _preference(plan: SeatPlan, wanted: int, other: int) -> tuple[bool, bool, int, bool, int]:
-    """Return by what a single seat is compared with others that could stand for the wanted one."""
+    """Return the sort key of a seat that could replace the wanted one; the lowest is the best."""
     here, there = plan.places[wanted], plan.places[other]
     return (
         here.seat.cabin != there.seat.cabin,

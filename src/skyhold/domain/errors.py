@@ -1,6 +1,6 @@
-"""Every "no" that Skyhold says, as one tree; what is broken is another tree and is never caught by mistake.
+"""Every refusal as one tree of errors; faults and outages are another tree and are never caught by mistake.
 
-    SkyholdError                    a rule said no: never retried, 4xx over HTTP
+    SkyholdError                    a rule refused: never retried, 4xx over HTTP
     ├── InvalidRequest              INVALID_REQUEST       errors: [{pointer, detail}]
     │   └── InvalidPaymentCode      INVALID_PAYMENT_CODE
     ├── InvalidSeats                INVALID_SEATS         seats: [{seat or pointer, detail}]
@@ -16,16 +16,16 @@
     ├── OrderIdTaken                ORDER_ID_TAKEN
     ├── PaymentInProgress           PAYMENT_IN_PROGRESS
     ├── TooManyChanges              TOO_MANY_CHANGES      limit
-    ├── GivenUp                     GIVEN_UP
+    ├── DeadlineExceeded            DEADLINE_EXCEEDED
     ├── PaymentDeclined             PAYMENT_DECLINED
     ├── PaymentFailed               PAYMENT_FAILED
     └── SeatsLost                   SEATS_LOST
-    Unavailable                     a server is away: retried by Temporal, 503 over HTTP
+    Unavailable                     a server is unavailable: retried by Temporal, 503 over HTTP
     ├── DatabaseUnavailable         DATABASE_UNAVAILABLE
     └── WorkflowUnavailable         WORKFLOW_UNAVAILABLE
 
-An error never carries an input value: a payment code typed into the wrong field must not travel. The exception is a
-well-formed seat id, which a person needs to see to mend the request.
+An error never contains an input value: a payment code typed into the wrong field must not leak. The exception is a
+well-formed seat id, which a person needs to see to correct the request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 
 
 class SkyholdError(Exception):
-    """A rule of the product said no; `detail` is a sentence for a person, `fields` are facts for a program."""
+    """A refusal by a rule of the product; `detail` is a sentence for a person, `fields` are facts for a program."""
 
     code: ClassVar[str]
     sentence: ClassVar[str]
@@ -46,7 +46,7 @@ class SkyholdError(Exception):
 
 
 class InvalidRequest(SkyholdError):
-    """The request is not of the shape that the contract asks for."""
+    """The request does not have the shape that the contract requires."""
 
     code = "INVALID_REQUEST"
     sentence = "The request is not well-formed."
@@ -60,7 +60,7 @@ class InvalidPaymentCode(InvalidRequest):
 
 
 class InvalidSeats(SkyholdError):
-    """The seats are empty, doubled, malformed, too many or not on this aircraft."""
+    """The list of seats is empty or too long, or a seat is repeated, malformed or not on this aircraft."""
 
     code = "INVALID_SEATS"
     sentence = "These seats cannot be asked for."
@@ -88,7 +88,7 @@ class SeatsUnavailable(SkyholdError):
 
 
 class PriceChanged(SkyholdError):
-    """The seats do not cost what the request expected; the fields have their price now."""
+    """The seats' price differs from the expected one; the fields contain the current price."""
 
     code = "PRICE_CHANGED"
     sentence = "The price of these seats has changed."
@@ -102,7 +102,7 @@ class FlightDeparted(SkyholdError):
 
 
 class HoldLimit(SkyholdError):
-    """The guest holds seats in as many orders as a guest may."""
+    """The guest already holds seats in the maximum number of orders."""
 
     code = "HOLD_LIMIT"
     sentence = "You already hold seats in as many orders as one guest may."
@@ -123,7 +123,7 @@ class OrderClosed(SkyholdError):
 
 
 class OrderChanged(SkyholdError):
-    """The order is not the one that the command was meant for."""
+    """The order has changed since the version that the command was meant for."""
 
     code = "ORDER_CHANGED"
     sentence = "The order has moved on since; look at it and ask again."
@@ -137,7 +137,7 @@ class OrderIdTaken(SkyholdError):
 
 
 class PaymentInProgress(SkyholdError):
-    """The order is being paid, and nothing else may happen to it."""
+    """The order is being paid and accepts no other command."""
 
     code = "PAYMENT_IN_PROGRESS"
     sentence = "A payment for this order is under way."
@@ -150,22 +150,22 @@ class TooManyChanges(SkyholdError):
     sentence = "The seats of this order cannot be changed any more."
 
 
-class GivenUp(SkyholdError):
-    """The command came after its caller had been told no."""
+class DeadlineExceeded(SkyholdError):
+    """The command arrived after its deadline, when its caller had already got an error."""
 
-    code = "GIVEN_UP"
-    sentence = "The request came after it had been given up."
+    code = "DEADLINE_EXCEEDED"
+    sentence = "The request arrived after its deadline and was not carried out."
 
 
 class PaymentDeclined(SkyholdError):
-    """The gateway declined the payment for good; that nothing was charged is said only after its key is closed."""
+    """The gateway declined the payment for good; the text says "nothing was charged" only after its key is closed."""
 
     code = "PAYMENT_DECLINED"
     sentence = "The payment was declined."
 
 
 class PaymentFailed(SkyholdError):
-    """The payment attempts are used up; what came of them is said only after the gateway's key is closed."""
+    """The payment attempts are used up; whether money was charged is known only after the gateway's key is closed."""
 
     code = "PAYMENT_FAILED"
     sentence = "The payment failed."
@@ -179,7 +179,7 @@ class SeatsLost(SkyholdError):
 
 
 class Unavailable(Exception):
-    """A server that Skyhold needs does not answer; the same call may go through later."""
+    """A server that Skyhold needs does not answer; the same call may succeed later."""
 
     code: ClassVar[str]
     sentence: ClassVar[str]
@@ -207,7 +207,15 @@ def _tree(root: type[SkyholdError]) -> list[type[SkyholdError]]:
 
 
 ERRORS: dict[str, type[SkyholdError]] = {error.__name__: error for error in _tree(SkyholdError)[1:]}
-"""Every error by the name under which it crosses Temporal."""
+"""Every error by its class name, under which it is sent through Temporal and stored in the ledger."""
+
+_FORMER_NAMES = {"GivenUp": DeadlineExceeded}
+"""Names under which earlier versions sent and stored errors."""
 
 ERRORS_BY_CODE: dict[str, type[SkyholdError]] = {error.code: error for error in ERRORS.values()}
 """Every error by the code that clients see."""
+
+
+def error_named(name: str) -> type[SkyholdError] | None:
+    """Return the error that was sent or stored under this name, by this or an earlier version; None if there is none."""
+    return ERRORS.get(name) or _FORMER_NAMES.get(name)

@@ -1,7 +1,7 @@
-"""Why an order ended without a booking: a code for programs and a sentence for people, for every such end.
+"""Failures of orders that ended without a booking: a code for programs and a sentence for people.
 
-A FAILED order keeps its code, and mostly the sentence of the moment. An EXPIRED one keeps neither, since its status
-says it all; here it gets the code by which its customers' commands are refused.
+The ledger stores a FAILED order's code and usually its sentence. It stores neither for an EXPIRED one, since the status
+is the reason; here it gets the code with which commands on it are refused.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an order ended without a booking."""
+    """The reason why an order ended without a booking."""
 
     code: str
     sentence: str
 
     @property
     def line(self) -> str:
-        """Both in one line, as `lastError` has them."""
+        """Code and sentence in one line, the format of `lastError`."""
         return f"{self.code}: {self.sentence}"
 
 
 def failure_of(status: OrderStatus, code: str | None, sentence: str | None) -> Failure | None:
-    """Return why an order with this status ended without a booking, or None if it has not.
+    """Return the reason why an order with this status ended without a booking, or None if it did not.
 
-    `code` and `sentence` are those that the order keeps; one whose sentence was not kept gets its code's standard one.
+    `code` and `sentence` are those stored with the order; without a stored sentence it gets its code's standard one.
     """
     if status is OrderStatus.EXPIRED:
         code = HoldExpired.code
@@ -52,6 +52,6 @@ def failure_of(status: OrderStatus, code: str | None, sentence: str | None) -> F
 
 
 def standard_sentence(code: str) -> str:
-    """Return what can be said of every order that ended with this code."""
+    """Return the sentence that is true of every order that ended with this code."""
     error = ERRORS_BY_CODE.get(code)
     return _SENTENCES.get(code) or (error.sentence if error else _SENTENCES[FailureCode.INTERNAL])

@@ -1,4 +1,4 @@
-"""Flights: what identifies one, and until when it can be sold."""
+"""Flights: their ids, and the time until which they can be sold."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _FLIGHT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def canonical_flight_id(text: str) -> str | None:
-    """Return the id as the ledger and the seat locks spell it, or None if no flight can have it."""
+    """Return the id as the ledger and the seat locks write it, or None if no flight can have it."""
     lowered = text.lower()
     return lowered if _FLIGHT_ID.fullmatch(lowered) else None
 
 
 def is_flight_id(text: str) -> bool:
-    """Say whether the ledger can have a flight of this id, spelled like this."""
+    """Return whether this is a flight id in its canonical spelling."""
     return canonical_flight_id(text) == text
 
 

@@ -1,6 +1,6 @@
-"""The clock of a hold: when it starts, starts again, is capped, stands still and is over (docs/rules.md#the-clock).
+"""The clock of a hold: when it starts, restarts, is capped, stands still and runs out (docs/rules.md#the-clock).
 
-Every instant is PostgreSQL's. A hold that is over by that clock stays its order's until the ledger says EXPIRED.
+Every instant is PostgreSQL's. A hold whose time is up keeps its seats until the ledger sets its order to EXPIRED.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from skyhold.domain.errors import GivenUp, HoldExpired
+from skyhold.domain.errors import DeadlineExceeded, HoldExpired
 
 PAYMENT_ATTEMPT_MARGIN = timedelta(seconds=5)
-"""What an attempt may take beyond the gateway's limit: two transactions, and the wait before the next attempt."""
+"""Time an attempt may take beyond the gateway's limit: two transactions, and the wait before the next attempt."""
 
 PAYMENT_HOLD_MARGIN = timedelta(minutes=1)
-"""What the hold of an order that is being paid lasts beyond its longest payment."""
+"""Time by which the hold of an order that is being paid outlasts its longest payment."""
 
 LOCK_MARGIN = timedelta(minutes=1)
-"""What a seat lock lives beyond the hold that it carries (docs/rules.md#seat-locks)."""
+"""Time by which a seat lock outlives the hold that it announces (docs/rules.md#seat-locks)."""
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Until when seats are held, and the instant that no change can push it beyond."""
+    """The instant until which seats are held, and the latest instant to which a change can extend it."""
 
     expires_at: datetime
     max_expires_at: datetime
@@ -37,7 +37,7 @@ def start_hold(*, now: datetime, hold_time: timedelta, max_lifetime: timedelta, 
 def renew_hold(hold: Hold, *, now: datetime, hold_time: timedelta) -> Hold:
     """Return the hold with its full time again, starting at `now`, capped at `hold.max_expires_at`.
 
-    A lapsed hold is never renewed: its seats may be given back at any moment.
+    A lapsed hold is never renewed: its seats may be released at any moment.
 
     Raises:
         HoldExpired: `now` is at or after `hold.expires_at`.
@@ -47,7 +47,7 @@ def renew_hold(hold: Hold, *, now: datetime, hold_time: timedelta) -> Hold:
 
 
 def has_lapsed(hold: Hold, *, now: datetime) -> bool:
-    """Say whether the hold's time is up; the deadline itself is too late."""
+    """Return whether the hold's time is up; at `expires_at` itself it is."""
     return now >= hold.expires_at
 
 
@@ -55,22 +55,22 @@ def require_not_lapsed(hold: Hold, *, now: datetime) -> None:
     """Refuse a change of a hold whose time is up.
 
     Raises:
-        HoldExpired: it is.
+        HoldExpired: the time is up.
     """
     if has_lapsed(hold, now=now):
         raise HoldExpired
 
 
-def require_not_given_up(give_up_at: datetime | None, *, now: datetime) -> None:
-    """Refuse a command whose caller has been told no by now.
+def require_deadline(give_up_at: datetime | None, *, now: datetime) -> None:
+    """Refuse a command after its deadline: its caller has already got an error.
 
     Raises:
-        GivenUp: `now` is at or after `give_up_at`.
+        DeadlineExceeded: `now` is at or after `give_up_at`.
     """
     if give_up_at is not None and now >= give_up_at:
-        raise GivenUp
+        raise DeadlineExceeded
 
 
 def longest_payment(*, attempts: int, attempt_limit: timedelta) -> timedelta:
-    """Return the time within which a payment that nothing disturbs is over, for sure."""
+    """Return the time within which an undisturbed payment is certainly over."""
     return attempts * (attempt_limit + PAYMENT_ATTEMPT_MARGIN) + PAYMENT_HOLD_MARGIN

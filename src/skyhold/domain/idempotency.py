@@ -1,4 +1,4 @@
-"""Requests that their clients gave a name, so that asking again is not asking for more."""
+"""Requests with an idempotency key, so that a repeated request is not carried out twice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class NamedCommand:
-    """What a named request stands for: what was asked, told by a keyed hash, and the ids under which it goes on."""
+class KeyedCommand:
+    """The command behind an idempotency key: a keyed hash of the request, and the ids under which it is carried out."""
 
     request_hash: bytes
     order_id: str

@@ -1,4 +1,4 @@
-"""Orders: their states and the legal ways between them, the policy an order keeps, and what the ledger knows of one."""
+"""Orders: their states and legal transitions, the policy an order keeps, and its data as read from the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skyhold.domain.holds import longest_payment
 from skyhold.domain.payments import PaymentState, PaymentVerdict
 
 MAX_CHANGES = 200
-"""How often the seats of one order may change (docs/rules.md#seats)."""
+"""Maximum number of seat changes of one order (docs/rules.md#seats)."""
 
 REFERENCE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 REFERENCE_LENGTH = 6
@@ -36,17 +36,17 @@ class OrderStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the order has ended."""
+        """True once the order has ended."""
         return self in TERMINAL
 
     @property
     def is_paying(self) -> bool:
-        """Whether a payment has been accepted and not come to its end."""
+        """True while a payment is accepted and not yet finished."""
         return self in PAYING
 
 
 class FailureCode(StrEnum):
-    """Why an order FAILED."""
+    """The reason why an order FAILED."""
 
     SEATS_UNAVAILABLE = "SEATS_UNAVAILABLE"
     FLIGHT_NOT_FOUND = "FLIGHT_NOT_FOUND"
@@ -77,11 +77,11 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.FAILED: frozenset(),
     OrderStatus.EXPIRED: frozenset(),
 }
-"""Where an order may go from each status. The ledger's trigger holds the same table; a test compares the two."""
+"""The statuses that may follow each status. The ledger's trigger holds the same table; a test compares the two."""
 
 
 def can_become(before: OrderStatus, after: OrderStatus, *, failure_code: FailureCode | None = None) -> bool:
-    """Say whether an order may go from one status to another; a confirmed one fails only as REFUNDED."""
+    """Return whether an order may go from one status to another; a confirmed one fails only as REFUNDED."""
     if before is OrderStatus.CONFIRMED and failure_code is not FailureCode.REFUNDED:
         return False
     return after in TRANSITIONS[before]
@@ -101,28 +101,28 @@ class Policy:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Policy:
-        """Return the policy that the ledger keeps; what another version of this class knew besides is left out."""
+        """Return the policy stored in the ledger; settings known only to another version of this class are ignored."""
         known = {known.name for known in fields(cls)}
         return cls(**{name: setting for name, setting in value.items() if name in known})
 
     @property
     def hold_time(self) -> timedelta:
-        """How long seats are held without a payment."""
+        """Time that seats are held without a payment."""
         return timedelta(seconds=self.hold_seconds)
 
     @property
     def max_lifetime(self) -> timedelta:
-        """How long seats can be held by changing them again and again."""
+        """Time that seats can be held at most by repeated changes."""
         return timedelta(seconds=self.max_lifetime_seconds)
 
     @property
     def payment_limit(self) -> timedelta:
-        """How long the gateway may take for one attempt."""
+        """Time limit of one payment attempt at the gateway."""
         return timedelta(seconds=self.payment_limit_seconds)
 
     @property
     def longest_payment(self) -> timedelta:
-        """How long seats must be held from the moment a payment was accepted."""
+        """Time that seats must be held from the moment a payment is accepted."""
         return longest_payment(attempts=self.payment_attempts, attempt_limit=self.payment_limit)
 
 
@@ -130,8 +130,8 @@ class Policy:
 class Order:
     """An order as the ledger had it in the transaction that read it.
 
-    `step` numbers the last command that was judged; `version` is raised by every change of the seats;
-    `left_seconds` is what was left of the hold by PostgreSQL's clock; `payment_attempts` counts verdicts.
+    `step` is the number of the last command that was judged; `version` is raised by every change of the seats;
+    `left_seconds` is the rest of the hold by PostgreSQL's clock; `payment_attempts` counts verdicts.
     """
 
     id: str
@@ -156,7 +156,7 @@ class Order:
 
 
 def is_order_id(text: object) -> bool:
-    """Say whether an order can have this id at all."""
+    """Return whether an order can have this id."""
     return isinstance(text, str) and _ORDER_ID.fullmatch(text) is not None
 
 
@@ -164,14 +164,14 @@ def require_version(version: int, *, wanted: int | None) -> None:
     """Refuse a command that was meant for other seats than the order has.
 
     Raises:
-        OrderChanged: a version was wanted and the order has another, which is told.
+        OrderChanged: a version was wanted and the order has another, which the error contains.
     """
     if wanted is not None and wanted != version:
         raise OrderChanged(version=version)
 
 
 def require_changes_left(changes: int, policy: Policy) -> None:
-    """Refuse a change of seats beyond those that the order's policy allows.
+    """Refuse a change of seats beyond the number that the order's policy allows.
 
     Raises:
         TooManyChanges: they are used up.
@@ -181,13 +181,13 @@ def require_changes_left(changes: int, policy: Policy) -> None:
 
 
 def refusal_when_closed(status: OrderStatus) -> SkyholdError:
-    """Return why a command comes too late for an order with this terminal status.
+    """Return the refusal of a command that arrives after the order reached this terminal status.
 
-    Whether the change of a lapsed hold meets the ledger a moment before or after the order expired, it hears the same.
+    A change of a lapsed hold is refused in the same way just before and just after the order expires.
     """
     return HoldExpired() if status is OrderStatus.EXPIRED else OrderClosed()
 
 
 def new_reference() -> str:
-    """Return a booking reference; unique only by the ledger's constraint, so a clash is answered by another try."""
+    """Return a random booking reference; only the ledger's constraint makes it unique, so a clash needs a retry."""
     return "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(REFERENCE_LENGTH))

@@ -1,4 +1,4 @@
-"""Payments: the code a customer types, the verdicts of a gateway, and when an order has been asked for often enough."""
+"""Payments: the code that a customer types, the verdicts of a gateway, and the end of the attempts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse_payment_code(value: Any) -> PaymentCode:
 
 
 class PaymentVerdict(StrEnum):
-    """What one asking of the gateway came to. An asking that a crash cut off has none and counts for nothing."""
+    """The result of one charge request. A request that a crash cut off has no verdict and is not counted."""
 
     APPROVED = "approved"
     DECLINED = "declined"
@@ -42,10 +42,10 @@ class PaymentVerdict(StrEnum):
 
 
 class PaymentState(StrEnum):
-    """Where the money of an order is.
+    """The state of an order's money.
 
-    open: a charge is possible; captured: taken; closed: the gateway refuses every charge from now on;
-    refund_due: taken from an order that failed; refunded: given back.
+    open: a charge is possible; captured: charged; closed: the gateway refuses every charge from now on;
+    refund_due: charged although the order ended without its seats; refunded: paid back.
     """
 
     OPEN = "open"
@@ -56,9 +56,9 @@ class PaymentState(StrEnum):
 
 
 def refusal_of(verdict: PaymentVerdict, *, verdicts: int, max_attempts: int) -> SkyholdError | None:
-    """Return why this verdict ends the payment without money, or None if it was approved or may be asked again.
+    """Return the refusal with which this verdict ends the payment, or None if it was approved or may be retried.
 
-    `verdicts` counts this one.
+    `verdicts` includes this one.
     """
     if verdict is PaymentVerdict.DECLINED:
         return PaymentDeclined()

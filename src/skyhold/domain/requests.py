@@ -1,4 +1,4 @@
-"""What arrives from outside, as untyped JSON, made into words of the domain or refused without repeating a value."""
+"""Parsing of untyped JSON from outside into requests of the domain; a refusal never repeats a value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GUEST_HASH = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 @dataclass(frozen=True)
 class BookingRequest:
-    """What a booking is started with."""
+    """The start input of a booking."""
 
     order_id: str
     flight_id: str
@@ -48,7 +48,7 @@ class SeatChange:
 
 @dataclass(frozen=True)
 class Payment:
-    """The wish to pay with a code; with a version, only for the seats of that version."""
+    """A request to pay with a code; with a version, only for the seats of that version."""
 
     code: PaymentCode
     version: int | None = None
@@ -57,7 +57,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """The wish to give everything back; with a version, only the seats of that version."""
+    """A request to release all seats; with a version, only the seats of that version."""
 
     version: int | None = None
     give_up_at: datetime | None = None
@@ -65,17 +65,17 @@ class Cancellation:
 
 @dataclass(frozen=True)
 class HoldQuestion:
-    """The wish to hear how the first hold went."""
+    """A request for the outcome of the first hold."""
 
     give_up_at: datetime | None = None
 
 
 def parse_booking_request(payloads: Sequence[Any]) -> BookingRequest:
-    """Return what a booking is to be started with.
+    """Return the start input of a booking.
 
     Raises:
         InvalidRequest: it is not one object with `orderId` and `flightId`, or one of its members is unusable.
-        InvalidSeats: its seats are empty, doubled, malformed or far too many.
+        InvalidSeats: its seats are empty, repeated, malformed or far too many.
     """
     body = _one_object(payloads)
     order_id, flight_id, guest_hash = body.get("orderId"), body.get("flightId"), body.get("guestHash")
@@ -99,9 +99,9 @@ def parse_seat_change(payloads: Sequence[Any]) -> SeatChange:
     """Return the seats that an order is to have.
 
     Raises:
-        InvalidRequest: it is not one object, `seats` is no list, `version` is no whole number, or `expectedTotalCents`
-            is no sum that an order can cost.
-        InvalidSeats: the seats are empty, doubled, malformed or far too many.
+        InvalidRequest: it is not one object, `seats` is not a list, `version` is not a whole number, or
+            `expectedTotalCents` is not a sum that an order can cost.
+        InvalidSeats: the seats are empty, repeated, malformed or far too many.
     """
     body = _one_object(payloads)
     expected = parse_expected_total(body.get("expectedTotalCents"))
@@ -112,7 +112,7 @@ def parse_expected_total(value: Any) -> int | None:
     """Return the sum in cents that the sender was shown for the seats, or None if any price will do.
 
     Raises:
-        InvalidRequest: it is no whole number of cents that an order can cost.
+        InvalidRequest: it is not a whole number of cents that an order can cost.
     """
     if value is None:
         return None
@@ -124,10 +124,10 @@ def parse_expected_total(value: Any) -> int | None:
 
 
 def parse_payment(payloads: Sequence[Any]) -> Payment:
-    """Return what an order is to be paid with.
+    """Return the request to pay for an order.
 
     Raises:
-        InvalidRequest: it is not one object, or `version` is no whole number.
+        InvalidRequest: it is not one object, or `version` is not a whole number.
         InvalidPaymentCode: `paymentCode` is not a text of 5 digits.
     """
     body = _one_object(payloads)
@@ -135,17 +135,17 @@ def parse_payment(payloads: Sequence[Any]) -> Payment:
 
 
 def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
-    """Return the wish to cancel; it needs no payload.
+    """Return the request to cancel; it needs no payload.
 
     Raises:
-        InvalidRequest: there is a payload and it is not one object, or `version` is no whole number.
+        InvalidRequest: there is a payload and it is not one object, or `version` is not a whole number.
     """
     body = _optional_object(payloads)
     return Cancellation(_version(body), _give_up_at(body))
 
 
 def parse_hold_question(payloads: Sequence[Any]) -> HoldQuestion:
-    """Return the question for the first hold; it needs no payload.
+    """Return the request for the outcome of the first hold; it needs no payload.
 
     Raises:
         InvalidRequest: there is a payload and it is not one object.

@@ -1,7 +1,7 @@
-"""The geometry of a flight's seats: where each is, which are side by side, and what is free.
+"""The geometry of a flight's seats: the place of each, its neighbours, and the free seats.
 
-Made once from a seat map and asked many times. A set of seats is a number with one bit a seat, so that whether all of
-a set is free is one comparison.
+Built once from a seat map and queried many times. A set of seats is a number with one bit per seat, so one comparison
+shows whether a whole set is free.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROW_STEP = 3 * SEAT_STEP
 
 
 class PlacedSeat(NamedTuple):
-    """A seat and where it is."""
+    """A seat and its row, letter and cabin."""
 
     id: str
     row: int
@@ -37,7 +37,7 @@ class CabinLayout(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a seat is: `x` from the middle of the aircraft, `y` from the nose, `order` among the letters of its row."""
+    """A seat's place: `x` from the middle of the aircraft, `y` from the nose, `order` among the letters of its row."""
 
     seat: PlacedSeat
     section: int
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Neighbours in one row; `x` and `y` are sums over the seats; of two that are alike the lower `rank` is chosen."""
+    """Neighbours in one row; `x` and `y` are sums over the seats; of two equal blocks the lower `rank` is chosen."""
 
     mask: int
     has_aisle: bool
@@ -60,7 +60,7 @@ class Block(NamedTuple):
 
 
 class SeatPlan:
-    """The seats of one flight as of one moment; a section is a cabin's rows."""
+    """A snapshot of the seats of one flight; a section is a cabin's rows."""
 
     def __init__(self, seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> None:
         self.places = _places_of(seats, cabins)
@@ -73,7 +73,7 @@ class SeatPlan:
         self._blocks: dict[tuple[int, int], list[Block]] = {}
 
     def mask_named(self, names: Iterable[str]) -> int:
-        """Return the set of the seats with these names, as far as there are such."""
+        """Return the set of the seats with these names; unknown names are ignored."""
         return mask_of(self.numbers[name] for name in names if name in self.numbers)
 
     def numbers_in(self, section: int) -> Iterator[int]:
@@ -81,13 +81,13 @@ class SeatPlan:
         return (number for number, place in enumerate(self.places) if place.section == section)
 
     def blocks(self, section: int, count: int) -> list[Block]:
-        """Return every run of `count` neighbours in one row, whoever sits there."""
+        """Return every run of `count` neighbours in one row, free or not."""
         if (section, count) not in self._blocks:
             self._blocks[section, count] = list(self._find_blocks(section, count))
         return self._blocks[section, count]
 
     def are_together(self, numbers: Sequence[int]) -> bool:
-        """Say whether one can pass from each to each by seats beside, before or behind each other."""
+        """Return whether the seats are connected: each beside, before or behind another of them."""
         rest, reached = set(numbers[1:]), [numbers[0]]
         while reached and rest:
             near = rest.intersection(self.around[reached.pop()])
@@ -96,7 +96,7 @@ class SeatPlan:
         return not rest
 
     def _find_blocks(self, section: int, count: int) -> Iterator[Block]:
-        # From tail to nose and right to left: of two that are equally near, the one further along comes first.
+        # From tail to nose and right to left: of two that are equally near, the one further back comes first.
         starts = reversed(list(self.numbers_in(section)))
         for rank, start in enumerate(starts):
             run = range(start, start + count)
@@ -133,12 +133,12 @@ def members_of(mask: int) -> list[int]:
 
 
 def kinds_of(places: Iterable[Place]) -> str:
-    """Return what kinds of seats these are, in a form that can be compared."""
+    """Return the kinds of these seats, in a form that can be compared."""
     return "".join(sorted(place.kind for place in places))
 
 
 def _places_of(seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> list[Place]:
-    """Return where the seats are, from nose to tail and left to right; a seat that no layout knows is left out."""
+    """Return the places of the seats, from nose to tail and left to right; a seat in no layout is left out."""
     spots = {
         (row, letter): (section, order, x, kind)
         for section, cabin in enumerate(cabins)
@@ -152,7 +152,7 @@ def _places_of(seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> li
 
 
 def _columns_of(layout: str) -> dict[str, tuple[int, int, str]]:
-    """Return for each letter its order, how far from the middle it is, and its kind: window, aisle or middle."""
+    """Return for each letter its order, its distance from the middle, and its kind: window, aisle or middle."""
     last = len(layout) - 1
     columns: dict[str, tuple[int, int, str]] = {}
     for index, letter in enumerate(layout):
@@ -164,7 +164,7 @@ def _columns_of(layout: str) -> dict[str, tuple[int, int, str]]:
 
 
 def _links_of(places: Sequence[Place]) -> tuple[list[list[int]], list[list[int]]]:
-    """Return for each seat those beside it, over an aisle too, and those beside, before and behind it."""
+    """Return for each seat those beside it (across an aisle too), and those beside, before and behind it."""
     spots = {(place.section, place.y, place.order): number for number, place in enumerate(places)}
     beside, around = [], []
     for section, y, order in spots:

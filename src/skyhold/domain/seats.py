@@ -1,4 +1,4 @@
-"""Seats: their names, their states, and what a claim of seats may take, keep and give back."""
+"""Seats: their names, their states, and the seats that a claim adds, keeps and releases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from skyhold.domain.errors import InvalidRequest, InvalidSeats, PriceChanged, SeatsUnavailable
 
 SEATS_IN_A_REQUEST_LIMIT = 60
-"""More names than this are not even looked at; what an order may hold is its policy's `max_seats`."""
+"""A longer list is refused before its names are parsed; the limit of an order is its policy's `max_seats`."""
 
 _SEAT_ID = re.compile(r"([1-9][0-9]?)([A-HJK])")
 
@@ -27,7 +27,7 @@ class SeatStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Seat:
-    """A seat as the ledger has it; `price_cents` is the price it has for the order that looks at it."""
+    """A seat as the ledger has it; `price_cents` is its price for the order that reads it."""
 
     id: str
     status: SeatStatus
@@ -37,9 +37,9 @@ class Seat:
 
 @dataclass(frozen=True)
 class SeatState:
-    """What everybody may know of a seat; of two states of one seat that with the higher version is true.
+    """The public state of a seat; of two states of one seat the one with the higher version is valid.
 
-    `price_cents` is the seat's price for the next order, not that of the order which has it.
+    `price_cents` is the seat's price for the next order, not for the order that has it.
     """
 
     id: str
@@ -50,7 +50,7 @@ class SeatState:
 
 @dataclass(frozen=True)
 class Claim:
-    """What giving an order exactly the seats it wants means, seat by seat."""
+    """The changes, seat by seat, after which an order has exactly the seats it wants."""
 
     added: tuple[str, ...]
     kept: tuple[str, ...]
@@ -59,25 +59,25 @@ class Claim:
 
     @property
     def is_change(self) -> bool:
-        """Whether the set of seats becomes another one."""
+        """True if the set of seats changes."""
         return bool(self.added or self.dropped)
 
 
 @dataclass(frozen=True)
 class LockAttempt:
-    """How an attempt to lock seats went: refused by the locks of other orders, or the seats whose locks are new."""
+    """The result of an attempt to lock seats: the orders whose locks refused it, or the seats whose locks are new."""
 
     others: frozenset[str] = frozenset()
     fresh: frozenset[str] = frozenset()
 
     @property
     def is_contended(self) -> bool:
-        """Whether another order's lock was in the way."""
+        """True if another order's lock was in the way."""
         return bool(self.others)
 
 
 def seat_position(seat_id: str) -> tuple[int, str]:
-    """Return row and letter, by which seats are sorted for people: 2A before 12A."""
+    """Return row and letter, the sort key of seats for people: 2A before 12A."""
     match = _SEAT_ID.fullmatch(seat_id)
     if match is None:
         raise ValueError("not a seat id")
@@ -90,12 +90,12 @@ def sort_seats(seat_ids: Iterable[str]) -> tuple[str, ...]:
 
 
 def parse_seats(value: Any) -> tuple[str, ...]:
-    """Return the seats that a payload asks for, sorted.
+    """Return the seats that a payload requests, sorted.
 
     Raises:
-        InvalidRequest: it is no list.
-        InvalidSeats: it is empty, too long, or a name in it is malformed or doubled. A malformed name is pointed at,
-            never repeated: it may be anything, a payment code in the wrong field among it.
+        InvalidRequest: it is not a list.
+        InvalidSeats: it is empty, too long, or a name in it is malformed or repeated. A malformed name is reported by
+            its index, never by its value: it may be anything, even a payment code in the wrong field.
     """
     if not isinstance(value, list):
         raise InvalidRequest(
@@ -123,14 +123,14 @@ def parse_seats(value: Any) -> tuple[str, ...]:
 
 
 def plan_claim(order_id: str, wanted: Sequence[str], seats: Iterable[Seat], *, max_seats: int) -> Claim:
-    """Return what must change so that the order owns exactly `wanted`: all of it or nothing.
+    """Return the changes after which the order owns exactly `wanted`: all of it or nothing.
 
-    `seats` are the wanted ones that exist and all that the order holds now. A kept seat stays at the price it was
-    claimed at, so `seats` carry that price for them (docs/rules.md#prices).
+    `seats` are the wanted ones that exist and all that the order holds now. A kept seat keeps the price it was claimed
+    at, so its entry in `seats` must have that price (docs/rules.md#prices).
 
     Raises:
         InvalidSeats: there are more than `max_seats`, or one is not on this aircraft.
-        SeatsUnavailable: another order holds or bought one, or one is not for sale; all such are named.
+        SeatsUnavailable: another order holds or bought one, or one is not for sale; the error names all of them.
     """
     if len(wanted) > max_seats:
         raise InvalidSeats(f"An order can hold at most {max_seats} seats.", seats=[], limit=max_seats)
@@ -155,7 +155,7 @@ def plan_claim(order_id: str, wanted: Sequence[str], seats: Iterable[Seat], *, m
 
 
 def require_expected_total(total_cents: int, *, expected_cents: int | None, currency: str | None) -> None:
-    """Refuse a claim that costs another sum than its sender was shown; without an expectation any price will do.
+    """Refuse a claim whose total differs from the one its sender was shown; without an expectation any will do.
 
     Raises:
         PriceChanged: the sums differ.

@@ -1,1 +1,1 @@
-"""Live events: what changed, told to whoever watches. Owns no truth and no decision: a lost event costs only time."""
+"""Live events: changes, published to all followers. They are hints only: a lost event costs nothing but time."""

@@ -1,7 +1,7 @@
--- Append changes to the stream of events, or none, only to see where it ends.
--- KEYS: the stream, its epoch. ARGV: an epoch in case it has none, how many entries to keep, the changes.
+-- Append changes to the stream of events; without changes, only return its end.
+-- KEYS: the stream, its epoch. ARGV: an epoch in case it has none, the number of entries to keep, the changes.
 -- Returns {the epoch, the id of the last entry}.
--- The epoch is drawn anew when the stream was lost, so that who reads on knows that something may be missing.
+-- The epoch is replaced when the stream was lost, so that a reader detects that entries may be missing.
 local stream, epoch = KEYS[1], redis.call('GET', KEYS[2])
 if not epoch or redis.call('EXISTS', stream) == 0 then
     epoch = ARGV[1]

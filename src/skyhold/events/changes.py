@@ -1,6 +1,6 @@
-"""What an event says, and how it is written: which order changed, on which flight, and the seats that became others.
+"""The content of an event and its JSON form: the order that changed, its flight, and the seats that changed.
 
-Loads no driver, so that activities can make one of these wherever they are imported.
+Loads no driver, so that activities can create events wherever they are imported.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from skyhold.domain.seats import SeatState, SeatStatus
 class Change:
     """One committed step of an order, and the seats whose status or owner it changed.
 
-    `seats` is None if they are not known any more: the step had been answered before, by a run that may not have
-    published it. Whoever watches the flight then looks for itself.
+    `seats` is None if they are unknown: the step had been answered before, by a run that may not have published it.
+    Then every follower of the flight compares its seats with PostgreSQL.
     """
 
     order_id: str
@@ -28,7 +28,7 @@ class Change:
     def to_json(self) -> str:
         """Return the change as it is written into the stream.
 
-        Prices stand beside the seats and not among them, where versions of this program that know none can read on.
+        Prices are in a list of their own, so that versions of this program without prices can still read the seats.
         """
         seats = None if self.seats is None else [[seat.id, seat.status, seat.version] for seat in self.seats]
         prices = [seat.price_cents for seat in self.seats or ()]
@@ -39,8 +39,8 @@ class Change:
     def from_json(cls, text: str) -> Change | None:
         """Return the change of an entry, or None if the entry is something else.
 
-        Another version of this program may write what this one does not know. The seats of one that knows no prices
-        are left to be compared.
+        Another version of this program may write entries that this one does not know. If it writes no prices, the seats
+        are unknown and must be compared with PostgreSQL.
         """
         try:
             members = json.loads(text)
@@ -61,4 +61,4 @@ def _seats_of(seats: list[list[Any]] | None, prices: list[int] | None) -> tuple[
 
 
 Publish: TypeAlias = Callable[[Change], None]
-"""Tell of a change. It never waits and never fails: the ledger has the truth already."""
+"""Publishes a change. It never waits and never fails: the change is already committed in the ledger."""

@@ -1,8 +1,8 @@
-"""The stream of events in Redis: changes are published to it and read from it, by many processes each.
+"""The stream of events in Redis: many processes publish changes to it, and many read them.
 
-One stream for everything: whoever reads, reads it once, however many people watch. It is a hint as the seat locks are:
-what is lost here (Redis is away, a process dies between commit and publishing, nobody reads fast enough) is found by
-comparing with PostgreSQL, and `Batch.has_gap` says when that is due at once.
+One stream for everything: a process reads it once, for any number of listeners. It is a hint, as the seat locks are: a
+lost event (Redis unavailable, a process killed between commit and publishing, a reader too slow) is found by comparing
+with PostgreSQL, and `Batch.has_gap` means that this is due at once.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ STREAM = "{skyhold}:events"
 EPOCH = "{skyhold}:events:epoch"
 
 STREAM_LENGTH = 5_000
-"""About how many entries are kept; a reader that is further behind compares with PostgreSQL instead."""
+"""Approximate number of entries kept; a reader that is further behind compares with PostgreSQL instead."""
 
 BACKLOG_LIMIT = 1_000
-"""How many changes wait to be published at most, while Redis is slow or away; beyond it the oldest are dropped."""
+"""Maximum number of changes that wait while Redis is slow or unavailable; beyond it the oldest are dropped."""
 
 BATCH_LIMIT = 200
-"""How many changes are published, or read, at once."""
+"""Maximum number of changes that are published, or read, in one call."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two tries to publish while Redis is away, growing."""
+"""Backoff in seconds between attempts to publish while Redis is unavailable."""
 
 CLOSING_SECONDS = 1.0
 
 READ_SECONDS = 1.0
-"""How long Redis keeps a reader waiting for news; a Redis that hangs is found as much later as its time-out is."""
+"""Time that Redis blocks a read without changes; a Redis that hangs is detected after this plus the socket timeout."""
 
 SOCKET_TIMEOUT = 1.0
 
@@ -51,19 +51,19 @@ _log = structlog.get_logger(__name__)
 
 
 class FeedAway(Exception):
-    """Redis does not answer, or refuses; the message says which. No changes arrive until it does."""
+    """Redis does not answer, or refuses; the message is the reason. No changes arrive until it works again."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Changes in the order in which they were published; `has_gap` says that others may be missing before or among."""
+    """Changes in the order of publication; with `has_gap` others may be missing before or between them."""
 
     changes: tuple[Change, ...] = ()
     has_gap: bool = False
 
 
 class Publisher:
-    """Publishes changes in the background, in order, a bounded number under way; what Redis does not take is kept."""
+    """Publishes changes in the background, in order, from a bounded backlog; a failed batch is retried."""
 
     def __init__(self, redis: Redis) -> None:
         self._append = redis.register_script(_append_script())
@@ -73,17 +73,17 @@ class Publisher:
         self._is_away = False
 
     def publish(self, change: Change) -> None:
-        """Have the change published; returns at once and never fails, whatever Redis does."""
+        """Queue the change for publication; return at once and never fail, whatever Redis does."""
         if self._is_closed:
             return
         self._backlog.append(change)
         self._drop_oldest()
         if self._task is None or self._task.done():
-            # In a context of its own: it publishes what others changed, too.
+            # In a context of its own: it publishes the changes of other callers, too.
             self._task = asyncio.get_running_loop().create_task(self._drain(), context=Context())
 
     async def aclose(self) -> None:
-        """Publish what is left, if Redis takes it soon, and end."""
+        """Publish the backlog, unless Redis is unavailable or too slow, and stop."""
         self._is_closed = True
         if self._task is None:
             return
@@ -93,14 +93,14 @@ class Publisher:
         await asyncio.wait({self._task}, timeout=CLOSING_SECONDS)
 
     async def _drain(self) -> None:
-        """Publish until nothing is left. While Redis is away it is asked again and again, since it may come back."""
+        """Publish until the backlog is empty. While Redis is unavailable, retry with backoff."""
         pause = FIRST_PAUSE
         while self._backlog:
             batch = [self._backlog.popleft() for _ in range(min(BATCH_LIMIT, len(self._backlog)))]
             try:
                 await _end_of_stream(self._append, batch)
             except _AWAY as error:
-                # Some may have been taken. Twice is harmless: versions tell what is news.
+                # Redis may have stored some of them. Publishing twice is harmless: readers compare versions.
                 self._backlog.extendleft(reversed(batch))
                 self._drop_oldest()
                 self._note_away(error)
@@ -120,7 +120,7 @@ class Publisher:
         if not self._is_away:
             self._is_away = True
             reason = refusal_of(error) or type(error).__name__
-            _log.warning("Redis takes no live events; publishing is retried", reason=reason)
+            _log.warning("live events cannot be published to Redis; retrying", reason=reason)
 
     def _note_back(self) -> None:
         if self._is_away:
@@ -129,7 +129,7 @@ class Publisher:
 
 
 class Reader:
-    """Reads the stream from its end on; one a process is enough for any number of listeners."""
+    """Reads the stream from its end on; one per process is enough for any number of listeners."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -138,9 +138,9 @@ class Reader:
         self._position: str | None = None
 
     async def read(self) -> Batch:
-        """Wait for changes, for a second at most, and return those that came.
+        """Wait for changes, for a second at most, and return those that arrived.
 
-        The first batch, and the first after Redis was away, is an empty one with a gap: from there on all is heard.
+        The first batch, also after an outage of Redis, is empty and has a gap; from there on no change is missed.
 
         Raises:
             FeedAway: Redis does not answer, or refuses.
@@ -155,7 +155,7 @@ class Reader:
             if not streams:
                 return await self._look()
             entries = _entries_of(streams)
-            # Only who has much to read can be behind what was trimmed.
+            # Only a reader with a full batch can be behind the trimmed entries.
             is_behind = len(entries) >= BATCH_LIMIT and await self._is_trimmed_beyond(self._position)
             return self._take(entries, has_gap=is_behind)
         except _AWAY as error:
@@ -167,7 +167,7 @@ class Reader:
         return Batch(has_gap=True)
 
     async def _is_trimmed_beyond(self, position: str) -> bool:
-        """Say whether the stream begins after this entry, the last one that was read, so that others may be gone."""
+        """Return whether the stream begins after this entry, the last one read, so that later ones may be gone."""
         oldest = await cast("Awaitable[Any]", self._redis.xrange(STREAM, count=1))
         return not oldest or _number_of(oldest[0][0]) > _number_of(position)
 
@@ -179,18 +179,18 @@ class Reader:
         return Batch(tuple(change for change in changes if change is not None), has_gap)
 
     async def _look(self) -> Batch:
-        """Nothing came: either there is no news, or the stream was lost and its ids began anew, below ours."""
+        """Handle a read without entries: nothing changed, or the stream was lost and restarted with lower ids."""
         epoch, last = await _end_of_stream(self._append)
         if (epoch, last) == (self._epoch, self._position):
             return Batch()
         if epoch == self._epoch and _number_of(last) > _number_of(self._position or "0-0"):
-            return Batch()  # It came just now: the next read gives it.
+            return Batch()  # An entry was added just now: the next read returns it.
         self._epoch, self._position = epoch, last
         return Batch(has_gap=True)
 
 
 def open_reader_redis(url: str) -> Redis:
-    """Return a client for a `Reader`: it may wait for news, and a broken connection is the reader's to notice."""
+    """Return a client for a `Reader`: its timeout covers a blocking read, and it leaves retries to the reader."""
     return Redis.from_url(
         url,
         decode_responses=True,
@@ -211,10 +211,10 @@ def _append_script() -> str:
 
 
 def _entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
-    """Return the entries of the one stream that was asked for, whichever version of the protocol is spoken."""
+    """Return the entries of the one requested stream, for both versions of the protocol."""
     named = streams.items() if isinstance(streams, dict) else streams
     ((_, entries),) = named
-    # The third version of the protocol nests them once more.
+    # Version 3 of the protocol nests them once more.
     return entries[0] if entries and isinstance(entries[0], list) else entries
 
 

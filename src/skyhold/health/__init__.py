@@ -1,1 +1,1 @@
-"""Whether the servers can do their work: probes, the verdict of `/readyz`, the remedies of `skyhold doctor`."""
+"""Health of the servers: probes, the verdict of `/readyz`, the remedies of `skyhold doctor`."""

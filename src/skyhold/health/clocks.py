@@ -1,7 +1,7 @@
-"""The clock of this machine, held against PostgreSQL's, which is the one that counts.
+"""The clock of this machine, compared with PostgreSQL's, which is the one that counts.
 
-No booking is the worse for a machine that is off: PostgreSQL gives every instant and Temporal rings every alarm. But
-certificates, logs and the times of files go by it, so that it is off is told.
+A machine whose clock is off harms no booking: PostgreSQL gives every instant and Temporal fires every timer. But
+certificates, logs and the times of files depend on it, so an offset is reported.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from skyhold.health.verdict import Probe
 from skyhold.queries.servers import ClockReading, ServerQueries
 
 TOLERANCE = timedelta(seconds=2)
-"""What two clocks may differ before anyone is told: more than ones that are synchronised ever do."""
+"""Offset from which on it is reported: more than synchronised clocks ever differ."""
 
 LEDGER_PATIENCE = 0.5
-"""Seconds that are waited for PostgreSQL's clock where the time of this machine is of use without it."""
+"""Seconds to wait for PostgreSQL's clock where this machine's own time can replace it."""
 
 
 def clock_probe(servers: ServerQueries) -> Probe:
-    """Return the question by how much this machine is off."""
+    """Return the probe of this machine's clock."""
 
     async def ask_clock() -> str | None:
         return clock_trouble(await servers.clock())
@@ -30,14 +30,14 @@ def clock_probe(servers: ServerQueries) -> Probe:
 
 
 def clock_trouble(reading: ClockReading) -> str | None:
-    """Say by how much the clock of this machine is off, plus for ahead; nothing if it may well be right."""
+    """Return the offset of this machine's clock as a text, plus for ahead; None if it may be right."""
     if reading.certain_offset <= TOLERANCE:
         return None
     return f"off by {reading.offset.total_seconds():+.1f} s from PostgreSQL's clock"
 
 
 async def common_time(servers: ServerQueries) -> datetime:
-    """Return the time that machines have in common, PostgreSQL's; while that is away, the one of this machine."""
+    """Return PostgreSQL's time, which all machines share; while PostgreSQL is unavailable, this machine's."""
     try:
         async with asyncio.timeout(LEDGER_PATIENCE):
             return (await servers.clock()).now

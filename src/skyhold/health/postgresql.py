@@ -1,4 +1,4 @@
-"""Whether PostgreSQL reads and writes and has our schema; standard sentences in public, details for operators."""
+"""Probes of PostgreSQL: reads, writes and the schema; standard sentences in public, details for operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skyhold.stores import schema
 from skyhold.stores.write_probes import PostgresWriteProbe
 
 WRITE_SECONDS = 1.2
-"""How long a write may take, less than a probe as a whole, so that the result of the read is not lost."""
+"""Time limit of the write, shorter than that of the whole probe, so that the result of the read is not lost."""
 
 _REASONS: Mapping[type[PostgresUnavailable], str] = {
     PostgresForbidden: "a right is missing",
@@ -36,14 +36,14 @@ _REMEDIES: Mapping[type[PostgresUnavailable], str] = {
     PostgresDiskFull: "Make room on the disk of PostgreSQL.",
 }
 
-_WAIT = "Wait until PostgreSQL accepts connections; its log says what it is doing."
+_WAIT = "Wait until PostgreSQL accepts connections; its log shows the progress."
 
 _ANSWERS: Mapping[str, tuple[str, str]] = {
     "53300": (
         "it has no connection left",
         "Raise max_connections of PostgreSQL or the role's CONNECTION LIMIT, or run fewer processes.",
     ),
-    "53200": ("it is out of memory", "Give PostgreSQL more memory, or lower what its sessions may use."),
+    "53200": ("it is out of memory", "Give PostgreSQL more memory, or lower the limits of its sessions."),
     "53400": ("a limit of its configuration is reached", "Raise the limit that PostgreSQL's log names."),
     "57P01": ("it is shutting down or restarting", _WAIT),
     "57P02": ("it is shutting down or restarting", _WAIT),
@@ -54,7 +54,7 @@ _ANSWERS: Mapping[str, tuple[str, str]] = {
 
 
 def postgresql_failure(why: PostgresUnavailable, *, is_partial: bool = False) -> ProbeFailure:
-    """Return what a probe says of this error; words of PostgreSQL are for the operator alone: they may name roles."""
+    """Return the result of a probe for this error; PostgreSQL's words are for operators only: they may name roles."""
     reason, remedy = _REASONS.get(type(why), "no answer"), _REMEDIES.get(type(why))
     if isinstance(why, PostgresMisconfigured):
         return ProbeFailure(reason, why.words, why.remedy, is_partial=is_partial, is_misconfigured=True)
@@ -66,7 +66,7 @@ def postgresql_failure(why: PostgresUnavailable, *, is_partial: bool = False) ->
 
 
 def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:
-    """Return the question whether PostgreSQL reads, and whether it would take a command."""
+    """Return the probe of PostgreSQL's reads and writes."""
     write_probe = PostgresWriteProbe(pool)
 
     async def write() -> PostgresUnavailable | None:
@@ -93,7 +93,7 @@ def postgresql_probe(pool: Pool, servers: ServerQueries) -> Probe:
 
 
 def outdated_schema(found: LedgerSchema) -> str | None:
-    """Return why the ledger is not at the version that this release needs; None if it is."""
+    """Return the reason why the ledger is not at the version that this release needs; None if it is."""
     newest = schema.newest_version()
     if found.version == newest:
         return None
@@ -103,7 +103,7 @@ def outdated_schema(found: LedgerSchema) -> str | None:
 
 
 def schema_probe(pool: Pool) -> Probe:
-    """Return the question whether the ledger is ours, at the version that this code needs, and ours to write in."""
+    """Return the probe of the ledger's schema: it is ours, at the needed version, and the role has all rights."""
 
     async def probe_schema() -> ProbeFailure | str | None:
         try:
@@ -113,7 +113,7 @@ def schema_probe(pool: Pool) -> Probe:
         try:
             found.require_ours(is_named=pool.is_schema_named)
         except PostgresMisconfigured as why:
-            # These words are ours: they name schemas and tables.
+            # These words are Skyhold's own, so they may be public: they name schemas and tables.
             return ProbeFailure(why.words, remedy=why.remedy, is_misconfigured=True)
         if outdated := outdated_schema(found):
             return outdated

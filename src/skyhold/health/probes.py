@@ -1,7 +1,7 @@
-"""The probes by which API and doctor know whether the servers can do their work.
+"""The probes of API and doctor.
 
-A probe does what its server is needed for and leaves nothing behind; what this process knows from its own work counts
-for a few seconds beside it.
+A probe runs the operations for which its server is needed and leaves no data; a failure in this process's own work also
+counts for a few seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def probes_of(
     known: Callable[[], str | None] = lambda: None,
     counter: str | None = None,
 ) -> dict[str, Probe]:
-    """Return a probe for each server, for what must be on it (docs/rules.md#readiness), and for the clock here.
+    """Return a probe for each server, for worker and schema (docs/rules.md#readiness), and for the clock here.
 
     `known` and `counter` are those of `redis_probe`.
     """

@@ -1,4 +1,4 @@
-"""Whether Redis would lock a seat, take and give an event, and count a request."""
+"""The probe of Redis: locking a seat, writing and reading an event, counting a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyhold.redis_clients import bad_address_of, refusal_of
 from skyhold.stores.write_probes import RedisWriteProbe
 
 _REMEDIES = {
-    "out of memory": "Raise maxmemory of Redis, or delete what else fills it.",
+    "out of memory": "Raise maxmemory of Redis, or delete other data from it.",
     "only reads": "Promote this server, or give REDIS_URL the address of the one that writes.",
     "refuses the": "Correct the user, the password or the database in REDIS_URL.",
     "is still loading": "Wait until Redis has loaded its data.",
@@ -21,10 +21,10 @@ _REMEDIES = {
 
 
 def redis_probe(redis: Redis, known: Callable[[], str | None], *, counter: str | None = None) -> Probe:
-    """Return the question whether Redis does all that it is needed for.
+    """Return the probe of all operations for which Redis is needed.
 
-    `known` says what this process could not have Redis do a moment ago; `counter` is a key like those that requests are
-    counted under, None if they are not counted.
+    `known` returns a failure that this process had with Redis a moment ago, if any; `counter` is a key like those that
+    requests are counted under, None if they are not counted.
     """
     write_probe = RedisWriteProbe(redis, counter=counter)
 

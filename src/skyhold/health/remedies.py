@@ -1,4 +1,4 @@
-"""What to do about a check that failed, where the probe itself names nothing better."""
+"""Remedies for failed checks, where the probe itself names none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from skyhold.health.verdict import CLOCK
 
 REMEDIES = {
     "postgresql": "Start PostgreSQL 15 or newer and set DATABASE_URL, or run `skyhold up`.",
-    "redis": "Start Redis or Valkey and set REDIS_URL; booking goes on without it.",
+    "redis": "Start Redis or Valkey and set REDIS_URL; bookings continue without it.",
     "temporal": "Start Temporal and set TEMPORAL_ADDRESS, or run `skyhold up`.",
     "worker": "Start one with `skyhold worker`.",
     "schema": "Run `skyhold migrate`.",

@@ -1,4 +1,4 @@
-"""Whether Temporal answers, has the namespace, and has a worker on the task queue."""
+"""Probes of Temporal: its namespace, and a worker on the task queue."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RPC_TIMEOUT = timedelta(seconds=5)
 PROBE_RPC_TIMEOUT = timedelta(seconds=1)
 
 POLLER_MEMORY = timedelta(seconds=75)
-"""A worker without work asks for some once a minute: one that has not for longer than this is gone."""
+"""An idle worker polls once a minute: one that has not polled for longer than this is gone."""
 
 
 def temporal_probe(client: Client) -> Probe:
-    """Return the question whether Temporal answers for the client's namespace."""
+    """Return the probe of Temporal and the client's namespace."""
 
     async def probe_temporal() -> ProbeFailure | None:
         try:
@@ -40,7 +40,7 @@ def temporal_probe(client: Client) -> Probe:
 
 
 def worker_probe(client: Client, task_queue: str, servers: ServerQueries) -> Probe:
-    """Return the question whether a worker asks this task queue for work."""
+    """Return the probe for a worker that polls this task queue."""
 
     async def probe_worker() -> ProbeFailure | str | None:
         asked = DescribeTaskQueueRequest(
@@ -48,7 +48,7 @@ def worker_probe(client: Client, task_queue: str, servers: ServerQueries) -> Pro
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
-        # Not by the clock of this machine: one that is ahead would miss a worker that is there.
+        # Not by this machine's clock: if it is ahead, a running worker would count as gone.
         try:
             now, queue = await asyncio.gather(
                 common_time(servers), client.workflow_service.describe_task_queue(asked, timeout=PROBE_RPC_TIMEOUT)
@@ -65,10 +65,10 @@ def worker_probe(client: Client, task_queue: str, servers: ServerQueries) -> Pro
 
 
 def temporal_failure(error: RPCError | RuntimeError | ValueError, client: Client) -> ProbeFailure:
-    """Return what a probe says of this error of Temporal's client; a missing namespace is a setting."""
+    """Return the result of a probe for this error of Temporal's client; a missing namespace is a wrong setting."""
     if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
         reason = f"there is no namespace {client.namespace!r} (TEMPORAL_NAMESPACE)"
-        remedy = f"Correct TEMPORAL_NAMESPACE, or make it: {command_for_namespace(client)}"
+        remedy = f"Correct TEMPORAL_NAMESPACE, or create it: {command_for_namespace(client)}"
         return ProbeFailure(reason, remedy=remedy, is_misconfigured=True)
     try:
         return ProbeFailure(temporal_trouble(error, client))
@@ -77,17 +77,17 @@ def temporal_failure(error: RPCError | RuntimeError | ValueError, client: Client
 
 
 def temporal_trouble(error: RPCError | RuntimeError | ValueError | TimeoutError, client: Client) -> str:
-    """Return why a client that is connected, or connects when it is used, got no answer.
+    """Return the reason why a client, connected or lazy, got no answer.
 
     Raises:
-        BadSettingError: no server has any part in it.
+        BadSettingError: the cause is a setting, not the server.
     """
     config = client.service_client.config
     return why_unreachable(error, Credentials.of(tls=config.tls, api_key=config.api_key))
 
 
 def command_for_namespace(client: Client) -> str:
-    """Return the command that makes the client's namespace."""
+    """Return the shell command that creates the client's namespace."""
     where = client.service_client.config.target_host
     return f"temporal operator namespace create --namespace {quote(client.namespace)} --address {where}"
 
@@ -97,7 +97,7 @@ async def namespace_id_of(client: Client, *, within: timedelta = RPC_TIMEOUT) ->
 
     Raises:
         RPCError: there is none (NOT_FOUND), or no answer.
-        RuntimeError: a client that connects when it is used cannot.
+        RuntimeError: a lazy client cannot connect.
     """
     request = DescribeNamespaceRequest(namespace=client.namespace)
     return (await client.workflow_service.describe_namespace(request, timeout=within)).namespace_info.id

@@ -1,7 +1,7 @@
-"""Why Temporal cannot be reached: what its client's errors mean, and which variable would mend it.
+"""Reasons why Temporal cannot be reached: the meaning of its client's errors, and the variable to correct.
 
-The client is a library of Rust beneath one of Python and has no types for this: it says all of it in the text of one
-error. So the text is judged, by one table, and a text that no row knows still gives one clear sentence.
+The client is a Rust library below a Python one and has no types for this: all details are in the text of one error. So
+the text is matched against one table, and a text without a match still gives one clear sentence.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CLIENT_FILES = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
 
 UNSENDABLE = "TEMPORAL_API_KEY, TEMPORAL_GRPC_META_*: one of them has characters that cannot be sent"
 
-SILENT = "it takes connections and does not answer; look for what keeps it, or correct TEMPORAL_ADDRESS"
+SILENT = "it takes connections and does not answer; check the server, or correct TEMPORAL_ADDRESS"
 
 _FALLBACK = "it does not answer; check TEMPORAL_ADDRESS and TEMPORAL_TLS"
 
 
 class TemporalFailure(Exception):
-    """Temporal cannot be reached; the message says where, why, and which variable to change."""
+    """Temporal cannot be reached; the message has its address, the reason, and the variable to change."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"Temporal at {where} cannot be reached: {why}.")
@@ -31,14 +31,14 @@ class TemporalFailure(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a client was told to bring: TLS or none, a certificate of its own or none."""
+    """The credentials with which a client is configured: TLS or not, a certificate of its own or not."""
 
     is_encrypted: bool
     has_certificate: bool
 
     @classmethod
     def of(cls, *, tls: TLSConfig | bool | None, api_key: str | None) -> Credentials:
-        """Judge by the arguments of a client; a key turns TLS on by itself."""
+        """Return the credentials in the arguments of a client; an API key turns TLS on by itself."""
         has_certificate = isinstance(tls, TLSConfig) and tls.client_cert is not None
         return cls(bool(tls) or (tls is None and api_key is not None), has_certificate)
 
@@ -63,33 +63,33 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ),
     (
         r"fatal alert|HandshakeFailure|ProtocolVersion",
-        "it does not agree to TLS as it is asked for; check TEMPORAL_TLS_*",
+        "it refuses the client's TLS parameters; check TEMPORAL_TLS_*",
     ),
-    (r"H2NotNegotiated", "what answers is not Temporal; correct TEMPORAL_ADDRESS"),
-    (r"h2 protocol error|http2 error", "what answers is not gRPC. {cut_off}"),
+    (r"H2NotNegotiated", "the server there is not Temporal; correct TEMPORAL_ADDRESS"),
+    (r"h2 protocol error|http2 error", "the answer is not gRPC. {cut_off}"),
     (r"dns error", "its name is not known; correct TEMPORAL_ADDRESS"),
     (r"ConnectionRefused", "nothing listens there; start it, or correct TEMPORAL_ADDRESS"),
-    (r"tcp connect error|timed out", "no connection comes about; start it, or correct TEMPORAL_ADDRESS"),
+    (r"tcp connect error|timed out", "no connection is possible; start it, or correct TEMPORAL_ADDRESS"),
     (r"TimeoutExpired|Timeout expired", SILENT),
     (
-        # A server that hangs up is noticed at one of many places, each with words of its own.
+        # A closed connection is noticed at one of many places, each with an error text of its own.
         r"after connection.*hyper::Error|[Bb]roken ?[Pp]ipe|ConnectionReset|ConnectionAborted|UnexpectedEof",
         "it closes the connection. {cut_off}",
     ),
 )
-"""By what the text has in it, the first row that fits."""
+"""Reasons by a pattern in the error's text; the first match counts."""
 
 _OF_SETTINGS: tuple[tuple[str, str], ...] = (
     (r"PrivateKeyParseError", "TEMPORAL_TLS_CLIENT_KEY_PATH: has no private key in it (PEM)"),
     (r"CertificateParseError|NoCertificatesPresented", "TEMPORAL_TLS_CLIENT_CERT_PATH: has no certificate in it (PEM)"),
     (r"InconsistentKeys|KeyMismatch", f"{CLIENT_FILES}: do not belong together"),
-    (r"Invalid URI|InvalidDnsName", "TEMPORAL_ADDRESS, TEMPORAL_TLS_SERVER_NAME: one of them is no name of a host"),
+    (r"Invalid URI|InvalidDnsName", "TEMPORAL_ADDRESS, TEMPORAL_TLS_SERVER_NAME: one of them is not a host name"),
     (r"Invalid headers", UNSENDABLE),
 )
-"""What is wrong before any server is asked; waiting does not help."""
+"""Wrong settings, found before any server is called; waiting does not help."""
 
 _BY_STATUS = {
-    RPCStatusCode.UNAUTHENTICATED: "it does not know who asks; correct TEMPORAL_API_KEY",
+    RPCStatusCode.UNAUTHENTICATED: "it does not accept the credentials; correct TEMPORAL_API_KEY",
     RPCStatusCode.PERMISSION_DENIED: "it denies permission; correct TEMPORAL_API_KEY, TEMPORAL_NAMESPACE or "
     "the client's certificate",
     RPCStatusCode.DEADLINE_EXCEEDED: SILENT,
@@ -103,10 +103,10 @@ _PRESENTED = re.compile(r'DnsName\(\\?"([A-Za-z0-9.*_-]+)\\?"\)')
 
 
 def why_unreachable(error: BaseException, credentials: Credentials) -> str:
-    """Return why a client did not reach Temporal, and which variable to change; never anything secret.
+    """Return the reason why a client did not reach Temporal, with the variable to change and without secrets.
 
     Raises:
-        BadSettingError: no server has any part in it.
+        BadSettingError: the cause is a setting, not the server.
     """
     if isinstance(error, TimeoutError):
         return SILENT
@@ -125,7 +125,7 @@ def why_unreachable(error: BaseException, credentials: Credentials) -> str:
 
 
 def _status_of(error: BaseException, text: str) -> RPCStatusCode | None:
-    """Return the status that a server answered with, or that stands for its silence, if it says enough by itself."""
+    """Return the server's status, or the one that stands for its silence, if `_BY_STATUS` has a reason for it."""
     if isinstance(error, RPCError):
         return error.status if error.status in _BY_STATUS else None
     said = _STATUS_IN_TEXT.search(text)
@@ -142,7 +142,7 @@ def _certificate(credentials: Credentials) -> str:
 
 
 def _cut_off(credentials: Credentials) -> str:
-    """Return what a server that says nothing and closes most likely misses."""
+    """Return the most likely remedy if a server closes the connection without an answer."""
     if not credentials.is_encrypted:
         return "If it expects TLS, set TEMPORAL_TLS=true; if it is not Temporal, correct TEMPORAL_ADDRESS"
     if credentials.has_certificate:

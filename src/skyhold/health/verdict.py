@@ -1,4 +1,4 @@
-"""Whether what Skyhold needs can do its work: all probes at once, none waited for long, no secret in the result."""
+"""Verdict over all probes: they run concurrently, each with a timeout, and the result contains no secret."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal
 
 import structlog
 
-from skyhold.shared_reads import SharedRead
+from skyhold.single_flight import SingleFlight
 
 
 @dataclass(frozen=True)
 class ProbeFailure:
-    """What a probe found wrong.
+    """The failure of a probe.
 
-    `reason` is for anyone, `detail` for the operator: it may name roles and hosts, never a secret. `remedy` says what
-    to do, if that depends on what was found. With `is_partial` the server does a part of its work all the same, with
-    `is_misconfigured` waiting does not help.
+    `reason` is public, `detail` is for the operator: it may name roles and hosts, never a secret. `remedy` is set if it
+    depends on the failure. With `is_partial` the server still does a part of its work, with `is_misconfigured` waiting
+    does not help.
     """
 
     reason: str
@@ -29,7 +29,7 @@ class ProbeFailure:
 
 
 Probe = Callable[[], Awaitable[ProbeFailure | str | None]]
-"""A question whether something can do its work; the answer is what is wrong, or nothing. A text is a bare reason."""
+"""Checks one server or part; returns its failure or None. A text is a reason without details."""
 
 Readiness = Literal["ready", "degraded", "unavailable"]
 
@@ -37,7 +37,7 @@ PROBE_TIMEOUT = 1.5
 """Seconds after which a server that has not answered counts as unavailable."""
 
 MAX_AGE_SECONDS = 1.0
-"""The servers are asked at most this often, whoever asks and however many they are: no limit guards this."""
+"""The servers are probed at most this often, however many clients call: there is no rate limit on this route."""
 
 OK = "ok"
 _UNAVAILABLE, _DEGRADED = "unavailable: ", "degraded: "
@@ -46,22 +46,22 @@ INDISPENSABLE = frozenset({"postgresql", "schema"})
 """Without these nothing can be read or booked; without the others some of it can."""
 
 CLOCK = "clock"
-"""The check of what is never unavailable, only wrong: it says so in its own words."""
+"""The check of the clock, which is never unavailable, only wrong; its text has no prefix."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Checks:
-    """What the probes found, at most a second ago."""
+    """The results of the probes, at most a second old."""
 
     def __init__(self, probes: Mapping[str, Probe]) -> None:
         self._probes = probes
         self._found: dict[str, str] = {}
-        self._asking = SharedRead(self._ask)
+        self._asking = SingleFlight(self._ask)
 
     async def ask(self) -> dict[str, str]:
-        """Return what the probes found: `ok`, or the reason why not."""
-        await self._asking.be_fresh(max_age=MAX_AGE_SECONDS)
+        """Return the result of each probe: `ok`, or the reason of its failure."""
+        await self._asking.refresh(max_age=MAX_AGE_SECONDS)
         return self._found
 
     async def _ask(self) -> None:
@@ -70,13 +70,13 @@ class Checks:
 
 
 async def ask_all(probes: Mapping[str, Probe]) -> dict[str, ProbeFailure | None]:
-    """Return what each probe found wrong, or None."""
+    """Return the failure of each probe, or None."""
     found = await asyncio.gather(*(_ask(name, probe) for name, probe in probes.items()))
     return dict(zip(probes, found, strict=True))
 
 
 def check_of(name: str, failure: ProbeFailure | None) -> str:
-    """Return `ok`, or `unavailable: ` or `degraded: ` and the reason; of the clock, by how much it is off."""
+    """Return `ok`, or `unavailable: ` or `degraded: ` and the reason; for the clock its offset."""
     if failure is None:
         return OK
     if name == CLOCK and failure.is_partial:
@@ -85,13 +85,13 @@ def check_of(name: str, failure: ProbeFailure | None) -> str:
 
 
 def _public(name: str, failure: ProbeFailure | None) -> str:
-    # What needs a person has details that are not for everyone.
+    # A misconfiguration has details that must not be public.
     has_more = failure is not None and failure.is_misconfigured and bool(failure.detail)
     return check_of(name, failure) + ("; `skyhold doctor` says why" if has_more else "")
 
 
 def readiness_of(checks: Mapping[str, str]) -> Readiness:
-    """Say whether everything works, enough to go on, or not enough."""
+    """Return whether everything works, a part of it, or too little."""
     failed = {name: check for name, check in checks.items() if check != OK}
     if any(name in INDISPENSABLE and check.startswith(_UNAVAILABLE) for name, check in failed.items()):
         return "unavailable"
@@ -103,7 +103,7 @@ async def _ask(name: str, probe: Probe) -> ProbeFailure | None:
         found = await asyncio.wait_for(probe(), PROBE_TIMEOUT)
     except TimeoutError:
         return ProbeFailure("no answer in time")
-    except Exception as error:  # noqa: BLE001 - a probe that breaks has found something wrong, whatever it is
+    except Exception as error:  # noqa: BLE001 - any error of a probe is a failed check
         # The message of a driver's error may hold an address with a password: its class says enough.
         _log.debug("probe failed", check=name, error=type(error).__name__)
         return ProbeFailure("no answer", type(error).__name__)

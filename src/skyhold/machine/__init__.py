@@ -1,1 +1,1 @@
-"""This machine: private files, live endpoints of a `skyhold up`, programs of servers, variables of the shell."""
+"""The local machine: private files, live endpoints of a `skyhold up`, server programs, environment variables."""

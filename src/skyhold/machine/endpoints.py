@@ -1,6 +1,6 @@
-"""`endpoints.json`: where a running `skyhold up` can be reached, for its own commands and for anyone's scripts.
+"""`endpoints.json`: the addresses of a running `skyhold up`, for its own commands and for other scripts.
 
-Owns the file's shape and the question whether it is still true. Starts and reaches nothing.
+Owns the file's format and the check that it is still valid. Starts and connects to nothing.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from skyhold.machine.private_files import read_json_object, write_private_json
 _FILE = "endpoints.json"
 
 LOCK = "supervisor.lock"
-"""The file in a data directory that its supervisor holds locked, with who it is."""
+"""The file in a data directory that its supervisor holds locked; it contains the supervisor's identity."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Pids:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where everything is; `api` and `temporal_ui` are URLs, `temporal` is host:port.
+    """The addresses of all servers; `api` and `temporal_ui` are URLs, `temporal` is host:port.
 
-    `temporal_ui` is None for a Temporal that is used by address: only its owner knows where its pages are.
+    `temporal_ui` is None for a Temporal that is used by address: the address of its pages is unknown.
     """
 
     api: str
@@ -48,7 +48,7 @@ class Endpoints:
     pids: Pids
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object of the file."""
+        """Return the JSON object for the file."""
         return {
             "api": self.api,
             "temporal": self.temporal,
@@ -70,10 +70,10 @@ class Endpoints:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read the object of the file.
+        """Parse the JSON object of the file.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no such object.
+            KeyError, TypeError, ValueError: it is not such an object.
         """
         pids = value["pids"]
         return cls(
@@ -90,19 +90,19 @@ class Endpoints:
 
 
 def write_endpoints(data_dir: Path, endpoints: Endpoints) -> None:
-    """Say where everything is; readers see the old file or the new one, never half of one."""
+    """Write the file; readers see the old one or the new one, never half of one."""
     write_private_json(data_dir / _FILE, endpoints.to_json())
 
 
 def remove_endpoints(data_dir: Path) -> None:
-    """Take back what was said; without harm if nothing was."""
+    """Delete the file, if there is one."""
     (data_dir / _FILE).unlink(missing_ok=True)
 
 
 def read_live_endpoints(data_dir: Path) -> Endpoints | None:
-    """Return where the `skyhold up` of the data directory is, or None if none is ready there.
+    """Return the endpoints of the `skyhold up` of the data directory, or None if none is ready there.
 
-    The file of one that was killed is not believed: its supervisor must live, as the very process that wrote it.
+    The file of a killed one is ignored: its supervisor must be alive, as the same process that wrote the file.
     """
     try:
         holder = read_holder(data_dir)

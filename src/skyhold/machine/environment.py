@@ -1,7 +1,7 @@
-"""Which variables of a shell are meant for other servers: decided here for everything that starts or uses ours.
+"""Filtering of environment variables that are meant for other servers, for everything that starts or uses our own.
 
-What is given by address needs none of them either, save Temporal's own (`TEMPORAL_*`) for a Temporal that is given, and
-what reaches the network beyond this machine: proxies, and which authorities are trusted.
+A server that is used by address needs none of them either, except Temporal's own (`TEMPORAL_*`) for such a Temporal,
+and those for the network beyond this machine: proxies and trusted authorities.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import os
 from collections.abc import Mapping
 
 _POSTGRESQL = ("PG",)
-"""Read by PostgreSQL's own programs; Skyhold reads addresses alone."""
+"""Prefix of variables that PostgreSQL's own programs read; Skyhold reads addresses only."""
 
 _TEMPORAL = ("TEMPORAL_",)
-"""Read by Temporal's client and its server."""
+"""Prefix of variables that Temporal's client and its server read."""
 
 _KEPT_TEMPORAL = frozenset({"TEMPORAL_NAMESPACE", "TEMPORAL_TASK_QUEUE"})
-"""What is said of ours by them, too."""
+"""Those of them that also apply to our own Temporal."""
 
 _NETWORK = frozenset(
     {
@@ -24,18 +24,18 @@ _NETWORK = frozenset(
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
     }
 )
-"""Of no use on loopback; case does not matter."""
+"""Useless on loopback; case does not matter."""
 
 _MACHINERY = ("LD_LIBRARY_PATH", "GODEBUG", "OTEL_", "OPENSSL_CONF")
-"""Would have a server load other libraries than its own, or report to other places."""
+"""Would make a server load other libraries than its own, or send telemetry elsewhere."""
 
 
 _OF_ANYONE = {"USER": "skyhold", "HOME": "/"}
-"""Where a user id has no passwd entry and the shell does not say either, Temporal would not start without these."""
+"""Defaults without which Temporal does not start if the user id has no passwd entry and the shell sets neither."""
 
 
 def environment_of_servers(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a server of ours sees of a shell: nothing that would turn it from how it is configured here."""
+    """Return the environment for our own servers: without variables that would change their configuration."""
     foreign = (*_POSTGRESQL, *_TEMPORAL, *_MACHINERY)
     return _OF_ANYONE | {
         name: value
@@ -47,9 +47,9 @@ def environment_of_servers(environment: Mapping[str, str]) -> dict[str, str]:
 def environment_of_clients(
     environment: Mapping[str, str], *, is_temporal_ours: bool, are_all_ours: bool
 ) -> dict[str, str]:
-    """Return what a process that uses our servers sees of a shell.
+    """Return the environment for a process that uses our servers.
 
-    A profile of Temporal's in the user's home would bring a key and TLS for another server, so ours has none.
+    A Temporal profile in the user's home would set a key and TLS for another server, so it is disabled for our own.
     """
     kept = {
         name: value

@@ -1,6 +1,6 @@
-"""Who a process is: its pid, and what tells it from a later process that gets the same pid.
+"""Identity of a process: its pid, and a mark that differs for a later process with the same pid.
 
-Needs nothing that is not installed in production, where other commands ask whether a `skyhold up` lives.
+Needs only packages that are installed in production, where other commands check whether a `skyhold up` is alive.
 """
 
 import sys
@@ -12,20 +12,20 @@ _STATE, _START_TIME = 0, 19  # fields 3 and 22 of /proc/<pid>/stat, counted afte
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process, not to be taken for a later one that got the same pid."""
+    """The identity of one process; a later process with the same pid has another one."""
 
     pid: int
     start_mark: str
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs; a zombie does not."""
+        """Return whether exactly this process still runs; a zombie does not."""
         return identify(self.pid) == self
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """Return who runs under the pid now, or None if nobody does.
+    """Return the identity of the process that runs under the pid now, or None if there is none.
 
-    On Linux the mark is counted in ticks since boot: a wall-clock time would move whenever the clock is set.
+    On Linux the mark is counted in ticks since boot: a wall-clock time would change whenever the clock is set.
     """
     if not sys.platform.startswith("linux"):
         return _identify_elsewhere(pid)

@@ -1,4 +1,4 @@
-"""Small files that only their owner may read, written whole or not at all. Knows nothing of what they say."""
+"""Small files that only their owner may read, written whole or not at all, with any content."""
 
 import json
 import os
@@ -9,10 +9,10 @@ _PRIVATE = 0o600
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace the file in one step; it belongs to whom its directory belongs to.
+    """Replace the file atomically; its owner is the owner of its directory.
 
-    Root may run the product once in the directory of a plain user, who must still own all of it afterwards. A path in
-    the content may be any bytes.
+    Root may run Skyhold once in the directory of a normal user, who must still own all of it afterwards. A path in the
+    content may be any bytes.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
@@ -24,7 +24,7 @@ def write_private(path: Path, content: str) -> None:
 
 
 def write_private_json(path: Path, value: object) -> None:
-    """Write the value as JSON, for people's eyes too."""
+    """Write the value as indented JSON."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -38,7 +38,7 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
 
 
 def give_to_owner_of_directory(path: Path) -> None:
-    """Give the file to the owner of its directory, if we are root and may."""
+    """Change the file's owner to the owner of its directory, if this process is root."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)

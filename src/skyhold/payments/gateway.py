@@ -1,4 +1,4 @@
-"""What Skyhold asks of a payment gateway: charges that are idempotent by key, and a key that can be closed for ever."""
+"""The interface of a payment gateway: charges that are idempotent by key, and keys that can be closed for good."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyhold.domain.payments import PaymentCode
 
 
 class ChargeResult(StrEnum):
-    """What a charge came to. approved and declined are final under a key; closed is no verdict on the payment."""
+    """The result of a charge. approved and declined are final under a key; closed is not a verdict on the payment."""
 
     APPROVED = "approved"
     DECLINED = "declined"
@@ -20,12 +20,12 @@ class ChargeResult(StrEnum):
 
 
 class GatewayError(Exception):
-    """The gateway could not say what became of a charge; it may be asked again under the same key."""
+    """The outcome at the gateway is unknown; the call may be retried under the same key."""
 
 
 @dataclass(frozen=True)
 class StatementLine:
-    """What the gateway's own books say of one key."""
+    """The entry of one key in the gateway's own books."""
 
     key: uuid.UUID
     state: str
@@ -38,7 +38,7 @@ class PaymentGateway(Protocol):
     """A gateway. Everything is idempotent by key, and a caller that stops waiting does not stop the gateway."""
 
     async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
-        """Take the money once, however often it is asked.
+        """Charge once per key, however often it is called.
 
         Raises:
             GatewayError: the outcome is unknown.
@@ -46,7 +46,7 @@ class PaymentGateway(Protocol):
         ...
 
     async def close(self, key: uuid.UUID) -> bool:
-        """Say whether the key has a capture; if not, refuse every charge under it from now on.
+        """Return whether the key has a capture; if not, refuse every charge under it from now on.
 
         Raises:
             GatewayError: the outcome is unknown.
@@ -54,7 +54,7 @@ class PaymentGateway(Protocol):
         ...
 
     async def refund(self, key: uuid.UUID) -> None:
-        """Give a capture back, once.
+        """Refund a capture, once.
 
         Raises:
             GatewayError: the outcome is unknown.
@@ -64,5 +64,5 @@ class PaymentGateway(Protocol):
     async def statement(
         self, keys: Sequence[uuid.UUID] | None = None, *, after: uuid.UUID | None = None, limit: int = 1000
     ) -> list[StatementLine]:
-        """Return what the books say of these keys, or of all that moved money, by key, after this one."""
+        """Return the entries of these keys, or of all with a capture, sorted by key, after the key `after`."""
         ...

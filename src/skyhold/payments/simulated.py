@@ -1,7 +1,7 @@
-"""The simulated gateway: it keeps its own books in its own table, takes its time, and fails as often as it is told to.
+"""The simulated gateway: it keeps its own books in its own table, with configured latency and failure rate.
 
 `00000` is always declined and `99999` always approved, both at once; every other code takes the configured time and
-fails, retryably, at the configured rate. What was decided under a key stays decided.
+fails, retryably, at the configured rate. A decision under a key is final.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _RESULTS = {"captured": ChargeResult.APPROVED, "declined": ChargeResult.DECLINED
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How long the gateway takes and how often it fails."""
+    """Latency and failure rate of the gateway."""
 
     latency: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=8))
     failure_rate: float = 0.15
@@ -75,7 +75,7 @@ class Behaviour:
 
 
 class SimulatedGateway:
-    """A gateway with books of its own, that goes on working when the caller has stopped waiting."""
+    """A gateway with books of its own; a charge continues when the caller has stopped waiting."""
 
     def __init__(self, pool: Pool, behaviour: Behaviour) -> None:
         self.pool = pool
@@ -83,10 +83,10 @@ class SimulatedGateway:
         self._under_way: set[asyncio.Task[ChargeResult]] = set()
 
     async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
-        """Take the money once under this key, after a while, or fail retryably.
+        """Charge once under this key, after the configured latency, or fail retryably.
 
         Raises:
-            GatewayError: the dice said so; nothing was captured by this asking.
+            GatewayError: a simulated failure; this call has captured nothing.
         """
         task = asyncio.create_task(self._charge(key, amount_cents, currency, code))
         self._under_way.add(task)
@@ -94,24 +94,24 @@ class SimulatedGateway:
         return await asyncio.shield(task)
 
     async def close(self, key: uuid.UUID) -> bool:
-        """Say whether the key has a capture; if not, refuse every charge under it from now on."""
+        """Return whether the key has a capture; if not, refuse every charge under it from now on."""
         return str(await self.pool.fetchval(_CLOSE, key)) == "captured"
 
     async def refund(self, key: uuid.UUID) -> None:
-        """Give a capture back, once."""
+        """Refund a capture, once."""
         await self.pool.execute(_REFUND, key)
 
     async def statement(
         self, keys: Sequence[uuid.UUID] | None = None, *, after: uuid.UUID | None = None, limit: int = 1000
     ) -> list[StatementLine]:
-        """Return what the books say of these keys, or of all that moved money, by key, after this one."""
+        """Return the entries of these keys, or of all with a capture, sorted by key, after the key `after`."""
         rows = await self.pool.fetch(
             _STATEMENT, list(keys) if keys is not None else None, after or uuid.UUID(int=0), limit
         )
         return [StatementLine(**dict(row)) for row in rows]
 
     async def stop(self) -> None:
-        """Forget the charges under way, as a gateway that goes down would."""
+        """Cancel the charges under way, as if the gateway went down."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -122,7 +122,7 @@ class SimulatedGateway:
             seconds, fails = self.behaviour.draw(code)
             await asyncio.sleep(seconds)
             if fails:
-                raise GatewayError("the simulated gateway failed, as it does now and then")
+                raise GatewayError("simulated gateway failure")
             if code == ALWAYS_DECLINED:
                 await self.pool.execute(_DECLINE, key)
             else:
@@ -133,4 +133,4 @@ class SimulatedGateway:
     def _finished(self, task: asyncio.Task[ChargeResult]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            task.exception()  # Looked at, so that a charge that nobody waits for any more fails in silence.
+            task.exception()  # Retrieved, so that asyncio does not log a failure when no caller waits any more.

@@ -1,4 +1,4 @@
-"""PostgreSQL as Skyhold uses it: sessions that are all alike, a pool of them, and what the driver's errors mean.
+"""Access to PostgreSQL: uniform sessions, a pool of them, and the translation of the driver's errors.
 
-The only place that knows the driver. Statements are the stores', the queries' and the simulated gateway's.
+The only package that uses the driver. Statements belong to the stores, the queries and the simulated gateway.
 """

@@ -1,7 +1,7 @@
-"""The schema that the ledger is in, as the options of an address name it.
+"""The schema of the ledger, read from the options of an address.
 
-It is named as libpq and psql know it: `options=-csearch_path=NAME`. Without that it is `public`, whatever the
-defaults of the role or the database are, so that the ledger is found by its address alone.
+It is named as for libpq and psql: `options=-csearch_path=NAME`. Without that it is `public`, whatever the defaults of
+the role or the database are, so that the address alone determines the ledger.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _QUOTED = re.compile(r'"([^"]+)"')
 
 
 def schema_of(options: str) -> str:
-    """Return the name of the schema that the ledger is in.
+    """Return the name of the ledger's schema.
 
     Raises:
-        PostgresMisconfigured: the options name more than one, or none that can be one.
+        PostgresMisconfigured: the options name more than one schema, or an invalid one.
     """
     named = _SEARCH_PATH.findall(options)
     if not named:
@@ -39,10 +39,10 @@ def schema_of(options: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return the name as SQL needs it, and as a search path shows it."""
+    """Return the name quoted for SQL if necessary, as PostgreSQL shows it in a search path."""
     return name if _NEEDS_NO_QUOTES.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def is_schema_named(options: str) -> bool:
-    """Say whether they name the schema, so that no other is meant."""
+    """Return whether the options name the schema."""
     return bool(_SEARCH_PATH.search(options))

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL by its address alone: the driver is given everything, so that it looks for nothing itself.
+"""Connections to PostgreSQL by its address only: the driver gets every parameter, so that it reads no other source.
 
 It would read PGPASSWORD, PGSSLMODE and a dozen other variables, `~/.pgpass` and certificates in the user's home: all of
 them are meant for other servers.
@@ -19,13 +19,13 @@ from skyhold.addresses.urls import BadAddressError
 async def connect(
     url: str, *, server_settings: Mapping[str, str] | None = None, **options: Any
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection as the driver's own function does, with options of its.
+    """Open a connection as the driver's own function does, with its options.
 
-    What the address says of the application's name and of the time to connect goes before the options.
+    The address takes precedence for the application's name and the time to connect.
 
     Raises:
-        BadAddressError: the address cannot be meant.
-        OSError: nothing was reached, or a file that the address names is gone.
+        BadAddressError: the address is invalid.
+        OSError: no server was reached, or a file that the address names is missing.
         asyncpg.PostgresError: the server refused.
     """
     address = DatabaseAddress.parse(url)
@@ -47,7 +47,7 @@ async def connect(
 
 
 def _may_be_the_way(error: Exception, *, is_one: bool) -> bool:
-    """Say whether the other way, with or without TLS, may fare better; of several servers only the last one's error."""
+    """Return whether a retry with or without TLS may succeed; with several servers `error` is only the last one's."""
     never = (TimeoutError, asyncpg.InvalidPasswordError)
     not_there = (ConnectionRefusedError, FileNotFoundError, socket.gaierror) if is_one else ()
     return not isinstance(error, (*never, *not_there))

@@ -1,18 +1,18 @@
-"""What an error of PostgreSQL, or of its driver, means.
+"""Meaning of the errors of PostgreSQL and its driver.
 
     DatabaseUnavailable                 domain/errors.py: retried by Temporal, 503 over HTTP
     └── PostgresUnavailable             it cannot be reached, is shutting down or starting, or lacks resources
         ├── PostgresSilent              no answer in time
-        ├── PostgresBusy                other transactions were in the way for too long
-        ├── PostgresInterrupted         undone by another transaction or a migration; the next try may succeed
+        ├── PostgresBusy                other transactions held a lock for too long
+        ├── PostgresInterrupted         rolled back because of another transaction or a migration; a retry may succeed
         ├── PostgresReadOnly            it answers and only reads: a standby, or a primary that was demoted
         ├── PostgresDiskFull            it answers and has no room to write
-        └── PostgresMisconfigured       a person must set or grant something; `remedy` says what
+        └── PostgresMisconfigured       a person must set or grant something; `remedy` names it
             └── PostgresForbidden       a right is missing
 
-Judged by SQLSTATE: messages may be in any language. A violated constraint is none of these: the ledger knows what
-it means. `words` are one line for a person: PostgreSQL's primary message, which names tables, roles and files, never
-the values of a statement, and only for the states below; of any other error its class.
+Classified by SQLSTATE: messages may be in any language. A violated constraint is none of these: the ledger translates
+it. `words` are one line for a person: PostgreSQL's primary message, which names tables, roles and files, never the
+values of a statement, and only for the states below; for any other error its class.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import asyncpg
 from skyhold.domain.errors import DatabaseUnavailable
 
 ConstraintViolation = asyncpg.IntegrityConstraintViolationError
-"""A constraint of the ledger was violated; `constraint_name` says which."""
+"""A constraint of the ledger was violated; `constraint_name` names it."""
 
 WORDS_LIMIT = 300
 
@@ -39,7 +39,7 @@ MIGRATE = "Run `skyhold migrate`."
 OWN_SCHEMA = "Give Skyhold a schema of its own, and name it by ?options=-csearch_path%3DNAME in DATABASE_URL."
 
 _TAKEN = frozenset({"42710", "42723", "42P06", "42P07"})
-"""A name that a migration was to give is another's: of a type, a function, a schema, a table."""
+"""A name that a migration creates exists already: of a type, a function, a schema or a table."""
 
 _REMEDIES = {
     "28": "Correct the role, the password or the certificate in DATABASE_URL, or admit the role in pg_hba.conf.",
@@ -47,18 +47,18 @@ _REMEDIES = {
     "3F000": "Create the schema, or correct its name in the options of DATABASE_URL.",
     "42P01": MIGRATE,
     "42703": MIGRATE,
-    # A pooler gave a statement to a session that another one prepared it in.
+    # A pooler sent a prepared statement to another session than the one that prepared it.
     "26000": OWN_ADDRESS,
     "42P05": OWN_ADDRESS,
 }
-"""By SQLSTATE or its class: what a person must do, since waiting does not help."""
+"""Remedies by SQLSTATE or its class, for errors that do not end by waiting."""
 
 _REFUSALS = {
     "28P01": "it refuses the role or the password",
     "28": "it refuses the role: pg_hba.conf, a certificate or LOGIN does not admit it",
     "08": "it, or a pooler before it, broke off the connection or refuses it",
 }
-"""Instead of PostgreSQL's words, which repeat the name of the user: it may be a password in the wrong place."""
+"""Used instead of PostgreSQL's message, which repeats the user's name: it may be a password in the wrong place."""
 
 _BAD_ADDRESS = ("its address cannot be used", "Correct DATABASE_URL.")
 _BROKEN = "the connection broke"
@@ -67,16 +67,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class PostgresUnavailable(DatabaseUnavailable):
-    """PostgreSQL cannot do its work now; `words` say why, without any secret."""
+    """PostgreSQL cannot serve requests now; `words` are the reason, without any secret."""
 
     is_session_suspect = True
-    """Whether another session may fare better."""
+    """True if another session may succeed."""
 
     is_worth_another_try = True
-    """Whether a statement that can be repeated may well succeed at once."""
+    """True if an immediate retry of a repeatable statement may succeed."""
 
     is_write_refused = False
-    """Whether reading may well go on."""
+    """True if only writes are refused, so that reads may continue."""
 
     state: str | None = None
     """The SQLSTATE, if PostgreSQL answered with one."""
@@ -99,14 +99,14 @@ class PostgresSilent(PostgresUnavailable):
 
 
 class PostgresBusy(PostgresUnavailable):
-    """The session is well, and other transactions were in the way for too long."""
+    """The session is usable, but other transactions held a lock for too long, or the statement took too long."""
 
     is_session_suspect = False
     is_worth_another_try = False
 
 
 class PostgresInterrupted(PostgresUnavailable):
-    """The session is well, and what it was asked for was undone: a deadlock, a replay, a plan that was outdated."""
+    """The session is usable, but its statement was rolled back: a deadlock, a standby's replay, an outdated plan."""
 
     is_session_suspect = False
 
@@ -118,14 +118,14 @@ class PostgresReadOnly(PostgresUnavailable):
 
 
 class PostgresDiskFull(PostgresUnavailable):
-    """PostgreSQL found no room for what it was to write; reading goes on."""
+    """PostgreSQL has no room to write; reads continue."""
 
     is_worth_another_try = False
     is_write_refused = True
 
 
 class PostgresMisconfigured(PostgresUnavailable):
-    """Waiting does not help: a person must set or grant what `remedy` says."""
+    """Waiting does not help: a person must set or grant something, named by `remedy`."""
 
     is_worth_another_try = False
 
@@ -135,7 +135,7 @@ class PostgresMisconfigured(PostgresUnavailable):
 
 
 class PostgresForbidden(PostgresMisconfigured):
-    """The role lacks a right; what it may do goes on."""
+    """The role lacks a right; operations that it may do continue."""
 
     is_write_refused = True
 
@@ -144,15 +144,15 @@ OUTAGES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    OSError,  # time-outs among them
+    OSError,  # includes timeouts
     PostgresUnavailable,
 )
-"""Every class of errors among which there are outages: those of server, driver and system, and what they mean."""
+"""The classes of errors that may be outages: those of server, driver and system, and `PostgresUnavailable` itself."""
 
 _KINDS: Mapping[str, type[PostgresUnavailable]] = {
     "25006": PostgresReadOnly,
     "53100": PostgresDiskFull,
-    "40": PostgresInterrupted,  # serialization, a deadlock, on a standby a conflict with what it replays
+    "40": PostgresInterrupted,  # serialization, a deadlock, on a standby a conflict with its replay
     "55P03": PostgresBusy,  # a lock that was not granted in time
     "57014": PostgresBusy,  # a statement that took too long
     "08": PostgresUnavailable,  # the connection
@@ -162,11 +162,11 @@ _KINDS: Mapping[str, type[PostgresUnavailable]] = {
     "57": PostgresUnavailable,  # shut down, crashed, starting
     "58": PostgresUnavailable,  # the machine below
 }
-"""By SQLSTATE or its beginning, the first that fits: what may well be over the next time."""
+"""Temporary errors, by SQLSTATE or its beginning; the first match counts."""
 
 
 def unavailable(error: BaseException) -> PostgresUnavailable | None:
-    """Return what the error means if PostgreSQL cannot do its work, or None if it is something else."""
+    """Return the outage that the error stands for, or None if it is not an outage."""
     if isinstance(error, PostgresUnavailable):
         return error
     if state := getattr(error, "sqlstate", None):
@@ -180,9 +180,9 @@ def unavailable(error: BaseException) -> PostgresUnavailable | None:
 
 
 def refused_session(error: Exception) -> PostgresUnavailable | None:
-    """Return what an error means that came instead of a session."""
+    """Return the meaning of an error while opening a session, or None if it is not an outage."""
     state, words = getattr(error, "sqlstate", None), words_of(error)
-    # Poolers say so with states of several kinds, and not in other languages.
+    # Poolers report this with various states, but always in English.
     if state is not None and "startup parameter" in words:
         return PostgresMisconfigured(words, OWN_ADDRESS)
     if state in {"0A000", "42704"}:
@@ -193,7 +193,7 @@ def refused_session(error: Exception) -> PostgresUnavailable | None:
 
 
 def refused_migration(error: BaseException) -> PostgresUnavailable | None:
-    """Return what an error of a migration means, if it is not a fault of the migration's own."""
+    """Return the meaning of an error in a migration, or None if the migration itself is at fault."""
     if str(getattr(error, "sqlstate", "")) in _TAKEN:
         return PostgresMisconfigured(words_of(error), OWN_SCHEMA)
     return unavailable(error)
@@ -205,7 +205,7 @@ def words_of(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text without control characters and not longer than a line of a log may be."""
+    """Return the text without control characters, cut to the length of a log line."""
     return _CONTROL.sub(" ", text).strip()[:WORDS_LIMIT]
 
 
@@ -216,7 +216,7 @@ def _by_state(error: BaseException, state: str) -> PostgresUnavailable | None:
     if remedy := _REMEDIES.get(state) or _REMEDIES.get(state[:2]):
         return PostgresMisconfigured(words, remedy)
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return PostgresInterrupted(words)  # the driver has forgotten what it prepared, so another try works
+        return PostgresInterrupted(words)  # the driver has dropped its prepared statement, so a retry works
     kind = next((kind for beginning, kind in _KINDS.items() if state.startswith(beginning)), None)
     return kind(words) if kind else None
 
@@ -227,12 +227,12 @@ def _by_driver(error: BaseException) -> PostgresUnavailable | None:
     if isinstance(error, asyncpg.DataError):
         return None  # a value that does not fit its parameter
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return PostgresReadOnly("no server of the address is of the kind that its target_session_attrs asks for")
+        return PostgresReadOnly("no server of the address matches its target_session_attrs")
     return PostgresUnavailable(_BROKEN)  # it is closed, or the server died in the middle of the protocol
 
 
 def _by_system(error: OSError) -> PostgresUnavailable:
-    # Messages of the driver's repeat addresses.
+    # The driver's messages repeat addresses.
     if isinstance(error, TimeoutError):
         return PostgresSilent()
     if isinstance(error, ssl.SSLError):

@@ -1,6 +1,6 @@
-"""A pool of sessions: transactions and statements, what their failures mean, and sessions that are made new in time.
+"""A pool of sessions: transactions and statements, translation of their failures, and renewal of sessions.
 
-Whatever keeps PostgreSQL from its work is raised as `PostgresUnavailable`; everything else passes as it is.
+Every outage of PostgreSQL is raised as `PostgresUnavailable`; other errors are not changed.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RENEWAL_SECONDS = 1.0
-"""The sessions are made new at most this often, however many fail: a server that only reads still serves readers."""
+"""Sessions are renewed at most this often, however many fail: a server that only reads still serves readers."""
 
 RELEASE_SECONDS = 0.1
-"""How long the cancellation of an unfinished statement may take; after that the session is closed."""
+"""Time limit for the cancellation of an unfinished statement; after that the session is closed."""
 
 MEMORY_SECONDS = 5.0
-"""For how long a refused write is held against a server that says that it is well."""
+"""Time for which a refused write counts, even if a probe of the server succeeds."""
 
 LOG_SECONDS = 10.0
-"""How often the same reason is logged."""
+"""Minimum time between two log lines with the same reason."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def open_pool(database_url: str, *, application: str, size: int = 16) -> Pool:
-    """Return a pool that connects when it is first used, so that a program can start while PostgreSQL is unavailable.
+    """Return a pool that connects at its first use, so that a program can start while PostgreSQL is unavailable.
 
     Raises:
         PostgresMisconfigured: the address cannot be used.
@@ -56,11 +56,11 @@ async def open_pool(database_url: str, *, application: str, size: int = 16) -> P
 
 
 async def _keep(_: Connection) -> None:
-    """Every use leaves no session state behind, so a reset would be a round trip for nothing."""
+    """Skip the reset of a session: no use changes its state, so the round trip would be useless."""
 
 
 class Pool:
-    """Sessions that are alike, each lent to one user at a time."""
+    """A pool of uniform sessions, each lent to one user at a time."""
 
     _pool: asyncpg.Pool[Row]
 
@@ -73,33 +73,33 @@ class Pool:
 
     @property
     def schema(self) -> str:
-        """The name of the schema that its sessions are in."""
+        """The name of the schema of its sessions."""
         return self._sessions.schema
 
     @property
     def is_schema_named(self) -> bool:
-        """Whether the address names the schema, so that no other is meant."""
+        """True if the address names the schema explicitly."""
         return self._sessions.is_schema_named
 
     async def open(self, size: int) -> None:
-        """Make room for so many sessions; the first is opened when it is needed."""
+        """Set the maximum number of sessions; each is opened when it is needed."""
         self._pool = await asyncpg.create_pool(min_size=0, max_size=size, connect=self._connect, reset=_keep)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection[Row]:
         session = await self._sessions.open()
         if self._is_read_only and not session.is_read_only:
-            # Another server writes now: what the others read may be older than what was written there.
+            # Another server writes now: sessions of the others may read older data than was written there.
             await self._pool.expire_connections()
-            _log.info("PostgreSQL writes again")
+            _log.info("PostgreSQL accepts writes again")
         self._is_read_only = session.is_read_only
         return session.connection
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
-        """Lend a session for statements of which each is a transaction.
+        """Lend a session for statements that are each a transaction.
 
         Raises:
-            PostgresUnavailable: there is no session, or a statement found that PostgreSQL cannot do its work.
+            PostgresUnavailable: there is no session, or a statement failed because of an outage.
         """
         since = asyncio.get_running_loop().time()
         try:
@@ -118,7 +118,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[Connection]:
-        """Commit what the block did, or nothing of it; all reads of a snapshot see the same instant.
+        """Commit all of the block or nothing; with `is_snapshot` all its reads see the same instant.
 
         Raises:
             PostgresUnavailable: as for `acquire`; if it was the commit that failed, its outcome is unknown.
@@ -160,9 +160,9 @@ class Pool:
         await self._pool.close()
 
     async def take_note(self, why: PostgresUnavailable, *, since: float = math.inf) -> None:
-        """Log why something failed, and make sessions new that may fail for the same reason.
+        """Log the reason of a failure, and renew the sessions that may fail for the same reason.
 
-        A server is silent if none of them had an answer since the failed one began, at `since` by the loop's clock.
+        A server is silent if no session had an answer since the failed call began, at `since` by the loop's clock.
         """
         now = asyncio.get_running_loop().time()
         if why.is_write_refused:
@@ -174,21 +174,21 @@ class Pool:
             self._logged[type(why).__name__] = now
             remedy = {"remedy": why.remedy} if isinstance(why, PostgresMisconfigured) else {}
             _log.warning("PostgreSQL unavailable; retrying", error=type(why).__name__, reason=why.words, **remedy)
-        # A silent server has silent sessions; if another one had an answer meanwhile, it was the statement.
+        # On a silent server all sessions are silent; if another one had an answer meanwhile, the statement was slow.
         is_suspect = self._answered_at < since if isinstance(why, PostgresSilent) else why.is_session_suspect
         if is_suspect and now - self._renewed_at >= RENEWAL_SECONDS:
             self._renewed_at = now
             await self._pool.expire_connections()
 
     def refused_write(self) -> PostgresUnavailable | None:
-        """Return why PostgreSQL refused to write a moment ago, if it did."""
+        """Return the reason why PostgreSQL refused a write a moment ago, or None."""
         if self._refused_write is None:
             return None
         at, why = self._refused_write
         return why if asyncio.get_running_loop().time() - at < MEMORY_SECONDS else None
 
     async def _run(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do one thing with a session; as `acquire` does it, and quicker, since readers do nothing else."""
+        """Run one call on a session, like `acquire` but faster, since readers do nothing else."""
         since = asyncio.get_running_loop().time()
         try:
             connection = await self._pool.acquire()
@@ -210,15 +210,15 @@ class Pool:
             await self._pool.release(cast("PoolConnectionProxy[Row]", connection), timeout=RELEASE_SECONDS)
 
     async def _release_after_failure(self, connection: Connection) -> None:
-        """Release it in a task of its own, which takes what becomes of it.
+        """Release the session in a task of its own, which keeps the outcome of the release.
 
-        A session of a silent server cannot be closed in time, and a caller that is cancelled once more meanwhile would
-        leave that failure to asyncio's log.
+        A session of a silent server cannot be closed in time, and if the caller is cancelled once more meanwhile,
+        asyncio would log that failure.
         """
         await asyncio.shield(self._release(connection))
 
     async def _meaning_of(self, error: Exception, since: float) -> PostgresUnavailable | None:
-        """Return what an error means of what began at `since`; None if it says so itself, or is a fault."""
+        """Return the outage behind the error of a call that began at `since`; None if it is one itself, or a fault."""
         why = unavailable(error)
         if why is not None:
             await self.take_note(why, since=since)

@@ -1,8 +1,8 @@
-"""Sessions of PostgreSQL: one way to open them for everything that Skyhold does, and what each of them is sure of.
+"""Sessions of PostgreSQL: one way to open them for all of Skyhold, with settings that the code relies on.
 
-A session sets what the code stands on, since a database, a role or a pooler may have other defaults, and reads it back
-once: one that is not as it was asked for is refused before it can break a promise. Values travel in binary, so the
-styles of dates, intervals and bytes have no say; what only costs time (JIT, plans, memory) is the administrator's.
+A session sets them itself, since a database, a role or a pooler may have other defaults, and reads them back once: a
+session with other settings is refused before it can break a promise. Values are sent in binary, so the styles of dates,
+intervals and bytes do not matter; settings that only affect speed (JIT, plans, memory) are left to the administrator.
 """
 
 from __future__ import annotations
@@ -31,48 +31,48 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-# The classes are generic for the type checker alone.
+# The classes are generic for the type checker only.
 Row: TypeAlias = "asyncpg.Record"
 Host: TypeAlias = tuple[str, int]
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_SECONDS = 3.0
 CONNECT_SECONDS_EACH = 1.0
-"""For one of several servers: one that is gone without a word must not use up the time of the others."""
+"""For one of several servers: one that does not answer must not use up the time of the others."""
 
 SILENCE_SECONDS = 5.0
-"""How long one of several servers that did not answer is asked only if no other answers."""
+"""Time for which a server that did not answer is tried last, after all others of the address."""
 
 COMMAND_SECONDS = 6.0
-"""A little more than `statement_timeout`, so that the server is the one that ends a statement."""
+"""A little more than `statement_timeout`, so that normally the server ends a statement."""
 
 OLDEST_VERSION = 15
 
 _FIRST_WITH_TRANSACTION_TIMEOUT = 17
 
 SETTINGS: Mapping[str, str] = {
-    # What a transaction sees and may do: the ledger's rules read again after they waited for a lock.
+    # Isolation and access: the ledger's rules read again after they waited for a lock.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
-    # What was answered must not be lost by a crash of the server.
+    # An answered command must survive a crash of the server.
     "synchronous_commit": "on",
-    # A stopped or lost process holds nothing for longer (docs/rules.md#postgresql). Idle sessions of the pool may rest.
+    # A stopped or lost process holds no lock for longer (docs/rules.md#postgresql). Idle sessions of the pool may stay.
     "lock_timeout": "4s",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",
     "idle_session_timeout": "0",
     "TimeZone": "UTC",
-    # A policy on one of our tables is an error, and never rows that are silently not there.
+    # A row security policy on one of our tables raises an error instead of silently hiding rows.
     "row_security": "off",
 }
-"""The settings of every session, beside `search_path`; written as PostgreSQL shows them."""
+"""The settings of every session, besides `search_path`; written as PostgreSQL shows them."""
 
 MIGRATION_SETTINGS: Mapping[str, str] = {"lock_timeout": "0", "statement_timeout": "0"} | {
     "idle_in_transaction_session_timeout": "0"
 }
-"""A migration may take as long as it takes; who runs it bounds what it waits for."""
+"""A migration has no time limit; its caller limits the wait for locks."""
 
-# What can only be looked at: one needs a superuser, the other is younger than the oldest PostgreSQL that we know.
+# Some settings are only read: session_replication_role needs a superuser, transaction_timeout is from PostgreSQL 17.
 _READ_BACK = """
 SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_name,
        current_setting('session_replication_role') AS replication_role,
@@ -89,21 +89,21 @@ async def open_session(
     """Open one session; `settings` are those that differ from every session's.
 
     Raises:
-        PostgresUnavailable: there is none to be had, or it is not as it was asked for.
+        PostgresUnavailable: no session could be opened, or it does not have its settings.
     """
     return (await Sessions(url, application=application, settings=settings).open()).connection
 
 
 @dataclass(frozen=True)
 class Session:
-    """A connection as it was asked for; `is_read_only` if it leads to a server that does not write."""
+    """A connection with checked settings; `is_read_only` if its server does not accept writes."""
 
     connection: asyncpg.Connection[asyncpg.Record]
     is_read_only: bool
 
 
 class Sessions:
-    """Opens sessions at one address; of several servers the one that writes, and the last that did is asked first."""
+    """Opens sessions at one address; of several servers it uses the one that writes and tries failed ones last."""
 
     def __init__(self, url: str, *, application: str, settings: Mapping[str, str] | None = None) -> None:
         address = DatabaseAddress.parse(url)
@@ -115,7 +115,7 @@ class Sessions:
             "server_settings": self._settings | {"application_name": application},
             "command_timeout": COMMAND_SECONDS if self._settings["statement_timeout"] != "0" else None,
         }
-        # Where the address names no host, its places are those of one server.
+        # If the address names no host, the default hosts are those of one server.
         is_one = len(address.hosts) == 1 or tuple(host for host, _ in address.hosts) == DEFAULT_HOSTS
         self._hosts: list[Host | None] = [None] if is_one else [*address.hosts]
         if not is_one and address.target is None:
@@ -126,7 +126,7 @@ class Sessions:
         """Open a session.
 
         Raises:
-            PostgresUnavailable: there is none to be had, or it is not as it was asked for.
+            PostgresUnavailable: no session could be opened, or it does not have its settings.
         """
         connection = await self._connect()
         try:
@@ -136,8 +136,8 @@ class Sessions:
         except PostgresUnavailable:
             if connection.get_server_version().major < _FIRST_WITH_TRANSACTION_TIMEOUT:
                 raise
-        # A default may end transactions before one can set it aside, and how that looks from here varies. Servers that
-        # do not know the setting refuse it, so it is not sent to each.
+        # A default transaction_timeout may end a transaction before it can be reset, with varying errors. Servers that
+        # do not know the setting refuse it, so it is not sent to every server.
         settings = self._options["server_settings"] | {"transaction_timeout": "0"}
         return await self._settled(await self._connect(server_settings=settings))
 
@@ -154,7 +154,7 @@ class Sessions:
         return Session(connection, is_read_only=is_read_only)
 
     async def _connect(self, **more: Any) -> asyncpg.Connection[asyncpg.Record]:
-        """Return a connection to the server that writes; while none does, to one that reads, for the readers."""
+        """Return a connection to the server that writes; while there is none, to one that only reads, for readers."""
         last = PostgresUnavailable("its address names no server")
         readers: list[Host | None] = []
         for host in self._in_order():
@@ -198,10 +198,10 @@ class Sessions:
             raise
 
     async def _require_settings(self, connection: asyncpg.Connection[asyncpg.Record]) -> bool:
-        """See that the session is as it was asked for, by what it says itself; return whether it only reads.
+        """Check the session's own values of its settings; return whether it only reads.
 
         Raises:
-            PostgresMisconfigured: it is not.
+            PostgresMisconfigured: a setting has another value, or the server cannot be used.
         """
         row = await connection.fetchrow(_READ_BACK, list(self._settings))
         if row is None:

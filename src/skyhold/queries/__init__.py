@@ -1,1 +1,1 @@
-"""Reads: one SELECT a method, frozen views out. No writes, no rules, and nothing of the stores."""
+"""Reads: one SELECT per method, which returns frozen views. No writes, no rules, no use of the stores."""

@@ -1,8 +1,8 @@
-"""What the audit reads of the ledger: the orders and seats that break an invariant (docs/rules.md#invariants).
+"""The audit's queries on the ledger: orders and seats that break an invariant (docs/rules.md#invariants).
 
-Where the ledger alone can tell, a query returns rows of (order_id, step, subject, detail): none where all is well.
-What another server is held against (money, locks, workflows) is read in pages. What it means, and whether a finding
-that may be in flight counts, is the audit's to say.
+Where the ledger is sufficient to judge, a query returns a row of (order_id, step, subject, detail) per violation. Data
+that is compared with another server (money, locks, workflows) is read in pages. The audit decides whether a row is a
+violation or belongs to an order in flight.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import OVERDUE_FOR
 
 FINDINGS_LIMIT = 1000
-"""Of each kind; a ledger with more than this needs a person before it needs a list."""
+"""Maximum number of findings of each kind; a longer list would not help an operator."""
 
 PAGE = 5000
 
-# Ownership: a seat's status, its owner's status and what the owner chose must tell the same story.
+# Ownership: a seat's status, its owner's status and the seats that the owner chose must agree.
 _SEATS_WITHOUT_RIGHTFUL_OWNER = """
 SELECT o.id AS order_id, o.step, s.seat_id AS subject,
        format('seat %s is %s for an order that is %s', s.seat_id, s.status, coalesce(o.status, 'missing')) AS detail
@@ -63,7 +63,7 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(price_cents), 0) AS cents FROM order_sea
 WHERE o.total_price_cents <> kept.cents ORDER BY 1 LIMIT $1
 """
 
-# The log must begin with CREATED, count without a gap, take legal ways alone, and end where the order is.
+# The log must begin with CREATED, count without a gap, contain only legal transitions, and end in the order's state.
 _BROKEN_LOGS = """
 WITH legal AS (SELECT * FROM unnest($2::text[], $3::text[]) AS way (before, after)),
 walked AS (
@@ -79,11 +79,11 @@ judged AS (
         WHEN w.before IS NULL AND w.status <> 'CREATED' THEN format('the log begins with %s', w.status)
         WHEN w.finding IS NOT NULL
             AND (w.status, w.version, w.expires_at) IS DISTINCT FROM (w.before, w.version_before, w.expires_at_before)
-            THEN format('event %s is a finding and tells a change', w.seq)
+            THEN format('event %s is a finding but records a change', w.seq)
         WHEN w.finding IS NULL AND w.before = w.status
             AND NOT (w.status = 'SEATS_RESERVED' AND (w.version = w.version_before + 1
                 OR (w.version = w.version_before AND w.expires_at IS DISTINCT FROM w.expires_at_before)))
-            THEN format('event %s tells no change', w.seq)
+            THEN format('event %s records no change', w.seq)
         WHEN w.before <> w.status AND NOT EXISTS (SELECT FROM legal l WHERE l.before = w.before AND l.after = w.status)
             THEN format('event %s goes from %s to %s', w.seq, w.before, w.status)
         WHEN w.before = 'CONFIRMED' AND w.status <> 'CONFIRMED' AND w.failure_code IS DISTINCT FROM 'REFUNDED'
@@ -109,13 +109,13 @@ WHERE o.id > $1 AND o.status IN ('CONFIRMED', 'FAILED', 'EXPIRED')
 ORDER BY o.id LIMIT $2
 """
 
-# Keys of which the ledger knows no charge: of no order, or of one that was never asked to pay.
+# Keys without a charge in the ledger: they belong to no order, or to one that never requested a charge.
 _UNASKED_KEYS = """
 SELECT key, o.id AS order_id, o.step, o.status FROM unnest($1::uuid[]) AS key LEFT JOIN orders o ON o.payment_key = key
 WHERE NOT EXISTS (SELECT FROM payments p WHERE p.order_id = o.id)
 """
 
-# A hold needs its lock until the instant that its seats are meant to be held to; one that lapsed may outlive the lock.
+# A hold needs its lock until its seats' `held_until`; a lapsed hold may outlive its lock.
 _HOLDS = """
 SELECT o.id AS order_id, o.step, s.flight_id, s.seat_id, clock_timestamp() - o.updated_at AS unchanged_for
 FROM orders o JOIN seats s ON s.order_id = o.id
@@ -135,7 +135,7 @@ LEFT JOIN seats s ON s.flight_id = lock.flight_id AND s.seat_id = lock.seat_id O
 _ORDERS = f"""
 SELECT id AS order_id, step, status, chain, namespace_id, clock_timestamp() - updated_at AS unchanged_for,
        CASE WHEN status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') THEN {OVERDUE_FOR} END AS overdue_for FROM orders o
-"""  # noqa: S608 - of constants alone
+"""  # noqa: S608 - of constants only
 
 _OPEN_ORDERS = f"""{_ORDERS}
 WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
@@ -151,7 +151,7 @@ WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Something of one order that breaks an invariant, as it was at this step of the order."""
+    """A possible violation of an invariant by one order, as read at this step of the order."""
 
     order_id: str | None
     step: int | None
@@ -161,7 +161,7 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class EndedMoney:
-    """What the ledger says of the money of an order that has ended."""
+    """The money of an order that has ended, according to the ledger."""
 
     order_id: str
     step: int
@@ -175,7 +175,7 @@ class EndedMoney:
 
 @dataclass(frozen=True)
 class HeldSeat:
-    """A seat that an open order holds, at this step of the order, which has been as it is for so long."""
+    """A seat that an open order holds, at this step of the order, and the time since the order changed last."""
 
     order_id: str
     step: int
@@ -186,7 +186,7 @@ class HeldSeat:
 
 @dataclass(frozen=True)
 class LockedSeat:
-    """What the ledger knows of a seat lock: its order, None if there is none such, and whose the seat really is."""
+    """A seat lock's order and the seat's owner in the ledger; the order's fields are None if it does not exist."""
 
     order_id: str | None
     step: int | None
@@ -199,9 +199,9 @@ class LockedSeat:
 
 @dataclass(frozen=True)
 class OrderInLedger:
-    """An order as its workflow should know it: where it stands, whose it is, and for how long it has stood there.
+    """An order's state, its chain and namespace, and the time since it changed last, to compare with its workflow.
 
-    `overdue_for` is for how long an open one should have ended by now, negative or None if it has time left.
+    `overdue_for` is the time since an open order should have ended, negative or None if it has time left.
     """
 
     order_id: str
@@ -214,34 +214,34 @@ class OrderInLedger:
 
 
 class AuditQueries:
-    """Reads what the audit judges."""
+    """Reads the ledger for the audit."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def seats_without_rightful_owner(self) -> list[Suspicion]:
-        """Seats whose status and owner do not fit each other."""
+        """Return seats whose status and owner do not match."""
         return await self._suspicions(_SEATS_WITHOUT_RIGHTFUL_OWNER)
 
     async def orders_without_their_seats(self) -> list[Suspicion]:
-        """Orders that hold or bought seats and do not own exactly those they chose."""
+        """Return orders that hold or bought seats and do not own exactly those they chose."""
         return await self._suspicions(_ORDERS_WITHOUT_THEIR_SEATS)
 
     async def seats_of_ended_orders(self) -> list[Suspicion]:
-        """Seats that an order kept though it failed or expired."""
+        """Return seats that an order still owns although it failed or expired."""
         return await self._suspicions(_SEATS_OF_ENDED_ORDERS)
 
     async def wrong_totals(self) -> list[Suspicion]:
-        """Orders whose total is not the sum of the prices they keep."""
+        """Return orders whose total is not the sum of the prices kept with their seats."""
         return await self._suspicions(_TOTALS)
 
     async def broken_logs(self) -> list[Suspicion]:
-        """Orders whose log tells no legal way from CREATED to their status."""
+        """Return orders whose log is not a legal path from CREATED to their status."""
         ways = [(before.value, after.value) for before, afters in TRANSITIONS.items() for after in sorted(afters)]
         return await self._suspicions(_BROKEN_LOGS, [way[0] for way in ways], [way[1] for way in ways])
 
     async def ended_money(self, *, after: str = "") -> list[EndedMoney]:
-        """A page of ended orders with money to account for, by id, after this one."""
+        """Return a page of ended orders with money to account for, by id, after this one."""
         rows = await self._database.rows(_ENDED_MONEY, after, PAGE)
         return [
             EndedMoney(
@@ -258,7 +258,7 @@ class AuditQueries:
         ]
 
     async def unasked_keys(self, keys: list[uuid.UUID]) -> dict[uuid.UUID, Suspicion]:
-        """Those of the keys under which the ledger never asked for money, with the order that has the key if any."""
+        """Return those of the keys under which the ledger never requested a charge, with the key's order if any."""
         rows = await self._database.rows(_UNASKED_KEYS, keys)
         return {
             row["key"]: Suspicion(
@@ -268,14 +268,14 @@ class AuditQueries:
         }
 
     async def holds(self, *, namespace_id: str | None, after: HeldSeat | None = None) -> list[HeldSeat]:
-        """A page of seats whose hold has not lapsed, after this one: of a namespace's orders, or of all with None."""
+        """Return a page of seats with a live hold, after this one: of a namespace's orders, or of all with None."""
         place = (after.order_id, after.flight_id, after.seat_id) if after else ("", uuid.UUID(int=0), "")
         return [HeldSeat(**dict(row)) for row in await self._database.rows(_HOLDS, namespace_id, *place, PAGE)]
 
     async def locked_seats(
         self, flight_ids: Sequence[uuid.UUID | None], seat_ids: Sequence[str | None], order_ids: Sequence[str | None]
     ) -> list[LockedSeat]:
-        """What the ledger knows of these locks, in their order; None is for a name or a value that means nothing."""
+        """Return these locks' orders and seats, in the same sequence; None stands for an invalid name or value."""
         rows = await self._database.rows(_LOCKED_SEATS, flight_ids, seat_ids, order_ids)
         return [
             LockedSeat(
@@ -291,21 +291,21 @@ class AuditQueries:
         ]
 
     async def open_orders(self, *, namespace_id: str, after: str = "", limit: int = PAGE) -> list[OrderInLedger]:
-        """A page of orders of the namespace that have not ended, by id, after this one."""
+        """Return a page of open orders of the namespace, by id, after this one."""
         return [_order_of(row) for row in await self._database.rows(_OPEN_ORDERS, namespace_id, after, limit)]
 
     async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderInLedger]:
-        """The orders of these ids, as far as there are such."""
+        """Return the existing orders of these ids."""
         rows = await self._database.rows(_ORDERS_BY_ID, order_ids)
         return {row["order_id"]: _order_of(row) for row in rows}
 
     async def count_foreign_orders(self, *, namespace_id: str) -> int:
-        """How many orders that have not ended belong to workflows of another Temporal namespace."""
+        """Return the number of open orders of other Temporal namespaces."""
         row = await self._database.row(_FOREIGN_ORDERS, namespace_id)
         return int(row["orders"]) if row else 0
 
     async def now(self) -> datetime:
-        """PostgreSQL's time."""
+        """Return PostgreSQL's time."""
         rows = await self._database.rows("SELECT clock_timestamp() AS now")
         now: datetime = rows[0]["now"]
         return now

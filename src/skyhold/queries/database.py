@@ -1,4 +1,4 @@
-"""How the ledger is read: one bounded statement at a time, and one error for whatever keeps PostgreSQL from answering.
+"""Reading from the ledger: one statement at a time, with a timeout, and one error if PostgreSQL cannot answer.
 
 Owns neither the pool nor any statement.
 """
@@ -14,18 +14,18 @@ from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Row
 
 READ_TIMEOUT = 2.0
-"""Seconds that a reader waits for its rows, for a session and for a second try too."""
+"""Seconds that a reader waits for its rows, including the wait for a session and a retry."""
 
 
 IS_READ_ONLY = "current_setting('transaction_read_only') = 'on' AS is_read_only"
-"""A column by which a read before a command finds out whether the command could be written at all.
+"""A column that shows, in a precheck before a command, whether the server could write the command at all.
 
-Its statement must return a row in any case: of a server that only reads, what is missing there proves nothing.
+Its statement must always return a row: on a server that only reads, a missing row proves nothing.
 """
 
 
 class Database:
-    """PostgreSQL as the readers see it."""
+    """Read access to PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -33,8 +33,8 @@ class Database:
     async def rows(self, statement: str, *values: Any) -> list[Row]:
         """Return all rows of the statement.
 
-        One that a broken session or a demoted server did not run is run again by the next session, so that a restart in
-        between is not noticed.
+        A statement that failed because of a broken session or a demoted server is retried on the next session, so that
+        a restart of PostgreSQL is not noticed.
 
         Raises:
             PostgresUnavailable: PostgreSQL does not answer in time.
@@ -54,7 +54,7 @@ class Database:
         """Return the first row of a statement that has the column `IS_READ_ONLY`, from a server that writes.
 
         Raises:
-            PostgresReadOnly: no such server is there.
+            PostgresReadOnly: the server only reads.
             PostgresUnavailable: PostgreSQL does not answer in time.
         """
         rows = await self._answered(lambda: self._fetch_before_write(statement, values))

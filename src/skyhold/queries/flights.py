@@ -1,4 +1,4 @@
-"""Flights as they are listed, and as a booking looks at one before it begins."""
+"""Flights: the list of upcoming ones, one by its id, and the routes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.pages import Position
 
-# A flight that has left can be looked at by its id, but is not offered.
+# A flight that has departed can be read by its id, but is not listed.
 _UPCOMING = """
 SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
        f.arrival_zone, f.price_cents, f.currency, s.total_seats, s.available_seats,
@@ -41,12 +41,12 @@ ORDER BY origin, destination LIMIT $1
 """
 
 ROUTES_LIMIT = 1000
-"""More than anyone looks through."""
+"""Maximum number of routes; a longer list would be of no use to a person."""
 
 
 @dataclass(frozen=True)
 class FlightView:
-    """One departure with its price and how many of its seats are free; instants are UTC, zones are IANA names."""
+    """One departure with its price and the number of free seats; instants are UTC, zones are IANA names."""
 
     id: str
     flight_number: str
@@ -64,7 +64,7 @@ class FlightView:
 
 @dataclass(frozen=True)
 class FlightFilter:
-    """Which flights are wanted; `departs_on` is the day at the place of departure."""
+    """A filter of flights; `departs_on` is the day at the place of departure."""
 
     origin: str | None = None
     destination: str | None = None
@@ -73,7 +73,7 @@ class FlightFilter:
 
 @dataclass(frozen=True)
 class FlightPage:
-    """Some flights by departure; `next` is where the rest begins, if there is any. `digest` changes with every fact."""
+    """A page of flights by departure; `next` is the start of the next page, if any. `digest` is a hash of the page."""
 
     flights: tuple[FlightView, ...]
     next: Position | None
@@ -87,13 +87,13 @@ class FlightQueries:
         self._database = database
 
     async def list_upcoming(self, wanted: FlightFilter, *, limit: int, after: Position | None) -> FlightPage:
-        """Return the flights that have not left, by departure, from a position on.
+        """Return the flights that have not departed, by departure, from a position on.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
         position = (after.at, after.id) if after else (None, None)
-        # One more than is wanted tells whether there is more.
+        # One row more than requested shows whether there is a next page.
         values = (wanted.origin, wanted.destination, wanted.departs_on, *position, limit + 1)
         rows = await self._database.rows(_UPCOMING, *values)
         page, has_more = rows[:limit], len(rows) > limit
@@ -112,7 +112,7 @@ class FlightQueries:
         return flight_of(row) if row else None
 
     async def list_routes(self) -> list[tuple[str, str]]:
-        """Return from where to where flights go that have not left.
+        """Return origin and destination of every route with a flight that has not departed.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
@@ -122,5 +122,5 @@ class FlightQueries:
 
 
 def flight_of(row: Row) -> FlightView:
-    """Return the flight that a row tells of."""
+    """Return the flight of a row."""
     return FlightView(**{name: value for name, value in row.items() if name != "digest"})

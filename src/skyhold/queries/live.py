@@ -1,4 +1,4 @@
-"""What live events are compared with: every seat's state, and when orders changed last."""
+"""The current state that live events are compared with: the states of seats, and the times of orders' last change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.queries.database import Database
 
 ORDERS_LIMIT = 1000
-"""How many orders are asked for in one statement."""
+"""Maximum number of orders read in one statement."""
 
 _SEAT_STATES = """
 SELECT s.seat_id, s.status, s.version, s.price_cents
@@ -20,7 +20,7 @@ _CHANGE_TIMES = "SELECT id, updated_at FROM orders WHERE id = ANY($1)"
 
 
 class LiveQueries:
-    """Reads what is true now, for whoever follows events and may have missed one."""
+    """Reads the current state, for followers of events that may have missed one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class LiveQueries:
         ]
 
     async def change_times(self, order_ids: Sequence[str]) -> dict[str, datetime]:
-        """Return when each of these orders was written last; every step of an order writes it.
+        """Return the time of the last write to each of these orders; every step of an order writes it.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.

@@ -1,4 +1,4 @@
-"""Orders as their customer reads them: the whole order, its log, and the short look before a command."""
+"""Orders as their customer reads them: the whole order, its log, and the precheck before a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from skyhold.domain.errors import ERRORS, SkyholdError
+from skyhold.domain.errors import SkyholdError
 from skyhold.domain.failures import Failure, failure_of
 from skyhold.domain.orders import FailureCode, OrderStatus, Policy
 from skyhold.domain.seats import Seat, SeatStatus, sort_seats
@@ -17,9 +17,9 @@ from skyhold.queries.database import IS_READ_ONLY, Database
 from skyhold.queries.pages import Position
 
 EVENTS_LIMIT = 1000
-"""An order has fewer: one for each change of its seats and each change of its status."""
+"""Maximum number of events that are read; an order has fewer: one per change of its seats or its status."""
 
-# While the gateway is asked, the attempt under way is told; before and after, the verdicts.
+# While a charge is under way, payment_attempts includes it; otherwise it counts the verdicts.
 _ORDER = """
 SELECT o.id, o.flight_id::text, o.workflow_id, o.status, o.version, o.total_price_cents, o.currency, o.expires_at,
        o.max_expires_at, o.changes, o.policy, o.answer, o.failure_code, o.failure_reason, o.reference, o.confirmed_at,
@@ -35,7 +35,7 @@ SELECT o.id, o.flight_id::text, o.workflow_id, o.status, o.version, o.total_pric
 FROM orders o
 """
 
-# The same for all reads of one order: whose it is is asked in the look-up itself, never after it.
+# Ownership is part of the WHERE clause of every read, so another guest's order and a missing one look the same.
 _CLAIMED = "o.id = $1 AND o.guest_hash IS NOT NULL AND ($3 OR o.guest_hash = $2)"
 
 _ONE = f"{_ORDER} WHERE {_CLAIMED}"
@@ -65,7 +65,7 @@ WHERE {_CLAIMED} ORDER BY e.seq LIMIT $4
 
 @dataclass(frozen=True)
 class PricedSeat:
-    """A seat of an order at the price of the moment of its claim."""
+    """A seat of an order with the price at which it was claimed."""
 
     id: str
     price_cents: int
@@ -73,9 +73,9 @@ class PricedSeat:
 
 @dataclass(frozen=True)
 class OrderView:
-    """An order with the clock that `timer_remaining` was computed by; seats are those it chose last.
+    """An order, with `now`, the time for which `timer_remaining` was computed; seats are those it chose last.
 
-    `last_error` is `CODE: sentence`: while its seats are held that of the last refusal, then why it ended unbooked.
+    `last_error` is `CODE: sentence`: the last refusal while its seats are held, later the reason if it ended unbooked.
     """
 
     id: str
@@ -103,26 +103,26 @@ class OrderView:
 
 @dataclass(frozen=True)
 class OrderPage:
-    """Some orders, newest first; `next` is where the rest begins, if there is any."""
+    """A page of orders, newest first; `next` is the start of the next page, if any."""
 
     orders: tuple[OrderView, ...]
     next: Position | None
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """Who says that an order is theirs: as its guest, or by its token, which has been compared by then."""
+class OrderAccess:
+    """A caller's claim to an order: as its guest, or by the order's token, which has already been verified."""
 
     guest_hash: str | None = None
     has_token: bool = False
 
 
 @dataclass(frozen=True)
-class OrderLook:
-    """What is looked at before a command is sent, and PostgreSQL's time at that moment.
+class OrderSnapshot:
+    """A snapshot of an order for the precheck before a command, with PostgreSQL's time of the read.
 
-    `seats` are those that the order owns, at the prices it claimed them at, and those that it is asked to have.
-    `hold_refusal` is why its hold was refused, if it was.
+    `seats` are those that the order owns, at the prices it claimed them at, and those that the command requests.
+    `hold_refusal` is the refusal of its hold, if it was refused.
     """
 
     guest_hash: str
@@ -138,13 +138,13 @@ class OrderLook:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the customer, or an operator, has cancelled the order."""
+        """True if the customer or an operator has cancelled the order."""
         return self.failure_code == FailureCode.CANCELLED
 
 
 @dataclass(frozen=True)
 class OrderEventView:
-    """One line of an order's log: what it was from that instant on."""
+    """One line of an order's log: its state from that instant on."""
 
     seq: int
     status: str
@@ -162,13 +162,13 @@ class OrderQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, order_id: str, claimant: Claimant) -> OrderView | None:
-        """Return the order, or None if there is none or it is not the claimant's.
+    async def find(self, order_id: str, access: OrderAccess) -> OrderView | None:
+        """Return the order, or None if there is none or it is not the access's.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        row = await self._database.row(_ONE, order_id, claimant.guest_hash, claimant.has_token)
+        row = await self._database.row(_ONE, order_id, access.guest_hash, access.has_token)
         return _order_of(row) if row else None
 
     async def list_of_guest(self, guest_hash: str, *, limit: int, after: Position | None) -> OrderPage:
@@ -178,44 +178,42 @@ class OrderQueries:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
         position = (after.at, after.id) if after else (None, None)
-        # One more than is wanted tells whether there is more.
+        # One row more than requested shows whether there is a next page.
         rows = await self._database.rows(_OF_GUEST, guest_hash, *position, limit + 1)
         orders = tuple(_order_of(row) for row in rows[:limit])
         return OrderPage(orders, Position(orders[-1].created_at, orders[-1].id) if len(rows) > limit else None)
 
-    async def look(self, order_id: str, claimant: Claimant, wanted: Sequence[str] = ()) -> OrderLook | None:
-        """Return what a command must know before it is sent, or None as `find` does.
+    async def snapshot(self, order_id: str, access: OrderAccess, wanted: Sequence[str] = ()) -> OrderSnapshot | None:
+        """Return the data for the precheck of a command, or None as `find` does.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer, or only reads.
         """
-        row = await self._database.row_before_write(
-            _LOOK, order_id, claimant.guest_hash, claimant.has_token, list(wanted)
-        )
+        row = await self._database.row_before_write(_LOOK, order_id, access.guest_hash, access.has_token, list(wanted))
         if row is None or row["status"] is None:
             return None
         facts = dict(row)
         refusal, status, seats = facts.pop("hold_refusal"), facts.pop("status"), facts.pop("seats")
         del facts["is_read_only"]
-        return OrderLook(
+        return OrderSnapshot(
             **facts,
             status=OrderStatus(status),
             seats=seats_of(seats),
             hold_refusal=Refusal(**refusal).to_error() if refusal else None,
         )
 
-    async def list_events(self, order_id: str, claimant: Claimant) -> list[OrderEventView] | None:
+    async def list_events(self, order_id: str, access: OrderAccess) -> list[OrderEventView] | None:
         """Return the order's log, oldest first, or None as `find` does.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        rows = await self._database.rows(_EVENTS, order_id, claimant.guest_hash, claimant.has_token, EVENTS_LIMIT)
+        rows = await self._database.rows(_EVENTS, order_id, access.guest_hash, access.has_token, EVENTS_LIMIT)
         return [_event_of(row) for row in rows if row["seq"] is not None] if rows else None
 
 
 def seats_of(rows: Iterable[Sequence[Any]]) -> tuple[Seat, ...]:
-    """Return the seats that rows of (id, status, order id, price) tell of."""
+    """Return the seats of rows of (id, status, order id, price)."""
     return tuple(Seat(seat_id, SeatStatus(status), order_id, price) for seat_id, status, order_id, price in rows)
 
 
@@ -232,15 +230,15 @@ def _order_of(row: Row) -> OrderView:
         changes_left=max(0, policy.max_changes - changes),
         max_payment_attempts=policy.payment_attempts,
         failure=failure,
-        # While it pays the last answer may be the gateway's, of which only the end of the order tells what came of it.
+        # During a payment the last answer may be the gateway's, whose outcome is known only at the order's end.
         last_error=failure.line if failure else _last_refusal_of(answer, status),
     )
 
 
 def _last_refusal_of(answer: dict[str, Any] | None, status: OrderStatus) -> str | None:
-    """Return why the last command was refused while seats are held, as the booking's own status query words it."""
+    """Return the last command's refusal while seats are held, in the format of the booking's own status query."""
     refusal = answer["refusal"] if answer and status is OrderStatus.SEATS_RESERVED else None
-    return f"{ERRORS[refusal['error']].code}: {refusal['detail']}" if refusal else None
+    return f"{Refusal(**refusal).to_error().code}: {refusal['detail']}" if refusal else None
 
 
 def _event_of(row: Row) -> OrderEventView:

@@ -1,4 +1,4 @@
-"""Long lists, read a page at a time: sorted by an instant and an id, each page begins where the one before ended."""
+"""Keyset pagination of lists that are sorted by an instant and an id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Position:
-    """A place in a list: just after the one with this instant and this id."""
+    """A position in a list: just after the entry with this instant and this id."""
 
     at: datetime
     id: str

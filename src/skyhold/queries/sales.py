@@ -1,4 +1,4 @@
-"""What can be seen of a sale before it is asked for: the flight, the seats wanted, PostgreSQL's time. May be stale."""
+"""The precheck of a sale: the flight, the requested seats and PostgreSQL's time. It may be stale."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FROM (VALUES ($1::uuid)) AS wanted (flight_id) LEFT JOIN flights f ON f.id = wan
 
 
 @dataclass(frozen=True)
-class SaleLook:
-    """A flight and the seats wanted on it; without a departure there is no such flight."""
+class SaleSnapshot:
+    """A flight and the seats wanted on it; `departs_at` is None if there is no such flight."""
 
     departs_at: datetime | None
     currency: str | None
@@ -29,13 +29,13 @@ class SaleLook:
 
 
 class SaleQueries:
-    """Reads what a booking looks at before it begins."""
+    """Reads the data for the precheck of a new booking."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, order_id: str, flight_id: str, wanted: Sequence[str]) -> SaleLook:
-        """Return what the order would find.
+    async def snapshot(self, order_id: str, flight_id: str, wanted: Sequence[str]) -> SaleSnapshot:
+        """Return the flight and the seats as the order would find them.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer, or only reads.
@@ -43,4 +43,4 @@ class SaleQueries:
         row = await self._database.row_before_write(_SALE, flight_id, list(wanted), order_id)
         if row is None:
             raise LookupError("one row in, no row out")
-        return SaleLook(row["departs_at"], row["currency"], seats_of(row["seats"]), row["now"])
+        return SaleSnapshot(row["departs_at"], row["currency"], seats_of(row["seats"]), row["now"])

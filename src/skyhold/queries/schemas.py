@@ -1,4 +1,4 @@
-"""Whose the schema is that the address names, how far its ledger has been migrated, and what the role may do there."""
+"""The schema that the address names: its owner (Skyhold or another application), its version, the role's rights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RIGHTS: Mapping[str, frozenset[str]] = {
     "payments": frozenset({"SELECT", "INSERT", "UPDATE"}),
     "seats": frozenset({"SELECT", "UPDATE"}),
 }
-"""What API and workers do with each table of the ledger; a test compares it with the tables that there are."""
+"""The rights that API and workers need on each table of the ledger; a test compares the tables with the schema."""
 
 FIRST_TABLES = frozenset(RIGHTS) - {"alembic_version", "idempotency_keys", "instance"}
 """The tables of the first version; no other application has all of them."""
@@ -56,7 +56,7 @@ _WANTED = [(table, right) for table, rights in sorted(RIGHTS.items()) for right 
 
 @dataclass(frozen=True)
 class LedgerSchema:
-    """A schema as the role finds it. Names of schema and role are quoted as SQL needs them."""
+    """A schema as the role sees it. Names of schema and role are quoted for SQL."""
 
     name: str
     role: str
@@ -75,16 +75,16 @@ class LedgerSchema:
 
     @property
     def may_read(self) -> bool:
-        """Whether the role may at least read all of the ledger."""
+        """True if the role may at least read the whole ledger."""
         return not any(right.startswith("SELECT ") for right in self.missing_rights)
 
     def require_ours(self, *, is_named: bool) -> None:
-        """Check that the schema has our ledger, of whichever release, or is free for one.
+        """Check that the schema has our ledger, of any release, or is free for one.
 
-        With `is_named` the address names the schema, so no other can be meant.
+        With `is_named` the address names the schema explicitly, so a ledger in another one is ignored.
 
         Raises:
-            PostgresMisconfigured: it is not there or not usable, or another application's.
+            PostgresMisconfigured: it does not exist, is not usable, or is another application's.
         """
         if not self.is_there:
             raise PostgresMisconfigured(f"schema {self.name} does not exist", self._own_schema())
@@ -106,7 +106,7 @@ class LedgerSchema:
             )
 
     def require_migratable(self, known: Sequence[str]) -> None:
-        """Check that this release, which knows these versions, oldest first, can migrate the ledger and its role may.
+        """Check that this release can migrate the ledger and the role may; `known` are its versions, oldest first.
 
         Raises:
             PostgresMisconfigured: the ledger is newer, or the role may not create a table.
@@ -121,10 +121,10 @@ class LedgerSchema:
             raise PostgresForbidden(f"permission denied for schema {self.name}", grant)
 
     def require_rights(self) -> None:
-        """Check that the role may do what API and workers do.
+        """Check that the role has the rights that API and workers need.
 
         Raises:
-            PostgresForbidden: it may not.
+            PostgresForbidden: it does not.
         """
         if self.missing_rights:
             rights = ", ".join(self.missing_rights)
@@ -154,13 +154,13 @@ class LedgerSchema:
 
 
 class SchemaQueries:
-    """Reads what is known of the schema that the address names."""
+    """Reads the schema that the address names."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def find(self) -> LedgerSchema:
-        """Return the schema as it is at one instant, also beside a migration.
+        """Return the schema in one snapshot, so that a concurrent migration is seen as a whole or not at all.
 
         Raises:
             PostgresUnavailable: PostgreSQL does not answer.
@@ -170,7 +170,7 @@ class SchemaQueries:
 
 
 async def find_schema(connection: Connection, name: str) -> LedgerSchema:
-    """Return the schema of this name; two statements that must see the same instant."""
+    """Return the schema of this name; its two statements need one snapshot."""
     tables, rights = zip(*_WANTED, strict=True)
     row = await connection.fetchrow(_PLACE, name, [*RIGHTS], [*FIRST_TABLES], list(tables), list(rights))
     if row is None:
@@ -184,7 +184,7 @@ async def find_schema(connection: Connection, name: str) -> LedgerSchema:
         may_use=row["may_use"],
         may_create=row["may_create"],
         versions=tuple(str(version["version_num"]) for version in versions),
-        # A table of versions that has none yet is as good as none.
+        # An empty alembic_version counts as none.
         tables=frozenset(row["tables"]) - ({_VERSION_TABLE} if row["has_version"] else set()),
         elsewhere=tuple(row["elsewhere"]),
         missing_rights=tuple(row["missing"]),

@@ -1,4 +1,4 @@
-"""A flight with every one of its seats, read in one statement, so that its numbers and its seats agree."""
+"""A flight with all of its seats, read in one statement, so that its numbers and its seats agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.flights import FlightView
 
-# A number that changes with every fact that a flight and its seats show, at a tenth of the cost of showing them.
+# A hash that changes with every value of a flight and its seats, at a tenth of the cost of reading them.
 _DIGEST = """
 hash_record_extended(ROW(f.*,
     (SELECT bit_xor(hash_record_extended(c, 0)) FROM cabins c WHERE c.flight_id = f.id),
@@ -18,7 +18,7 @@ hash_record_extended(ROW(f.*,
      FROM seats s WHERE s.flight_id = f.id)), 0)
 """
 
-_DIGEST_OF_FLIGHT = f"SELECT {_DIGEST} AS digest FROM flights f WHERE f.id = $1::uuid"  # noqa: S608 - of constants alone
+_DIGEST_OF_FLIGHT = f"SELECT {_DIGEST} AS digest FROM flights f WHERE f.id = $1::uuid"  # noqa: S608 - of constants only
 
 _FLIGHT_WITH_SEATS = f"""
 SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.departure_zone, f.arrives_at,
@@ -31,7 +31,7 @@ SELECT f.id::text, f.flight_number, f.origin, f.destination, f.departs_at, f.dep
                                                     version) ORDER BY row_number, letter), '[]')
         FROM seats WHERE flight_id = f.id) AS seats
 FROM flights f WHERE f.id = $1::uuid
-"""  # noqa: S608 - of constants alone
+"""  # noqa: S608 - of constants only
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class CabinView:
 
 @dataclass(frozen=True)
 class SeatMapView:
-    """All seats of a flight; `rows` counts the rows there are, `seats_per_row` those of the widest."""
+    """All seats of a flight; `rows` is the number of rows, `seats_per_row` the number of seats in the widest."""
 
     rows: int
     seats_per_row: int
@@ -71,7 +71,7 @@ class SeatMapView:
 
 @dataclass(frozen=True)
 class FlightWithSeats:
-    """A flight and its seat map, as of one moment, and the digest of both; that it departs is no change of either."""
+    """A snapshot of a flight and its seat map, and the digest of both, which departure does not change."""
 
     flight: FlightView
     seat_map: SeatMapView
@@ -86,7 +86,7 @@ class SeatMapQueries:
         self._database = database
 
     async def read_digest(self, flight_id: str) -> str | None:
-        """Return what changes with every fact of the flight and its seats, or None if there is no such flight.
+        """Return a hash that changes with every value of the flight and its seats, or None if there is no such flight.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.

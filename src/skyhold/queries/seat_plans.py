@@ -1,4 +1,4 @@
-"""Just what a search for other seats needs of a flight: no features, no versions, no owners."""
+"""The data of a flight that a search for alternative seats needs: no features, no versions, no owners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself: that it answers, its version, and its clock."""
+"""PostgreSQL's version and clock; both prove that it answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLOCK = "SELECT clock_timestamp() AS now"
 
 @dataclass(frozen=True)
 class ClockReading:
-    """PostgreSQL's clock, read between two looks at the wall clock of this machine."""
+    """PostgreSQL's clock, read between two readings of this machine's wall clock."""
 
     asked_at: datetime
     now: datetime
@@ -22,32 +22,32 @@ class ClockReading:
 
     @property
     def offset(self) -> timedelta:
-        """How far this machine is ahead of PostgreSQL (behind, if negative), as likely as not."""
+        """Estimated time by which this machine is ahead of PostgreSQL; negative if it is behind."""
         return self.asked_at + (self.answered_at - self.asked_at) / 2 - self.now
 
     @property
     def certain_offset(self) -> timedelta:
-        """How far it is off at least, ahead or behind: beyond what the time that the answer took may explain."""
+        """Minimum of the true offset, without its sign: the part that the round-trip time cannot explain."""
         return max(abs(self.offset) - abs(self.answered_at - self.asked_at) / 2, timedelta(0))
 
 
 class ServerQueries:
-    """Reads what is known of the server."""
+    """Reads version and clock of the server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def server_version(self) -> str:
-        """Return PostgreSQL's version, which needs no more than that it answers.
+        """Return PostgreSQL's version, which needs no table and no right.
 
         Raises:
-            DatabaseUnavailable: it does not.
+            DatabaseUnavailable: it does not answer.
         """
         row = await self._database.row(_SERVER_VERSION)
         return str(row["version"]) if row else ""
 
     async def clock(self) -> ClockReading:
-        """Return PostgreSQL's clock beside that of this machine.
+        """Return PostgreSQL's clock together with this machine's.
 
         Raises:
             DatabaseUnavailable: it does not answer.

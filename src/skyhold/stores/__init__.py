@@ -1,1 +1,1 @@
-"""Writes: one transaction a public method, idempotent, every change of an order through the ledger's one door."""
+"""Writes: one idempotent transaction per public method; every change of an order goes through the ledger's fence."""

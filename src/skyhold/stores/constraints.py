@@ -1,9 +1,9 @@
-"""What a violated constraint of the ledger means: the "no" it stands for, or None where only a fault can violate it.
+"""Meaning of violated constraints of the ledger: a refusal, or None where only a fault can violate the constraint.
 
-Every rule judges before it writes, under the row locks of what it judges, so none of these "no"s is reached while the
-stores do their work: the constraint is the last line, for the day on which they do not. Then the ledger's door raises
-the error named here, nothing of the step is stored, and Temporal's next try judges afresh. A reference that is taken
-already needs no more than that.
+Every rule checks before it writes, under the row locks of the rows it checks, so correct stores never reach these
+refusals: the constraints are the last line of defence against a bug. Then the ledger raises the error named here,
+nothing of the step is stored, and Temporal's next attempt checks again. A booking reference that is taken already needs
+no more than that.
 """
 
 from __future__ import annotations
@@ -78,6 +78,6 @@ CONSTRAINTS: dict[str, type[SkyholdError] | None] = {
 
 
 def meaning_of(violation: ConstraintViolation) -> SkyholdError | None:
-    """Return the "no" that the violated constraint stands for, or None if it is a fault."""
+    """Return the refusal that the violated constraint stands for, or None if it is a fault."""
     error = CONSTRAINTS.get(violation.constraint_name or "")
     return error() if error else None

@@ -1,4 +1,4 @@
-"""The demo flights of docs/rules.md#data: sown once, and moved to a new day when they have left."""
+"""The demo flights of docs/rules.md#data: inserted once, and moved to a new day after they have departed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ZONES = {
 }
 
 SEED_LOCK = 7_305_804_385_213_002
-"""The advisory lock under which one process at a time sows; the number means nothing."""
+"""The advisory lock under which one process at a time seeds; the number means nothing."""
 
 
 @dataclass(frozen=True)
 class DemoCabin:
-    """A cabin: its rows, its letters with a gap for each aisle, and what a seat costs; `prices` are those of rows."""
+    """A cabin: its rows, its letters with a gap for each aisle, the price of a seat, and special prices by row."""
 
     name: str
     first_row: int
@@ -38,7 +38,7 @@ class DemoCabin:
 
 @dataclass(frozen=True)
 class DemoFlight:
-    """A flight of the demo, its times relative to the moment of sowing."""
+    """A flight of the demo, its times relative to the moment of seeding."""
 
     id: str
     flight_number: str
@@ -110,9 +110,9 @@ WHERE f.id = $1 AND f.departs_at <= clock_timestamp() AND NOT EXISTS (
 
 
 async def seed_demo_flights(pool: Pool) -> tuple[int, int]:
-    """Sow the flights that are missing and move those that have left and have no open order; return both counts.
+    """Insert the missing flights and move those that have departed and have no open order; return both counts.
 
-    Two at once, or twice, are harmless.
+    Safe to run again or concurrently.
     """
     sown = moved = 0
     async with pool.transaction() as connection:
@@ -166,5 +166,5 @@ def _seats(flight_id: str, cabin: DemoCabin) -> Iterator[tuple[str, str, int, st
 
 
 def _count(status: str) -> int:
-    """Return how many rows a statement touched, from PostgreSQL's command tag."""
+    """Return the number of rows that a statement changed, from PostgreSQL's command tag."""
     return int(status.rpartition(" ")[2])

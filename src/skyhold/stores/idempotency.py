@@ -1,19 +1,19 @@
-"""What clients call their requests: each name remembered for a day with the command that it stands for.
+"""Idempotency keys: each key is stored for a day with the command that was first sent with it.
 
-Holds keyed hashes, never a name, a body or a code. Which command goes on under which ids is all that is known here;
-Temporal knows what came of it.
+Holds keyed hashes, never a key, a body or a payment code. It stores only the ids under which a command is carried out;
+its outcome is in Temporal.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from skyhold.domain.idempotency import NamedCommand
+from skyhold.domain.idempotency import KeyedCommand
 from skyhold.postgresql.sessions import Row
 
-# One statement and always a row, also beside itself: of two at once the second waits for the first, and reads its row.
-# Names that are past their day go along, a few at a time, and one that is used again after its day begins anew.
-# Their age is told by a clock that stands still: against one that is read for every row no index is of use.
+# One statement that always returns a row, also concurrently: the second waits for the first, and reads its row.
+# It also deletes a few expired keys; a key that is used again after its day starts a new one.
+# Ages use statement_timestamp(), which is stable: with clock_timestamp() PostgreSQL could not use the index.
 _REMEMBER = """
 WITH past AS (
     DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
@@ -33,22 +33,22 @@ RETURNING request_hash, order_id, update_id
 
 
 class Statements(Protocol):
-    """Runs one statement, and again on another connection if the first was broken."""
+    """Runs one statement, and retries it on another connection if the first one was broken."""
 
     async def row(self, statement: str, *values: Any) -> Row | None:
         """Return the first row of the statement, or None."""
 
 
 class IdempotencyStore:
-    """The names of requests."""
+    """The store of idempotency keys."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
-    async def remember(self, scope: str, key_hash: bytes, command: NamedCommand) -> NamedCommand:
-        """Remember that this name of the scope's stands for the command, and return the one that it stands for.
+    async def remember(self, scope: str, key_hash: bytes, command: KeyedCommand) -> KeyedCommand:
+        """Store the command under this key of the scope, and return the command that the key stands for.
 
-        That is another one if the name was used before, within a day.
+        That is another one if the key was used before, within a day.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
@@ -58,4 +58,4 @@ class IdempotencyStore:
         )
         if row is None:
             raise LookupError("a name that was just remembered is gone")
-        return NamedCommand(row["request_hash"], row["order_id"], row["update_id"])
+        return KeyedCommand(row["request_hash"], row["order_id"], row["update_id"])

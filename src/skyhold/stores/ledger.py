@@ -1,8 +1,8 @@
-"""The one door through which an order changes: each command is judged once, at its place, for its own chain.
+"""The fence through which every change of an order goes: each command is judged once, as one step of its own chain.
 
-`Ledger.change` is the fence (docs/rules.md#the-fence). It takes the order's row, compares
-chain and step, lets a rule decide, writes order and answer together, and returns the order as the ledger now has it.
-What a command means for seats and payments stands in the stores beside it.
+`Ledger.change` is the fence (docs/rules.md#the-fence). It locks the order's row, compares chain and step, lets a rule
+decide, writes order and answer together, and returns the order as the ledger now has it. The rules for seats, payments
+and the ends of an order are in the stores beside it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _ORDER = """
      ORDER BY attempt DESC LIMIT 1) AS last_verdict
 """
 
-# The clock is read above the row lock, so it tells the time after the wait for it, not before.
+# The clock is read above the row lock, so its time is after the wait for the lock, not before.
 _LOCK_ORDER = """
 WITH locked AS MATERIALIZED (SELECT * FROM orders WHERE id = $1 FOR UPDATE)
 SELECT locked.*, departs_at, clock_timestamp() AS now FROM locked LEFT JOIN flights ON flights.id = flight_id
 """
 
-_BIRTH = """
+_INSERT_ORDER = """
 INSERT INTO orders (id, workflow_id, chain, namespace_id, flight_id, currency, status, policy, guest_hash)
 VALUES ($1, $2, $3, $4, (SELECT id FROM flights WHERE id = $5), (SELECT currency FROM flights WHERE id = $5),
         'CREATED', $6, $7)
@@ -85,10 +85,10 @@ _LAST_FINDING = "SELECT finding FROM order_events WHERE order_id = $1 ORDER BY s
 
 @dataclass(frozen=True)
 class Command:
-    """What is asked of an order: its name, the statuses it is legal in, the arguments that make it what it is.
+    """A command on an order: its name, the statuses in which it is legal, the arguments that identify it.
 
     `amends` is the second half of a payment step: it is legal only while the first half has left the step open.
-    `finding` says what was found wrong, if that is why it is asked; the order's log tells it before what comes of it.
+    `finding` is the reconciler's reason for the command, if it has one; it is logged before the events of the command.
     """
 
     name: str
@@ -99,8 +99,8 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Ruling:
-    """What the rule decided: the outcome, and those values of the order that become others."""
+class OrderUpdate:
+    """The decision of a rule: the outcome, and the new values of the order; None keeps a value."""
 
     outcome: Outcome = Outcome.DONE
     refusal: SkyholdError | None = None
@@ -118,8 +118,8 @@ class Ruling:
 
 
 @dataclass(frozen=True)
-class Birth:
-    """What an order's row is made with, should it not exist."""
+class NewOrder:
+    """The values of a new order's row, for the case that it does not exist."""
 
     flight_id: str | None
     policy: Policy
@@ -129,7 +129,7 @@ class Birth:
 
 @dataclass(frozen=True)
 class LockedOrder:
-    """The order's row while its lock is ours, and PostgreSQL's time since it is."""
+    """The order's row under our row lock, and PostgreSQL's time after the lock was acquired."""
 
     row: Row
     policy: Policy
@@ -146,29 +146,29 @@ class LockedOrder:
         return OrderStatus(self.row["status"])
 
 
-Rule = Callable[[Connection, LockedOrder], Awaitable[Ruling]]
+Rule = Callable[[Connection, LockedOrder], Awaitable[OrderUpdate]]
 
 
 class Ledger:
-    """PostgreSQL as the place where every command of an order is decided."""
+    """The ledger in PostgreSQL, which decides every command of an order."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    async def change(self, step: Step, command: Command, rule: Rule, *, birth: Birth | None = None) -> Answer:
+    async def change(self, step: Step, command: Command, rule: Rule, *, birth: NewOrder | None = None) -> Answer:
         """Judge the command as this step of its order, in one transaction, and return the answer with the order.
 
-        The rule runs only at `orders.step = step - 1` and a legal status. It judges before it writes: a refusal that it
+        The rule runs only at `orders.step = step - 1` and a legal status. It checks before it writes: a refusal that it
         raises is stored as the step's answer, and nothing else. The same step with the same fingerprint gets the stored
-        answer, or is judged again if that left it open; any other finds the ledger elsewhere and is stale. `birth` lets
-        the first step make the row.
+        answer, or is judged again if that left it open; any other step is stale. With `birth` the first step inserts
+        the row.
         """
         mark = fingerprint(command.name, *command.arguments)
         async with _transaction(self.pool) as connection:
-            row = await _give_birth(connection, step, birth) if birth is not None else None
+            row = await _insert_order(connection, step, birth) if birth is not None else None
             row = row or await connection.fetchrow(_LOCK_ORDER, step.order_id)
             if row is None or row["chain"] != step.chain:
-                return Answer(Outcome.TAKEN, Refusal.of(OrderIdTaken()))
+                return Answer(Outcome.NOT_OWNER, Refusal.of(OrderIdTaken()))
             if row["step"] == step.number and row["fingerprint"] == mark:
                 stored = _stored_answer(row["answer"])
                 if stored.outcome is not Outcome.OPEN:
@@ -182,13 +182,13 @@ class Ledger:
             try:
                 ruling = await rule(connection, locked)
             except SkyholdError as refusal:
-                ruling = Ruling(Outcome.REFUSED, refusal)
+                ruling = OrderUpdate(Outcome.REFUSED, refusal)
             return await _write(connection, step, mark, ruling)
 
     async def note(self, order_id: str, finding: str) -> None:
         """Write a finding into the order's log, if there is such an order; nothing else of it changes.
 
-        What the log already ends with is not repeated: a fault that comes back every minute would fill it.
+        A finding equal to the log's last one is not repeated: a fault that recurs every minute would fill the log.
         """
         async with _transaction(self.pool) as connection:
             row = await connection.fetchrow(_LOCK_ORDER, order_id)
@@ -196,9 +196,10 @@ class Ledger:
                 await connection.execute(_LOG_FINDING, order_id, row["step"], finding)
 
     async def adopt(self, namespace_id: str, *, lost: str) -> int:
-        """Give what is left of a Temporal namespace that is gone for good to this one, and return how many orders.
+        """Move the unfinished orders of the Temporal namespace `lost` to this one, and return their number.
 
-        Only a person can know that it is gone: from here on "Temporal knows no such workflow" is believed of them.
+        Only a person can know that it is lost: from here on an adopted order whose workflow Temporal does not know
+        counts as an order without one.
         """
         rows = await self.pool.fetch(_ADOPT, namespace_id, lost)
         return len(rows)
@@ -206,7 +207,7 @@ class Ledger:
 
 @contextlib.asynccontextmanager
 async def _transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """Commit what the block did, or nothing of it; a violated constraint speaks as the "no" that it stands for."""
+    """Commit the writes of the block, or none; a violated constraint is raised as the refusal that it stands for."""
     try:
         async with pool.transaction() as connection:
             yield connection
@@ -216,10 +217,10 @@ async def _transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise
 
 
-async def _give_birth(connection: Connection, step: Step, birth: Birth) -> Row | None:
-    """Make the order's row and return it, locked as it is by its making; None if it is there already."""
+async def _insert_order(connection: Connection, step: Step, birth: NewOrder) -> Row | None:
+    """Insert the order's row and return it; the insert has locked it. None if the row exists already."""
     return await connection.fetchrow(
-        _BIRTH,
+        _INSERT_ORDER,
         step.order_id,
         step.workflow_id,
         step.chain,
@@ -230,7 +231,7 @@ async def _give_birth(connection: Connection, step: Step, birth: Birth) -> Row |
     )
 
 
-async def _write(connection: Connection, step: Step, mark: str, ruling: Ruling) -> Answer:
+async def _write(connection: Connection, step: Step, mark: str, ruling: OrderUpdate) -> Answer:
     refusal = Refusal.of(ruling.refusal) if ruling.refusal else None
     row = await connection.fetchrow(
         _WRITE_ORDER,
@@ -269,7 +270,7 @@ def seat_states_of(rows: Sequence[Row]) -> tuple[SeatState, ...]:
 
 
 def order_of(row: Row | None) -> Order:
-    """Return the order that a row of the ledger tells of."""
+    """Return the order of a row of the ledger."""
     if row is None:
         raise LookupError("an order that was just read is gone")
     return Order(

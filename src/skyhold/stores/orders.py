@@ -1,4 +1,4 @@
-"""The ends of an order: confirmed with its seats booked, failed or expired with its seats given back."""
+"""The ends of an order: confirmed with its seats booked, failed or expired with its seats released."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skyhold.domain.payments import PaymentState
 from skyhold.domain.seats import SeatState
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
 from skyhold.postgresql.sessions import Connection
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling, seat_states_of
+from skyhold.stores.ledger import Command, Ledger, LockedOrder, OrderUpdate, seat_states_of
 
 _LOCK_OWN_SEATS = "SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
 
@@ -34,19 +34,19 @@ UPDATE payments SET state = 'refund_due', updated_at = clock_timestamp() WHERE o
 
 
 class OrderStore:
-    """The ledger's answers to how an order ends."""
+    """The rules for the end of an order, carried out in the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    async def confirm(self, ask: ConfirmOrder) -> Answer:
+    async def confirm(self, request: ConfirmOrder) -> Answer:
         """Book the seats of an order whose payment was captured, or refuse because it no longer owns them.
 
-        The reference is unique by constraint alone: a clash, one in 887 million, breaks this try, and the next draws
-        another.
+        Only a constraint makes the reference unique: a clash, one in 887 million, fails this attempt, and the retry
+        draws another.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             if await connection.fetchval(_PAYMENT_STATE, order.id) != PaymentState.CAPTURED:
                 raise RuntimeError("an order can be confirmed only after its payment was captured")
             owned = {row["seat_id"] for row in await connection.fetch(_LOCK_OWN_SEATS, order.id)}
@@ -54,46 +54,46 @@ class OrderStore:
             if owned != chosen:
                 raise SeatsLost
             booked = seat_states_of(await connection.fetch(_BOOK, order.id))
-            return Ruling(status=OrderStatus.CONFIRMED, reference=new_reference(), changed_seats=booked)
+            return OrderUpdate(status=OrderStatus.CONFIRMED, reference=new_reference(), changed_seats=booked)
 
         return await self.ledger.change(
-            ask.step, Command("ConfirmOrder", frozenset({OrderStatus.PAYMENT_PROCESSING})), rule
+            request.step, Command("ConfirmOrder", frozenset({OrderStatus.PAYMENT_PROCESSING})), rule
         )
 
-    async def fail(self, ask: FailOrder) -> Answer:
-        """End the order as FAILED, give its seats back, and write down a refund if money was taken.
+    async def fail(self, request: FailOrder) -> Answer:
+        """End the order as FAILED, release its seats, and record a refund due if money was captured.
 
-        While it is being paid, a failure must find the payment closed or captured: else a late charge could still come.
+        While it is being paid, its payment must be closed or captured first: otherwise a late charge could still come.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
-            require_version(order.row["version"], wanted=ask.version)
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
+            require_version(order.row["version"], wanted=request.version)
             state = await connection.fetchval(_PAYMENT_STATE, order.id) or PaymentState.OPEN
             if order.status.is_paying and state == PaymentState.OPEN:
                 raise RuntimeError("an order that is being paid can fail only after its payment was closed")
             await connection.execute(_OWE_REFUND, order.id)
             freed = await _give_seats_back(connection, order)
-            return Ruling(
-                status=OrderStatus.FAILED, failure_code=ask.code, failure_reason=ask.reason, changed_seats=freed
+            return OrderUpdate(
+                status=OrderStatus.FAILED, failure_code=request.code, failure_reason=request.reason, changed_seats=freed
             )
 
         legal = frozenset({OrderStatus.CREATED, OrderStatus.SEATS_RESERVED}) | PAYING
-        command = Command("FailOrder", legal, (ask.code, ask.version), finding=ask.finding)
-        return await self.ledger.change(ask.step, command, rule)
+        command = Command("FailOrder", legal, (request.code, request.version), finding=request.finding)
+        return await self.ledger.change(request.step, command, rule)
 
-    async def expire(self, ask: ExpireOrder) -> Answer:
-        """End the order as EXPIRED if its time is up; else only tell, by the order, how much is left.
+    async def expire(self, request: ExpireOrder) -> Answer:
+        """End the order as EXPIRED if its time is up; otherwise only return, in the order, how much is left.
 
-        Either way the step is answered for good: a late twin of it must not expire what a payment was promised.
+        Either way the step is used up: a late duplicate of it must not expire an order whose payment was accepted.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             if not has_lapsed(Hold(order.row["expires_at"], order.row["max_expires_at"]), now=order.now):
-                return Ruling()
-            return Ruling(status=OrderStatus.EXPIRED, changed_seats=await _give_seats_back(connection, order))
+                return OrderUpdate()
+            return OrderUpdate(status=OrderStatus.EXPIRED, changed_seats=await _give_seats_back(connection, order))
 
-        command = Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED}), finding=ask.finding)
-        return await self.ledger.change(ask.step, command, rule)
+        command = Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED}), finding=request.finding)
+        return await self.ledger.change(request.step, command, rule)
 
 
 async def _give_seats_back(connection: Connection, order: LockedOrder) -> tuple[SeatState, ...]:

@@ -1,7 +1,7 @@
-"""Where the money of an order is: attempts with their verdicts, captures, closed keys, refunds due and made.
+"""The payments of orders: attempts with their verdicts, captures, closed keys, refunds due and made.
 
-Asking the gateway and closing its key are one step in two transactions each: the first opens the step before the
-gateway is asked, the second closes it while it is still open. So a late run can record nothing.
+A charge and the closing of a key are one step in two transactions each: the first opens the step before the call to the
+gateway, the second closes it while it is still open. So a late run cannot record anything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
 from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, Ruling
+from skyhold.stores.ledger import Command, Ledger, LockedOrder, OrderUpdate
 
 _PROCESSING = frozenset({OrderStatus.PAYMENT_PROCESSING})
 
@@ -47,7 +47,7 @@ WHERE order_id = $1 AND state = 'refund_due' RETURNING true
 
 @dataclass(frozen=True)
 class Charge:
-    """What the gateway is asked for: a sum of money under a key that is the same for all attempts of an order."""
+    """A charge request to the gateway: a sum of money under a key that is the same for all attempts of an order."""
 
     key: uuid.UUID
     amount_cents: int
@@ -62,84 +62,84 @@ class PaymentStore:
         self.ledger = ledger
         self.pool = pool
 
-    async def open_attempt(self, ask: ValidatePayment) -> tuple[Answer, Charge | None]:
-        """Open the payment, or its next attempt; the charge is given only if the gateway is to be asked."""
+    async def open_attempt(self, request: ValidatePayment) -> tuple[Answer, Charge | None]:
+        """Open the payment or its next attempt; the charge is None if the gateway must not be called."""
         charge: Charge | None = None
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             nonlocal charge
             charge = _charge_of(order, attempt=order.row["payment_attempts"] + 1)
             await connection.execute(_START_ATTEMPT, order.id, charge.attempt)
-            return Ruling(Outcome.OPEN, status=OrderStatus.PAYMENT_PROCESSING)
+            return OrderUpdate(Outcome.OPEN, status=OrderStatus.PAYMENT_PROCESSING)
 
         legal = frozenset({OrderStatus.PAYMENT_PENDING})
-        answer = await self.ledger.change(ask.step, Command("ValidatePayment", legal), rule)
+        answer = await self.ledger.change(request.step, Command("ValidatePayment", legal), rule)
         return answer, charge
 
-    async def record_verdict(self, ask: ValidatePayment, attempt: int, verdict: PaymentVerdict) -> Answer:
-        """Write one verdict; one that decides closes the step, another leaves it open for the next attempt.
+    async def record_verdict(self, request: ValidatePayment, attempt: int, verdict: PaymentVerdict) -> Answer:
+        """Record one verdict; a final one closes the step, another leaves it open for the next attempt.
 
-        Of two runs of one attempt the later one's verdict is not counted; a capture that it found is one all the same.
+        Of two runs of one attempt the later one's verdict is not counted; a capture that it reports is still recorded.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             is_counted = await connection.fetchval(_DECIDE_ATTEMPT, order.id, attempt, verdict) is True
             verdicts = order.row["payment_attempts"] + int(is_counted)
             if verdict is PaymentVerdict.APPROVED:
                 await connection.execute(_SETTLE, order.id, PaymentState.CAPTURED, order.row["total_price_cents"])
-                return Ruling(payment_attempts=verdicts)
+                return OrderUpdate(payment_attempts=verdicts)
             refusal = refusal_of(verdict, verdicts=verdicts, max_attempts=order.policy.payment_attempts)
-            return Ruling(Outcome.REFUSED if refusal else Outcome.OPEN, refusal, payment_attempts=verdicts)
+            return OrderUpdate(Outcome.REFUSED if refusal else Outcome.OPEN, refusal, payment_attempts=verdicts)
 
-        return await self.ledger.change(ask.step, Command("ValidatePayment", _PROCESSING, amends=True), rule)
+        return await self.ledger.change(request.step, Command("ValidatePayment", _PROCESSING, amends=True), rule)
 
-    async def open_close(self, ask: ClosePayment) -> tuple[Answer, Charge | None]:
+    async def open_close(self, request: ClosePayment) -> tuple[Answer, Charge | None]:
         """Open the closing: from here on no run of `ValidatePayment` can record anything."""
         charge: Charge | None = None
 
-        async def rule(_: Connection, order: LockedOrder) -> Ruling:
+        async def rule(_: Connection, order: LockedOrder) -> OrderUpdate:
             nonlocal charge
             charge = _charge_of(order)
-            return Ruling(Outcome.OPEN)
+            return OrderUpdate(Outcome.OPEN)
 
-        answer = await self.ledger.change(ask.step, Command("ClosePayment", PAYING, finding=ask.finding), rule)
+        answer = await self.ledger.change(request.step, Command("ClosePayment", PAYING, finding=request.finding), rule)
         return answer, charge
 
-    async def record_close(self, ask: ClosePayment, *, is_captured: bool) -> Answer:
-        """Write down what the gateway said of the key: captured once and for all, or closed once and for all."""
+    async def record_close(self, request: ClosePayment, *, is_captured: bool) -> Answer:
+        """Record the final state of the key at the gateway: captured or closed."""
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             if is_captured and order.status is OrderStatus.PAYMENT_PENDING:
-                raise RuntimeError("the gateway shows a capture that nobody asked for")
+                raise RuntimeError("the gateway shows a capture, but no charge was requested")
             state, cents = (
                 (PaymentState.CAPTURED, order.row["total_price_cents"]) if is_captured else (PaymentState.CLOSED, 0)
             )
             await connection.execute(_SETTLE, order.id, state, cents)
-            return Ruling()
+            return OrderUpdate()
 
-        return await self.ledger.change(ask.step, Command("ClosePayment", PAYING, amends=True), rule)
+        return await self.ledger.change(request.step, Command("ClosePayment", PAYING, amends=True), rule)
 
     async def refund_due(self, order_id: str) -> Charge | None:
-        """Return the money that must be given back, if the order has ended without its seats and some is due."""
+        """Return the refund that is due, if the order has ended without its seats, or None."""
         row = await self.pool.fetchrow(_REFUND_DUE, order_id)
         return Charge(row["payment_key"], row["captured_cents"], row["currency"]) if row else None
 
-    async def owe_refund(self, ask: OweRefund) -> Answer:
-        """Write down that an order which ended without seats was charged all the same, and must be paid back."""
+    async def owe_refund(self, request: OweRefund) -> Answer:
+        """Record a refund due for an order that ended without seats but was charged."""
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
-            await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, ask.amount_cents)
-            return Ruling()
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
+            await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, request.amount_cents)
+            return OrderUpdate()
 
         legal = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
-        command = Command("OweRefund", legal, (ask.amount_cents,), finding=ask.finding)
-        return await self.ledger.change(ask.step, command, rule)
+        command = Command("OweRefund", legal, (request.amount_cents,), finding=request.finding)
+        return await self.ledger.change(request.step, command, rule)
 
-    async def record_refund(self, ask: RefundPayment) -> None:
-        """Write down that the money was given back, and why the reconciler had to; the second time nothing changes."""
-        is_news = await self.pool.fetchval(_REFUNDED, ask.order_id)
-        if is_news and ask.finding is not None:
-            await self.ledger.note(ask.order_id, ask.finding)
+    async def record_refund(self, request: RefundPayment) -> None:
+        """Record that the money was refunded, and the reconciler's finding if any; a repetition changes nothing."""
+        is_news = await self.pool.fetchval(_REFUNDED, request.order_id)
+        if is_news and request.finding is not None:
+            await self.ledger.note(request.order_id, request.finding)
 
 
 def _charge_of(order: LockedOrder, *, attempt: int = 0) -> Charge:

@@ -1,4 +1,4 @@
-"""Bring the ledger's schema to its newest version; many at once wait for one another."""
+"""Migration of the ledger's schema to its newest version; concurrent runs wait for one another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def versions() -> list[str]:
-    """Return the versions that this code knows, oldest first: they are numbered, and their files named by number."""
+    """Return the versions that this code knows, oldest first: the names of their files start with their numbers."""
     return sorted(path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
@@ -33,16 +33,16 @@ def newest_version() -> str:
 async def migrate(
     database_url: str, *, check: Callable[[], Awaitable[None]] | None = None, patience_seconds: float = 60.0
 ) -> list[str]:
-    """Apply what is missing and return the versions that were applied, oldest first.
+    """Apply the missing migrations and return their versions, oldest first.
 
-    Two at once are harmless: the second waits for the first, up to `patience_seconds`, and finds nothing to do. `check`
-    is called before anything is changed, while no other migrates, and may raise to prevent it.
+    Safe to run concurrently: the second run waits for the first, up to `patience_seconds`, and finds nothing to do.
+    `check` is called under the migration lock before anything is changed, and may raise to prevent the migration.
 
     Raises:
-        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or lets the role not do it; nothing is changed by
-            the migration that failed.
+        PostgresUnavailable: PostgreSQL cannot be reached, only reads, or does not permit it to the role; the failed
+            migration has changed nothing.
     """
-    # Alembic and SQLAlchemy serve migrations alone; who only books or reads need not wait for them to load.
+    # Alembic and SQLAlchemy are for migrations only; imported here, they do not slow down the other commands.
     from sqlalchemy import text  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415

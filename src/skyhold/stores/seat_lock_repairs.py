@@ -1,17 +1,17 @@
-"""Seat locks brought in line with the ledger, one seat at a time, while its row is locked and nobody can take it."""
+"""Repair of seat locks to match the ledger, one seat at a time, under its row lock, so that no order can take it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from skyhold.domain.holds import LOCK_MARGIN
-from skyhold.messages import SeatLockFault, SeatLockRepair, Trouble
+from skyhold.messages import RepairKind, SeatLockFault, SeatLockRepair
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLock, SeatLocks
 
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
 
-# A statement of its own: what the one that waited for the lock reads of orders may be from before the wait.
+# A separate statement: the one that waited for the lock may read orders as they were before the wait.
 _SEAT = """
 SELECT s.order_id, s.held_until - clock_timestamp() AS left,
        s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AS is_held
@@ -20,7 +20,7 @@ FROM seats s LEFT JOIN orders o ON o.id = s.order_id WHERE s.flight_id = $1 AND 
 
 
 class SeatLockRepairs:
-    """Gives locks to whoever holds the seats, and takes them from whoever does not."""
+    """Assigns locks to the orders that hold the seats, and releases those of other orders."""
 
     def __init__(self, pool: Pool, locks: SeatLocks) -> None:
         self._pool = pool
@@ -31,9 +31,9 @@ class SeatLockRepairs:
         return await self._locks.find_all()
 
     async def mend(self, fault: SeatLockFault) -> SeatLockRepair | None:
-        """Let the seat's lock say what the ledger says, and return what it was; None if nothing is wrong any more.
+        """Make the seat's lock match the ledger, and return the repair; None if there was nothing to repair.
 
-        A lock that has come to another order since the fault was seen is left alone: who has it may be at it.
+        A lock that has passed to another order since the fault was found is left alone: that order may be claiming it.
         """
         async with self._pool.transaction() as connection:
             await connection.execute(_LOCK_SEAT, fault.flight_id, fault.seat_id)
@@ -53,11 +53,11 @@ class SeatLockRepairs:
     ) -> SeatLockRepair | None:
         if lock is not None and lock.owner == order_id and lock.has_ttl:
             return None
-        # A hold that is over stays its order's until someone ends it, and so does its lock.
+        # A lapsed hold keeps its seats until its order ends, and so does its lock.
         ttl = max(left, timedelta(0)) + LOCK_MARGIN
         others = [lock.owner] if lock and lock.owner else []
         await self._locks.assign(fault.flight_id, [fault.seat_id], order_id, ttl, others=others)
-        trouble = Trouble.WRONG_LOCK if lock else Trouble.HOLD_WITHOUT_LOCK
+        trouble = RepairKind.WRONG_LOCK if lock else RepairKind.HOLD_WITHOUT_LOCK
         return SeatLockRepair(trouble, order_id) if await self._has_lock(fault, order_id) else None
 
     async def _take(self, fault: SeatLockFault, lock: SeatLock | None) -> SeatLockRepair | None:
@@ -65,9 +65,9 @@ class SeatLockRepairs:
             return None
         await self._locks.release(fault.flight_id, [fault.seat_id], lock.owner)
         is_there = await self._has_lock(fault, lock.owner)
-        return SeatLockRepair(Trouble.LOCK_WITHOUT_HOLD, lock.owner) if is_there is False else None
+        return SeatLockRepair(RepairKind.LOCK_WITHOUT_HOLD, lock.owner) if is_there is False else None
 
     async def _has_lock(self, fault: SeatLockFault, order_id: str) -> bool | None:
-        """Say whether the order has the seat's lock now; None if Redis does not answer, so nobody knows what it did."""
+        """Return whether the order has the seat's lock now; None if Redis does not answer and it is unknown."""
         found = await self._locks.look(fault.flight_id, fault.seat_id)
         return None if found is None else any(lock.owner == order_id for lock in found)

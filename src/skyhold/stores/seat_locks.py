@@ -1,7 +1,7 @@
-"""Seat locks in Redis: they keep losers of a contended seat away from PostgreSQL's row locks, no more.
+"""Seat locks in Redis: their only purpose is to keep losers of a contended seat off PostgreSQL's row locks.
 
-A refusal is a hint that PostgreSQL confirms. A Redis that is unavailable, or answers and refuses to write, is no
-obstacle, only slower for losers; it is logged once when that begins and once when it is over.
+A refusal is a hint that PostgreSQL confirms. If Redis is unavailable, or answers and refuses to write, booking
+continues and only losers wait longer; it is logged once when that begins and once when it is over.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from skyhold.redis_clients import refusal_of, retry
 
 SOCKET_TIMEOUT = 0.5
 SCAN_BATCH = 1000
-"""How many locks are looked at in one round trip."""
+"""Number of locks read in one round trip."""
 
 PAUSE_SECONDS = 1.0
-"""How long Redis is left alone after it did not answer: its absence costs a time-out a second, not one a call."""
+"""Pause after Redis did not answer: an outage costs one timeout a second, not one per call."""
 
 _PREFIX = "seat:lock:"
 
 _GONE = -2
-"""What Redis says of the time to live of a key that is not there."""
+"""Redis's reply for the TTL of a missing key."""
 
 _log = structlog.get_logger(__name__)
 
 
 def open_redis(url: str) -> Redis:
-    """Return a client whose calls end within a second; one that a restart or a failover broke is tried again, once."""
+    """Return a client whose calls end within a second; a call broken by a restart or a failover is retried once."""
     return Redis.from_url(
         url,
         decode_responses=True,
@@ -58,9 +58,9 @@ def lock_name(flight_id: str, seat_id: str) -> str:
 
 @dataclass(frozen=True)
 class SeatLock:
-    """A lock as it was found: the order that has it, and whether it will end by itself.
+    """A lock as it was read: the order that has it, and whether it has a TTL.
 
-    Without an owner it is something else under a lock's name: no process of ours puts such a thing there.
+    Without an owner it is a foreign value under the name of a lock, which Skyhold never writes.
     """
 
     owner: str | None
@@ -94,14 +94,14 @@ class SeatLocks:
     async def assign(
         self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta, *, others: Iterable[str]
     ) -> None:
-        """Give the order the locks of these others: PostgreSQL gave it the seats, so their locks were wrong."""
+        """Assign the locks of the `others` to this order: PostgreSQL gave it the seats, so their locks were wrong."""
         keys = _keys(flight_id, seats)
         await self._ask(
             "assign", lambda: self._assign(keys=keys, args=[order_id, _milliseconds(ttl), *others]), empty=not keys
         )
 
     async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
-        """Let the order's locks live at least this long from now."""
+        """Extend the order's locks to at least this TTL."""
         keys = _keys(flight_id, seats)
         ask = partial(self._extend, keys=keys, args=[order_id, _milliseconds(ttl)])
         await self._ask("extend", ask, empty=not keys)
@@ -112,7 +112,7 @@ class SeatLocks:
         await self._ask("release", partial(self._release, keys=keys, args=[order_id]), empty=not keys)
 
     async def find_all(self) -> dict[tuple[str, str], SeatLock] | None:
-        """Return every lock by flight and seat as it is at about this time; None if Redis does not answer."""
+        """Return every lock by flight and seat, by a scan, not a snapshot; None if Redis does not answer."""
         return cast("dict[tuple[str, str], SeatLock] | None", await self._ask("find", self._find_all, empty=False))
 
     async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
@@ -126,7 +126,7 @@ class SeatLocks:
         while True:
             ask = ("SCAN", cursor, "MATCH", f"{_PREFIX}*", "COUNT", SCAN_BATCH)
             cursor, keys = await cast("Any", self._redis).execute_command(*ask, **{NEVER_DECODE: True})
-            # Whoever shares the Redis may have names of any kind; those that only look like a lock's are none.
+            # Another user of the same Redis may have keys of any name; those that only resemble a lock's are skipped.
             names = [name for name in (_text(key) for key in keys) if name and lock_name(*_place_of(name)) == name]
             locks |= {_place_of(name): lock for name, lock in (await self._read(names)).items()}
             if not int(cursor):
@@ -148,7 +148,7 @@ class SeatLocks:
         }
 
     async def _ask(self, name: str, call: Any, *, empty: bool) -> Any:
-        """Return Redis's reply, or None if there is nothing to ask, or Redis is unavailable or refuses."""
+        """Return Redis's reply, or None if the call is `empty`, or Redis is unavailable or refuses."""
         if empty or time.monotonic() < self._away_until:
             return None
         try:
@@ -171,13 +171,13 @@ class SeatLocks:
             _log.warning("Redis unavailable; continuing without seat locks", error=reason)
 
     def _note_refusal(self, name: str, reason: str) -> None:
-        """Redis answers, so asking costs no time, and what it does not refuse goes on: locks are released."""
+        """Redis answers, so a call costs no timeout and there is no pause: calls that it accepts still work."""
         if self._refused is None:
             self._refused = name
             _log.warning("Redis refuses to write; continuing without seat locks", call=name, reason=reason)
 
     def _note_success(self, name: str) -> None:
-        # Without memory a lock can be released and not acquired, which needs all that the others need.
+        # Without memory a lock can be released but not acquired; a successful acquire proves all other calls.
         is_granted = self._refused is not None and name in {self._refused, "acquire"}
         if self.is_away or is_granted:
             self.is_away = False
@@ -195,13 +195,13 @@ def _seat_of(name: str) -> str:
 
 
 def _place_of(name: str) -> tuple[str, str]:
-    """Return the flight and the seat of a lock; of a name that is none of ours whatever stands in their places."""
+    """Return the flight and the seat of a lock's name; of another name the parts in their places."""
     flight, _, seat = name.removeprefix(_PREFIX).rpartition(":")
     return flight.strip("{}"), seat
 
 
 def _owner_of(value: object) -> str | None:
-    # A value that is no text comes as the error that it is not.
+    # For a key that does not hold a string, the value is Redis's error, not bytes.
     text = _text(value)
     return text if is_order_id(text) else None
 

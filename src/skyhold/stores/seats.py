@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from skyhold.domain.errors import FlightNotFound, GivenUp, HoldLimit, SkyholdError
+from skyhold.domain.errors import DeadlineExceeded, FlightNotFound, HoldLimit, SkyholdError
 from skyhold.domain.flights import require_not_departed
-from skyhold.domain.holds import Hold, renew_hold, require_not_given_up, require_not_lapsed, start_hold
+from skyhold.domain.holds import Hold, renew_hold, require_deadline, require_not_lapsed, start_hold
 from skyhold.domain.orders import (
     FailureCode,
     OrderStatus,
@@ -22,16 +22,16 @@ from skyhold.domain.orders import (
 from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
 from skyhold.postgresql.sessions import Connection, Row
-from skyhold.stores.ledger import Birth, Command, Ledger, LockedOrder, Ruling, seat_states_of
+from skyhold.stores.ledger import Command, Ledger, LockedOrder, NewOrder, OrderUpdate, seat_states_of
 
-# A seat keeps the price that it was claimed at while the order owns it; one that was lost is claimed anew.
+# A seat keeps the price that it was claimed at while the order owns it; a seat that was lost is claimed at a new price.
 _LOOK = """
 SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
 FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = s.order_id AND k.seat_id = s.seat_id
 WHERE s.flight_id = $1 AND (s.seat_id = ANY($2) OR s.order_id = $3)
 """
 
-# The clock is read above the row locks: the latest of its readings was taken when all of them were ours.
+# The clock is read above the row locks: its latest reading was taken when all rows were locked.
 _LOCK = """
 WITH locked AS MATERIALIZED (
     SELECT seat_id, status, order_id, price_cents FROM seats
@@ -40,7 +40,7 @@ SELECT l.seat_id, l.status, l.order_id, coalesce(k.price_cents, l.price_cents) A
 FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = l.order_id AND k.seat_id = l.seat_id
 """
 
-# Afterwards the order has chosen exactly what it owns, also if it had chosen a seat that it lost meanwhile.
+# Afterwards the chosen seats are exactly the owned ones, also if the order had chosen a seat that it lost meanwhile.
 _SWAP = """
 WITH freed AS (
     UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
@@ -74,24 +74,24 @@ WHERE guest_hash = $1 AND id <> $2 AND status IN ('SEATS_RESERVED', 'PAYMENT_PEN
 
 
 class SeatStore:
-    """The ledger's answers to who may have which seats."""
+    """The rules for claims of seats, carried out in the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     async def reserve(
-        self, ask: ReserveSeats, *, flight_id: str | None, policy: Policy, namespace_id: str, is_contended: bool
+        self, request: ReserveSeats, *, flight_id: str | None, policy: Policy, namespace_id: str, is_contended: bool
     ) -> Answer:
-        """Make the order's row and hold its seats, or leave it FAILED without seats.
+        """Insert the order's row and hold its seats, or leave it FAILED without seats.
 
-        `is_contended` says that a seat lock was refused: then the seats are looked at before their rows are locked.
+        `is_contended` means that a seat lock was refused: then the seats are read before their rows are locked.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             try:
-                return await self._hold(connection, order, ask, is_contended=is_contended)
+                return await self._hold(connection, order, request, is_contended=is_contended)
             except SkyholdError as refusal:
-                return Ruling(
+                return OrderUpdate(
                     Outcome.REFUSED,
                     refusal,
                     status=OrderStatus.FAILED,
@@ -99,34 +99,34 @@ class SeatStore:
                     failure_reason=refusal.detail,
                 )
 
-        arguments = (ask.flight_id, list(ask.seats), *_expectation(ask.expected_total_cents))
+        arguments = (request.flight_id, list(request.seats), *_expectation(request.expected_total_cents))
         command = Command("ReserveSeats", frozenset({OrderStatus.CREATED}), arguments)
-        birth = Birth(flight_id, policy, namespace_id, ask.guest_hash)
-        return await self.ledger.change(ask.step, command, rule, birth=birth)
+        birth = NewOrder(flight_id, policy, namespace_id, request.guest_hash)
+        return await self.ledger.change(request.step, command, rule, birth=birth)
 
-    async def update_selection(self, ask: UpdateSeatSelection, *, is_contended: bool) -> Answer:
-        """Give the order exactly the seats asked for and its full time, or leave both as they were.
+    async def update_selection(self, request: UpdateSeatSelection, *, is_contended: bool) -> Answer:
+        """Give the order exactly the requested seats and its full time, or leave both as they were.
 
-        The seats that it has already are an extension: a change like any other, but that the seats' and the order's
-        versions stay, since nothing became different for whoever looks at the seats.
+        A request for the seats that it already has is an extension: a change like any other, but the versions of the
+        seats and the order stay, since nothing visible about the seats changes.
         """
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             hold = Hold(order.row["expires_at"], order.row["max_expires_at"])
-            require_not_given_up(ask.give_up_at, now=order.now)
+            require_deadline(request.give_up_at, now=order.now)
             require_not_lapsed(hold, now=order.now)
-            require_version(order.row["version"], wanted=ask.version)
-            claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
-            require_not_given_up(ask.give_up_at, now=now)
+            require_version(order.row["version"], wanted=request.version)
+            claim, now = await _plan(connection, order, request.seats, is_contended=is_contended)
+            require_deadline(request.give_up_at, now=now)
             require_not_lapsed(hold, now=now)
             require_expected_total(
-                claim.total_cents, expected_cents=ask.expected_total_cents, currency=order.row["currency"]
+                claim.total_cents, expected_cents=request.expected_total_cents, currency=order.row["currency"]
             )
             require_changes_left(order.row["changes"], order.policy)
             is_extension = not claim.is_change and await _has_chosen(connection, order, claim.kept)
             renewed = renew_hold(hold, now=now, hold_time=order.policy.hold_time)
             changed = await _swap(connection, order, claim, renewed.expires_at)
-            return Ruling(
+            return OrderUpdate(
                 expires_at=renewed.expires_at,
                 total_cents=claim.total_cents,
                 has_new_seats=not is_extension,
@@ -134,51 +134,51 @@ class SeatStore:
                 changed_seats=changed,
             )
 
-        arguments = (list(ask.seats), ask.version, *_expectation(ask.expected_total_cents))
+        arguments = (list(request.seats), request.version, *_expectation(request.expected_total_cents))
         command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), arguments)
-        return await self.ledger.change(ask.step, command, rule)
+        return await self.ledger.change(request.step, command, rule)
 
     async def held_seats(self, order_id: str) -> set[str]:
-        """Return the seats that this order holds and has not bought, whoever asks: those that have a seat lock."""
+        """Return the seats that this order holds and has not bought, of any chain: those that have a seat lock."""
         rows = await self.ledger.pool.fetch(
             "SELECT seat_id FROM seats WHERE order_id = $1 AND status = 'reserved'", order_id
         )
         return {row["seat_id"] for row in rows}
 
-    async def begin_payment(self, ask: RefreshSeatLocks) -> Answer:
+    async def begin_payment(self, request: RefreshSeatLocks) -> Answer:
         """Stop the clock: PAYMENT_PENDING, and the seats held for as long as a payment can take."""
 
-        async def rule(connection: Connection, order: LockedOrder) -> Ruling:
-            require_not_given_up(ask.give_up_at, now=order.now)
-            require_version(order.row["version"], wanted=ask.version)
+        async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
+            require_deadline(request.give_up_at, now=order.now)
+            require_version(order.row["version"], wanted=request.version)
             now = _time_of_locks(await connection.fetch(_LOCK_OWN, order.id), order)
-            require_not_given_up(ask.give_up_at, now=now)
+            require_deadline(request.give_up_at, now=now)
             await connection.execute(_HOLD_LONGER, order.id, now + order.policy.longest_payment)
-            return Ruling(status=OrderStatus.PAYMENT_PENDING)
+            return OrderUpdate(status=OrderStatus.PAYMENT_PENDING)
 
-        command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (ask.version,))
-        return await self.ledger.change(ask.step, command, rule)
+        command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (request.version,))
+        return await self.ledger.change(request.step, command, rule)
 
     async def _hold(
-        self, connection: Connection, order: LockedOrder, ask: ReserveSeats, *, is_contended: bool
-    ) -> Ruling:
-        require_not_given_up(ask.give_up_at, now=order.now)
+        self, connection: Connection, order: LockedOrder, request: ReserveSeats, *, is_contended: bool
+    ) -> OrderUpdate:
+        require_deadline(request.give_up_at, now=order.now)
         departs_at = order.row["departs_at"]
         if departs_at is None:
             raise FlightNotFound
         require_not_departed(departs_at, now=order.now)
-        if ask.guest_hash is not None:
-            await _require_hold_left(connection, order, ask.guest_hash)
-        claim, now = await _plan(connection, order, ask.seats, is_contended=is_contended)
-        require_not_given_up(ask.give_up_at, now=now)
+        if request.guest_hash is not None:
+            await _require_hold_left(connection, order, request.guest_hash)
+        claim, now = await _plan(connection, order, request.seats, is_contended=is_contended)
+        require_deadline(request.give_up_at, now=now)
         require_not_departed(departs_at, now=now)
         require_expected_total(
-            claim.total_cents, expected_cents=ask.expected_total_cents, currency=order.row["currency"]
+            claim.total_cents, expected_cents=request.expected_total_cents, currency=order.row["currency"]
         )
         policy = order.policy
         hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=departs_at)
         changed = await _swap(connection, order, claim, hold.expires_at)
-        return Ruling(
+        return OrderUpdate(
             status=OrderStatus.SEATS_RESERVED,
             expires_at=hold.expires_at,
             max_expires_at=hold.max_expires_at,
@@ -194,7 +194,7 @@ def _expectation(total_cents: int | None) -> tuple[int, ...]:
 
 
 async def _require_hold_left(connection: Connection, order: LockedOrder, guest_hash: str) -> None:
-    # Counted under a lock of the guest's: counted first and inserted after, twenty at once would all find room.
+    # Counted under a lock per guest: otherwise twenty concurrent requests would all count before any of them inserts.
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", guest_hash)
     if await connection.fetchval(_OPEN_ORDERS_OF_GUEST, guest_hash, order.id) >= order.policy.max_holds:
         raise HoldLimit(limit=order.policy.max_holds)
@@ -203,7 +203,7 @@ async def _require_hold_left(connection: Connection, order: LockedOrder, guest_h
 async def _plan(
     connection: Connection, order: LockedOrder, wanted: Sequence[str], *, is_contended: bool
 ) -> tuple[Claim, datetime]:
-    """Return what the claim means, and the time at which all its rows were locked."""
+    """Return the planned claim, and the time at which all its rows were locked."""
     facts: tuple[uuid.UUID, list[str], str] = (order.row["flight_id"], list(wanted), order.id)
     if is_contended:
         # A seat lock's refusal is a hint: PostgreSQL confirms it here, and its row locks stay free for the holder.
@@ -213,12 +213,12 @@ async def _plan(
 
 
 async def _has_chosen(connection: Connection, order: LockedOrder, seats: Collection[str]) -> bool:
-    """Say whether these are the seats that the order chose last: one that it lost since may be among those."""
+    """Return whether these are the seats that the order chose last, which may include one that it has lost since."""
     return {row["seat_id"] for row in await connection.fetch(_CHOSEN, order.id)} == set(seats)
 
 
 def _time_of_locks(rows: Sequence[Row], order: LockedOrder) -> datetime:
-    """Return the time since which all these rows, and the order's, have been locked: the latest that was read."""
+    """Return the latest clock reading of these rows: from then on all of them, and the order's row, were locked."""
     return max((row["now"] for row in rows), default=order.now)
 
 
@@ -235,4 +235,4 @@ async def _swap(
 
 
 def _failure_code_of(refusal: SkyholdError) -> FailureCode:
-    return FailureCode.INTERNAL if isinstance(refusal, GivenUp) else FailureCode(refusal.code)
+    return FailureCode.INTERNAL if isinstance(refusal, DeadlineExceeded) else FailureCode(refusal.code)

@@ -1,12 +1,12 @@
-"""Writes that prove that a server would take a real one, and leave nothing behind.
+"""Probe writes: they prove that a server accepts a real write, and leave nothing behind.
 
-PostgreSQL: a transaction that is assigned an id, writes a record of the write-ahead log, is committed and flushed as
-any other, through synchronous standbys too; and a temporary file, gone at the end of the statement, for which the disk
-of the data must have room. Neither touches a table. They cannot prove that a certain table can grow (it may be in
+PostgreSQL: a transaction that is assigned an id, writes a record to the write-ahead log, and is committed and flushed
+like any other, through synchronous standbys too; and a temporary file, deleted at the end of the statement, for which
+the data disk must have room. Neither touches a table. They cannot prove that a certain table can grow (it may be in
 another tablespace, or under a quota), nor that the log will have room for its next file when the current one is full.
 
-Redis: what is done with seat locks, the stream of events and counters of requests, in one script, on keys
-beside theirs.
+Redis: the calls used for seat locks, the stream of events and the counters of requests, in one script, on keys of
+their own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from skyhold.postgresql.errors import PostgresReadOnly
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import lock_name
 
-# The temporary file is that of rows that do not fit into the smallest memory: 140 kB. It is written before the log. A
-# role that may have no such file can book all the same, so none is written for it.
+# The temporary file holds rows that do not fit into the smallest work_mem: 140 kB. It is written before the log. A
+# role that may not write temporary files can still book, so none is written for it.
 _WRITE = """
 WITH small AS MATERIALIZED (SELECT set_config('work_mem', '64kB', true) AS memory),
 size AS MATERIALIZED (
@@ -35,13 +35,13 @@ SELECT pg_logical_emit_message(true, 'skyhold', '') FROM room
 _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 
 _FLIGHT = "skyhold"
-"""The hash tag of the probe's keys; no flight has such an id, and no lock of this name is ever made."""
+"""The hash tag of the probe's keys; no flight has such an id, so no lock ever has such a name."""
 
 _PROBE_LOCK = "{skyhold}:probe"
 _PROBE_STREAM = "{skyhold}:events:probe"
 
 LIFE_MILLISECONDS = 1000
-"""After this the keys are gone even if Redis took them and refused to delete them."""
+"""After this time the keys are gone even if Redis accepted them and refused to delete them."""
 
 
 class PostgresWriteProbe:
@@ -51,7 +51,7 @@ class PostgresWriteProbe:
         self._pool = pool
 
     async def write(self) -> None:
-        """Return when PostgreSQL has taken a write.
+        """Return when PostgreSQL has accepted a write.
 
         Raises:
             PostgresUnavailable: it did not.
@@ -66,14 +66,14 @@ class RedisWriteProbe:
     """Writes to Redis without a trace."""
 
     def __init__(self, redis: Redis, *, counter: str | None = None) -> None:
-        """Probe for locks and events, and for counters of requests if one's name is given; no such key may exist."""
+        """Probe for locks and events, and with `counter`, a key that must not exist, for the counters of requests."""
         script = files("skyhold.stores").joinpath("lua", "probe.lua").read_text()
         self._write = redis.register_script(script)
         # A user may be restricted to certain names.
         self._keys = [_PROBE_LOCK, _PROBE_STREAM, lock_name(_FLIGHT, "probe"), *([counter] if counter else [])]
 
     async def write(self) -> None:
-        """Return when Redis has taken the writes that Skyhold needs it for.
+        """Return when Redis has accepted the kinds of writes that Skyhold uses.
 
         Raises:
             RedisError: it did not.

@@ -10,8 +10,8 @@ from skyhold.web.app import create_app
 
 
 def main() -> None:
-    """Write the document as it is committed: indented, so that a change of it can be read."""
-    services = cast("Any", None)  # the contract is that of the routes, whatever they work with
+    """Write the document as it is committed: indented, so that its diffs can be read."""
+    services = cast("Any", None)  # the contract depends only on the routes
     json.dump(create_app(services).openapi(), sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 

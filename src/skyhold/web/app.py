@@ -17,7 +17,7 @@ from skyhold.web.problems import install_problem_handlers
 
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
-    """Return the app over these services; it starts while all of them are away."""
+    """Return the app with these services; it starts even while all of them are unavailable."""
     app = FastAPI(
         title="Skyhold",
         version=skyhold.__version__,
@@ -30,7 +30,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     app.state.prefix = edge.public.prefix if edge.public else ""
     install_problem_handlers(app)
     for router in (flights.router, orders.router, commands.router, events.router, health.router, assets.router):
-        app.router.routes += router.routes  # As they are: an app that includes them builds each a second time.
+        app.router.routes += router.routes  # Added directly: `include_router` builds each route a second time.
     install_contract(app)
     install_fault_handler(app)
     install_documentation(app, edge.public)

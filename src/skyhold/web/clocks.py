@@ -1,4 +1,4 @@
-"""PostgreSQL's clock between two readings of it; every instant in a reply is by this clock."""
+"""PostgreSQL's clock, extrapolated between two readings; every instant in a reply is by this clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from time import monotonic
 
 @dataclass(frozen=True)
 class LedgerClock:
-    """PostgreSQL's clock, as it was read a moment ago and has gone on since."""
+    """PostgreSQL's clock: its last reading and the time that has passed since."""
 
     read: datetime
     read_at: float = field(default_factory=monotonic)

@@ -1,8 +1,8 @@
-"""Replies in two forms, plain and compressed, and which of them a client is given.
+"""Compression of replies: plain or gzip, by the client's `Accept-Encoding`.
 
-By gzip alone: it comes with Python and every browser knows it. What is sent compressed is either kept by browsers for a
-year or a few kilobytes long, so another library for the last tenth of it would not be felt.
-Never used for streams of events, nor for replies of orders: their tokens do not belong beside what others choose.
+Only gzip: it is part of Python and every browser supports it. Compressed replies are either cached by browsers for a
+year or a few kilobytes long, so a library that saves another tenth would make no noticeable difference.
+Never used for event streams, nor for replies of orders: their tokens must not be compressed with text of others.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import gzip
 from functools import cached_property
 
 BEST = 9
-"""For what is compressed once and sent often; it costs twice as much time."""
+"""For content that is compressed once and sent often; it takes twice the time."""
 
 QUICK = 6
 
 SMALLEST = 512
-"""Bytes below which a reply goes into one packet anyway."""
+"""Bytes below which a reply fits into one packet anyway."""
 
 VARY = "Accept-Encoding"
 
 
 class Content:
-    """What is told, and the same compressed, at the first time that somebody takes it so."""
+    """The body of a reply, plain and compressed; it is compressed when a client first accepts that."""
 
     def __init__(self, plain: bytes, *, level: int = QUICK) -> None:
         self.plain = plain
@@ -34,17 +34,17 @@ class Content:
         return gzip.compress(self.plain, compresslevel=self._level, mtime=0)
 
     def for_client(self, accept_encoding: str | None) -> tuple[bytes, dict[str, str]]:
-        """Return the form that the client takes, and the headers that say which it is."""
+        """Return the form that the client accepts, and the headers that declare it."""
         if len(self.plain) < SMALLEST or not takes_gzip(accept_encoding):
             return self.plain, {"Vary": VARY}
         return self.compressed, {"Vary": VARY, "Content-Encoding": "gzip"}
 
 
 def takes_gzip(accept_encoding: str | None) -> bool:
-    """Say whether a client takes gzip, by its `Accept-Encoding` (RFC 9110, section 12.5.3)."""
-    wishes = {}
-    for wish in (accept_encoding or "").lower().split(","):
-        coding, _, weight = wish.partition(";")
-        wishes[coding.strip()] = weight.replace(" ", "").removeprefix("q=") or "1"
-    weight = wishes.get("gzip", wishes.get("*", "0"))
+    """Return whether a client accepts gzip, by its `Accept-Encoding` (RFC 9110, section 12.5.3)."""
+    weights = {}
+    for offer in (accept_encoding or "").lower().split(","):
+        coding, _, weight = offer.partition(";")
+        weights[coding.strip()] = weight.replace(" ", "").removeprefix("q=") or "1"
+    weight = weights.get("gzip", weights.get("*", "0"))
     return weight.strip("0.") != ""

@@ -1,4 +1,4 @@
-"""What HTTP itself says no to, beside the rules of the domain.
+"""Errors of HTTP itself, besides those of the domain.
 
     SkyholdError
     ├── NotFound                NOT_FOUND               nothing at this address
@@ -12,10 +12,10 @@
     ├── RateLimited             RATE_LIMITED            retry_after, in whole seconds
     └── OrderChanged
         └── PreconditionFailed  ORDER_CHANGED           a failed If-Match
-    Internal                    INTERNAL                a fault of ours, told by its request id alone
-    OutcomeUnknown              WORKFLOW_UNAVAILABLE    a command was sent and nobody answered
+    Internal                    INTERNAL                a fault of Skyhold, reported by its request id only
+    OutcomeUnknown              WORKFLOW_UNAVAILABLE    a command was sent and not answered in time
 
-None of them crosses Temporal. As in the domain, none carries an input value.
+None of them passes through Temporal. As in the domain, none carries an input value.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class NotFound(SkyholdError):
 
 
 class MethodNotAllowed(SkyholdError):
-    """There is something at this address, but not for this method."""
+    """The address exists but does not support this method."""
 
     code = "METHOD_NOT_ALLOWED"
-    sentence = "This address does not know this method."
+    sentence = "This address does not support this method."
 
 
 class ForeignOrigin(SkyholdError):
@@ -50,35 +50,35 @@ class ForeignOrigin(SkyholdError):
 
 
 class BodyTooSlow(SkyholdError):
-    """The body did not come in time; the connection is closed, since the rest of it may still be under way."""
+    """The body did not arrive in time; the connection is closed, because the rest of it may still arrive."""
 
     code = "REQUEST_TIMEOUT"
     sentence = "The body did not arrive in time."
 
 
 class BodyTooLarge(SkyholdError):
-    """The body is larger than anyone needs."""
+    """The body exceeds the size limit."""
 
     code = "BODY_TOO_LARGE"
     sentence = "The body is larger than this API accepts."
 
 
 class UnsupportedMediaType(SkyholdError):
-    """The body is no JSON, does not say that it is, or is compressed."""
+    """The body is not declared as JSON, or it is compressed."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     sentence = "Send JSON, uncompressed, as Content-Type: application/json."
 
 
 class IdempotencyKeyReused(SkyholdError):
-    """The name of this request stands for another one."""
+    """The idempotency key of this request was used for another one."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
     sentence = "This Idempotency-Key was used for another request; make a new one for each."
 
 
 class RequestHeadersTooLarge(SkyholdError):
-    """The head of the request is larger than the server reads, mostly by cookies that others on the host have set."""
+    """The request's head exceeds the limit, mostly because of cookies that other programs on the host have set."""
 
     code = "REQUEST_HEADERS_TOO_LARGE"
     sentence = (
@@ -88,7 +88,7 @@ class RequestHeadersTooLarge(SkyholdError):
 
 
 class RateLimited(SkyholdError):
-    """The guest or the address has asked as often as it may for now."""
+    """The guest or the address has used up its rate limit, or the process has its maximum of streams."""
 
     code = "RATE_LIMITED"
     sentence = "Too many requests. Try again later."
@@ -103,16 +103,16 @@ class PreconditionFailed(OrderChanged):
 
 
 class Internal(Exception):
-    """Something broke on our side."""
+    """A fault of Skyhold."""
 
     code = "INTERNAL"
-    sentence = "Something broke on our side. The request id helps to find out what."
+    sentence = "A fault of the server stopped this request. Report it with the request id."
 
 
 class OutcomeUnknown(Exception):
-    """A command was sent for this order and nobody answered in time: it may have been obeyed or not.
+    """A command was sent for this order and not answered in time: it may have been carried out or not.
 
-    Of a new order the token and the headers come along by which its guest can look at it.
+    For a new order the error carries the token and the headers with which its guest can read it.
     """
 
     def __init__(
@@ -125,5 +125,5 @@ class OutcomeUnknown(Exception):
 
 
 def invalid_parameter(place: str, name: str, detail: str) -> InvalidRequest:
-    """Return the refusal of a parameter in the `query` or a `header`; `detail` says what is right: "must be ..."."""
+    """Return the refusal of a parameter in the `query` or a `header`; `detail` is the expected value: "must be ..."."""
     return InvalidRequest(f"{name} {detail}.", errors=[{"pointer": f"/{name}", "in": place, "detail": detail}])

@@ -1,10 +1,10 @@
-"""Who asks: a guest, known by a signed cookie, or someone who holds the token of one order.
+"""The caller of a request: a guest, identified by a signed cookie, or the holder of one order's token.
 
-Owns the cookie, the tokens, and when a cookie counts. What they open is decided by the queries, in the look-up of the
-order itself, so that an order of another's and one that is not there take the same way to the same 404.
+Owns the cookie, the tokens, and when a cookie is accepted. The queries decide about access, in the look-up of the order
+itself, so another guest's order and a missing one take the same path to the same 404.
 
 The cookie's name contains the instance's id. Cookies ignore ports, so two Skyholds on one host would overwrite each
-other's otherwise. The id comes from the ledger and not from SECRET_KEY, which can be rotated while orders live on.
+other's otherwise. The id comes from the ledger and not from SECRET_KEY, which can be rotated while orders are open.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from skyhold.queries.orders import Claimant
+from skyhold.queries.orders import OrderAccess
 from skyhold.web.errors import ForeignOrigin
 from skyhold.web.instances import Instance
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 
 COOKIE_SECONDS = 400 * 24 * 3600
-"""As long as browsers keep a cookie at most."""
+"""The longest time for which browsers keep a cookie."""
 
 _GUEST_ID_BYTES = 16
 _COOKIE_LENGTH_LIMIT = 128
@@ -32,45 +32,45 @@ _ID_LENGTH = 12
 
 @dataclass(frozen=True)
 class Guest:
-    """A browser or client without an account; `hash` is what the ledger knows it by."""
+    """A browser or client without an account; `hash` identifies it in the ledger."""
 
     id: str
     hash: str
 
 
 class Identities:
-    """Makes guests and tokens, and knows its own again."""
+    """Makes guests, cookies and tokens, and verifies cookies and tokens."""
 
-    def __init__(self, seals: Seals) -> None:
-        self._seals = seals
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
 
     def new_guest(self, order_id: str | None = None) -> Guest:
-        """Return a guest that nobody has met; of the order that makes it, the same whenever it is made again."""
+        """Return a new guest: random, or derived from the order id, and then the same at every call."""
         if order_id is None:
             return self._guest(secrets.token_urlsafe(_GUEST_ID_BYTES))
-        return self._guest(self._seals.text("guest of an order", order_id))
+        return self._guest(self._signer.text("guest of an order", order_id))
 
     def cookie_of(self, guest: Guest) -> str:
-        """Return the cookie by which the guest is known again."""
-        return f"{guest.id}.{self._seals.text('guest cookie', guest.id)}"
+        """Return the cookie that identifies the guest."""
+        return f"{guest.id}.{self._signer.text('guest cookie', guest.id)}"
 
     def guest_of_cookie(self, cookie: str) -> Guest | None:
-        """Return the guest of a cookie of ours, or None."""
+        """Return the guest of a cookie with a valid signature, otherwise None."""
         if len(cookie) > _COOKIE_LENGTH_LIMIT:
             return None
         guest_id, _, seal = cookie.partition(".")
-        return self._guest(guest_id) if self._seals.is_text(seal, "guest cookie", guest_id) else None
+        return self._guest(guest_id) if self._signer.is_text(seal, "guest cookie", guest_id) else None
 
     def token_of(self, order_id: str) -> str:
-        """Return the token that opens the order to whoever holds it; nothing of it is stored."""
-        return self._seals.text("order token", order_id)
+        """Return the token that gives its holder access to the order; nothing of it is stored."""
+        return self._signer.text("order token", order_id)
 
     def is_token_of(self, order_id: str, token: str) -> bool:
-        """Say whether the token opens the order."""
-        return self._seals.is_text(token, "order token", order_id)
+        """Return whether the token is that of the order."""
+        return self._signer.is_text(token, "order token", order_id)
 
     def _guest(self, guest_id: str) -> Guest:
-        return Guest(guest_id, self._seals.text("guest hash", guest_id))
+        return Guest(guest_id, self._signer.text("guest hash", guest_id))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class GuestCookies:
 
     @property
     def can_be_named(self) -> bool:
-        """Whether the instance's id has been read, so that no query is needed."""
+        """True once the instance's id has been read, so that no query is needed."""
         return self._instance.known_id is not None
 
     async def recognise(self, request: Request) -> Recognition:
@@ -152,7 +152,7 @@ def _is_tls(request: Request) -> bool:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: what the cookie and the bearer token say, both already believed or dropped."""
+    """The sender of a request: the guest of its verified cookie, and its bearer token, not verified yet."""
 
     identities: Identities
     guest: Guest | None = None
@@ -160,9 +160,9 @@ class Caller:
     is_foreign_page: bool = False
     is_due_a_cookie: bool = False
 
-    def claim(self, order_id: str) -> Claimant:
-        """Return what the caller may base a claim to this order on."""
-        return Claimant(self.guest.hash if self.guest else None, has_token=self.holds_token_of(order_id))
+    def access_to(self, order_id: str) -> OrderAccess:
+        """Return the caller's credentials for this order: the guest's hash, and whether it holds the token."""
+        return OrderAccess(self.guest.hash if self.guest else None, has_token=self.holds_token_of(order_id))
 
     def holds_token_of(self, order_id: str) -> bool:
         """Return whether the caller sent the token of this order."""
@@ -170,7 +170,7 @@ class Caller:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request; the cookie of a foreign page's command is ignored.
+    """Return the sender of the request; the cookie of a foreign page's command is ignored.
 
     Raises:
         DatabaseUnavailable: it has a cookie, and the instance's id cannot be read.
@@ -185,7 +185,7 @@ async def caller_of(request: Request) -> Caller:
 
 
 async def admitted_caller(request: Request) -> Caller:
-    """Return who sent the request, before anything of it is carried out.
+    """Return the sender of the request, before anything of it is carried out.
 
     A command with the order's token needs no cookie, so it is accepted from any page.
 
@@ -202,7 +202,7 @@ UsedCaller = Annotated[Caller, Depends(admitted_caller)]
 
 
 async def remember_guest(request: Request, response: Response, caller: Caller, guest: Guest) -> None:
-    """Let the browser know the guest again; a page of another site changes nothing of what a browser remembers.
+    """Set the guest's cookie where it is missing or due; a request of a foreign page never changes a cookie.
 
     Raises:
         DatabaseUnavailable: the instance's id cannot be read.

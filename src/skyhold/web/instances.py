@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from skyhold.shared_reads import SharedRead
+from skyhold.single_flight import SingleFlight
 
 _LONG_AGO = 3600.0
 
@@ -15,7 +15,7 @@ class Instance:
     def __init__(self, read_id: Callable[[], Awaitable[str]]) -> None:
         self.known_id: str | None = None
         self._read_id = read_id
-        self._reading = SharedRead(self._read)
+        self._reading = SingleFlight(self._read)
 
     async def id(self) -> str:
         """Return the id; concurrent callers share one read.
@@ -24,8 +24,8 @@ class Instance:
             DatabaseUnavailable: it cannot be read.
         """
         while self.known_id is None:
-            # A read that is under way is as good as a new one: the id never changes.
-            await self._reading.be_fresh(max_age=_LONG_AGO)
+            # A read in progress is as good as a new one: the id never changes.
+            await self._reading.refresh(max_age=_LONG_AGO)
         return self.known_id
 
     async def _read(self) -> None:

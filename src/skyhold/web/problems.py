@@ -1,6 +1,6 @@
 """Every error as RFC 9457 `application/problem+json`: one table from error to status and title, one shape for all.
 
-No problem carries an input value. What a place of a request has to be is said in `faults`.
+No problem contains an input value. The expected values of a malformed request come from `faults`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PROBLEMS: dict[type[SkyholdError | Unavailable | Internal], tuple[int, str]] = {
     errors.OrderIdTaken: (409, "The order id is taken"),
     errors.PaymentInProgress: (409, "A payment is in progress"),
     errors.TooManyChanges: (409, "Too many changes"),
-    errors.GivenUp: (409, "The request was given up"),
+    errors.DeadlineExceeded: (409, "The deadline has passed"),
     errors.PaymentDeclined: (409, "The payment was declined"),
     errors.PaymentFailed: (409, "The payment failed"),
     errors.SeatsLost: (409, "The seats were lost"),
@@ -76,13 +76,13 @@ _OF_HTTP: dict[int, type[SkyholdError]] = {
     413: BodyTooLarge,
     415: UnsupportedMediaType,
 }
-"""What the framework refuses before any route of ours has a say; the rest of it is a body that cannot be read."""
+"""Errors of the framework, raised before the code of a route runs; any other status is a body that cannot be parsed."""
 
 _UNREADABLE = "must be JSON in UTF-8, and not nested deeply"
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Let the app answer every error with a problem. Faults are the outermost middleware's: it knows the request id."""
+    """Make the app answer every error with a problem; faults are answered by the middleware `Faults`."""
     app.add_exception_handler(SkyholdError, _refuse)
     app.add_exception_handler(Unavailable, _handler(_of_unavailable))
     app.add_exception_handler(OutcomeUnknown, _handler(_of_unknown_outcome))
@@ -90,12 +90,12 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def internal_problem(request_id: str) -> JSONResponse:
-    """Return the problem that says nothing but the request id."""
+    """Return the problem of a fault, which contains only the request id."""
     return _problem(request_id, Internal, detail=Internal.sentence)
 
 
 def problem_of_refusal(request_id: str, error: SkyholdError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return the problem that tells of a refusal; one of a narrower kind is told as the nearest in the table."""
+    """Return the problem of a refusal; a class that is not in the table is rendered as its nearest base class."""
     kind = next(kind for kind in type(error).__mro__ if kind in PROBLEMS)
     more = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
     return _problem(request_id, kind, detail=error.detail, fields=error.fields, headers={**more, **(headers or {})})

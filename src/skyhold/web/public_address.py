@@ -12,7 +12,7 @@ _IS_HOST_FORWARDED = "is_host_forwarded"
 
 @dataclass(frozen=True)
 class PublicAddress:
-    """The origin and the path at which browsers reach the pages; `prefix` is empty, or such as `/fly`."""
+    """The origin and the path at which browsers reach the pages; `prefix` is empty or a path such as `/fly`."""
 
     origin: str
     prefix: str = ""
@@ -30,7 +30,7 @@ class PublicAddress:
 
     @property
     def is_tls(self) -> bool:
-        """Whether browsers reach it over TLS; the connection from the proxy to the API may be plain."""
+        """True if browsers reach it over TLS; the connection from the proxy to the API may be plain."""
         return self.origin.startswith("https:")
 
 

@@ -1,6 +1,6 @@
-"""Replies that a client may keep and ask about: `ETag`, `If-None-Match`, 304 (RFC 9110, sections 8.8 and 13.1.2).
+"""Revalidation of cached replies: `ETag`, `If-None-Match`, 304 (RFC 9110, sections 8.8 and 13.1.2).
 
-The tags are weak: they are digests of what a reply tells, not of its bytes, which may be compressed on their way.
+The tags are weak: they are digests of a reply's facts, not of its bytes, which may be compressed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def if_none_match_of(
         str | None,
         Header(
             alias="If-None-Match",
-            description="ETags of replies that are known already: if one is still true, 304.",
+            description="ETags of replies that the client has: if one is still current, 304.",
             examples=['W/"0.1.0-5f0c2a"'],
         ),
     ] = None,
@@ -41,56 +41,56 @@ IfNoneMatch = Annotated[str | None, Depends(if_none_match_of)]
 
 AcceptEncoding = Annotated[str | None, Header(alias="Accept-Encoding", include_in_schema=False)]
 
-KEPT_REPLIES_LIMIT = 200
+CACHED_RESPONSES_LIMIT = 200
 """A seat map of 300 seats is 40 kB, and compressed a tenth of it: nine megabytes at most."""
 
 _OPAQUE = re.compile(r'"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
 def tag_of(digest: str) -> str:
-    """Return the ETag of a reply by the digest of what it tells; another version may tell it in another way."""
+    """Return the ETag of a reply by the digest of its facts, and by the version, which may render them differently."""
     return f'W/"{skyhold.__version__}-{digest}"'
 
 
 def is_known(tag: str, if_none_match: str | None) -> bool:
-    """Say whether the client has this reply already, by weak comparison; a header that makes no sense says no."""
+    """Return whether the client has this reply already, by weak comparison; a malformed header means no."""
     known = if_none_match or ""
     return known.strip() == "*" or tag.removeprefix("W/").strip('"') in _OPAQUE.findall(known)
 
 
 def not_modified(tag: str) -> Response:
-    """Return the reply that says: what you have is still true."""
+    """Return the reply 304: the client's copy is still current."""
     return Response(status_code=304, headers={**_headers(tag), "Vary": VARY})
 
 
 def fresh(tag: str, content: Content, accept_encoding: str | None) -> Response:
-    """Return the reply that tells all of it, compressed if the client takes it so."""
+    """Return the full reply, compressed if the client accepts that."""
     body, form = content.for_client(accept_encoding)
     return Response(body, media_type="application/json", headers={**_headers(tag), **form})
 
 
 def written(body: BaseModel) -> Content:
-    """Return the body as JSON, written in one go and not validated a second time: a seat map is long."""
+    """Return the body as JSON, serialized directly and not validated a second time: a seat map is long."""
     return Content(body.__pydantic_serializer__.to_json(body, by_alias=True))
 
 
-class KeptReplies:
-    """The replies told last, one for each subject, so that what has not changed is not put together anew."""
+class ResponseCache:
+    """A cache of replies, the latest of each subject, so that an unchanged reply is not built again."""
 
-    def __init__(self, limit: int = KEPT_REPLIES_LIMIT) -> None:
+    def __init__(self, limit: int = CACHED_RESPONSES_LIMIT) -> None:
         self._limit = limit
         self._kept: OrderedDict[str, tuple[str, Content]] = OrderedDict()
 
-    def find(self, subject: str, tag: str) -> Content | None:
-        """Return what was told of the subject if it still has this tag."""
+    def get(self, subject: str, tag: str) -> Content | None:
+        """Return the cached reply of the subject if it still has this tag."""
         kept_tag, content = self._kept.get(subject, ("", None))
         if content is None or kept_tag != tag:
             return None
         self._kept.move_to_end(subject)
         return content
 
-    def keep(self, subject: str, tag: str, content: Content) -> None:
-        """Remember what is told of the subject, and forget what was asked for longest ago."""
+    def put(self, subject: str, tag: str, content: Content) -> None:
+        """Cache the reply of the subject; beyond the limit drop the least recently used one."""
         self._kept[subject] = (tag, content)
         self._kept.move_to_end(subject)
         if len(self._kept) > self._limit:
@@ -98,5 +98,5 @@ class KeptReplies:
 
 
 def _headers(tag: str) -> dict[str, str]:
-    # `no-cache` lets it be kept and wants to be asked each time.
+    # `no-cache` allows caching with revalidation each time.
     return {"ETag": tag, "Cache-Control": "no-cache"}

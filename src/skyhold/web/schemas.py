@@ -1,6 +1,6 @@
 """The bodies of requests and replies: camelCase JSON, RFC 3339 instants in UTC, money in cents.
 
-What is typed by a customer is parsed by the domain inside these models, so HTTP and Temporal refuse in the same words.
+The domain parses the input of customers inside these models, so HTTP and Temporal refuse it with the same errors.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ ExpectedTotal = Annotated[
             "type": ["integer", "null"],
             "minimum": 0,
             "maximum": TOTAL_LIMIT_CENTS,
-            "description": "The total that was shown for these seats: if they cost another one, PRICE_CHANGED.",
+            "description": "The total that was shown for these seats; if it has changed, the reply is PRICE_CHANGED.",
         }
     ),
 ]
@@ -89,7 +89,7 @@ TypedCode = Annotated[
 
 
 class Body(BaseModel):
-    """A JSON object with camelCase members; its errors never show what it was given."""
+    """A JSON object with camelCase members; its errors never contain the input."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -103,7 +103,7 @@ class Body(BaseModel):
 
 
 class ChangeSeatsRequest(Body):
-    """A request to have exactly these seats; the seats that the order has already get their full time again."""
+    """A request to replace the order's seats with exactly these; the hold time restarts."""
 
     seats: WantedSeats
     expected_total_cents: ExpectedTotal = None
@@ -118,13 +118,13 @@ class CreateOrderRequest(Body):
 
 
 def identity_of(request: CreateOrderRequest | ChangeSeatsRequest) -> dict[str, Any]:
-    """Return what tells these seats from those of another request under the same key."""
+    """Return the members that distinguish this request from another one with the same key."""
     expected = request.expected_total_cents
     return {"seats": request.seats} | ({} if expected is None else {"expectedTotalCents": expected})
 
 
 class PayRequest(Body):
-    """The code that the customer typed; one that is missing is as malformed as any other."""
+    """The code that the customer typed; a missing code is refused like a malformed one."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["paymentCode"]})
 
@@ -149,15 +149,15 @@ class FlightBody(Body):
 
     @classmethod
     def of(cls, flight: FlightView) -> Self:
-        """Return the body that tells of the flight."""
+        """Return the body of the flight."""
         return cls(**_flight_members(flight))
 
 
 class FlightsBody(Body):
-    """Flights by departure."""
+    """Flights by departure time."""
 
     flights: list[FlightBody]
-    next_cursor: str | None = Field(description="Where the rest begins; null at the end.")
+    next_cursor: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
 class CabinBody(Body):
@@ -171,7 +171,7 @@ class CabinBody(Body):
 
 
 class SeatBody(Body):
-    """One seat; of two versions the higher one is true."""
+    """One seat; of two versions the higher one is current."""
 
     id: str
     row: int
@@ -199,7 +199,7 @@ class FlightWithSeatsBody(FlightBody):
 
     @classmethod
     def of_map(cls, found: FlightWithSeats) -> Self:
-        """Return the body that tells of the flight and its seats."""
+        """Return the body of the flight and its seats."""
         return cls(**_flight_members(found.flight), seat_map=SeatMapBody.model_validate(found.seat_map))
 
 
@@ -216,11 +216,11 @@ class HeldOrderBody(Body):
     expires_at: Instant
     max_expires_at: Instant
     server_time: Instant
-    order_token: str = Field(description="Opens the order to whoever has it, as Authorization: Bearer.")
+    order_token: str = Field(description="Gives its holder access to the order, as Authorization: Bearer.")
 
 
 class ChangedOrderBody(Body):
-    """An order with the seats it has now."""
+    """An order with its new seats."""
 
     order_id: str
     status: OrderStatus
@@ -231,20 +231,20 @@ class ChangedOrderBody(Body):
 
 
 class AcceptedPaymentBody(Body):
-    """A payment that was accepted; its outcome is seen by the order's status."""
+    """A payment that was accepted; the order's status shows its outcome."""
 
     order_id: str
     status: Literal[OrderStatus.PAYMENT_PENDING] = OrderStatus.PAYMENT_PENDING
 
 
 class BeatBody(Body):
-    """The data of a `beat`, which every event stream sends each 15 seconds."""
+    """The data of a `beat`, which every event stream sends every 15 seconds."""
 
     server_time: Instant
 
 
 class OrderStatusBody(Body):
-    """Where an order stands, by PostgreSQL's clock."""
+    """The status of an order, by PostgreSQL's clock."""
 
     order_id: str
     flight_id: str | None
@@ -252,7 +252,7 @@ class OrderStatusBody(Body):
     seats: list[str]
     expires_at: Instant | None
     timer_remaining: int = Field(description="Whole seconds, rounded up; 0 while no clock runs.")
-    payment_attempts: int = Field(description="The attempt under way while it is; else the verdicts so far.")
+    payment_attempts: int = Field(description="Number of the running attempt, or else of the verdicts.")
     max_payment_attempts: int
     last_error: str | None = Field(
         default=None,
@@ -268,12 +268,12 @@ class OrderStatusBody(Body):
 
     @classmethod
     def of(cls, order: OrderView) -> Self:
-        """Return the body that tells where the order stands."""
+        """Return the status of the order."""
         return cls(**_status_members(order))
 
 
 class PricedSeatBody(Body):
-    """A seat of an order, at the price of the moment of its claim."""
+    """A seat of an order, with its price at the time of the claim."""
 
     id: str
     price_cents: int
@@ -295,7 +295,7 @@ class OrderBody(OrderStatusBody):
 
     @classmethod
     def of(cls, order: OrderView) -> Self:
-        """Return the body that tells everything of the order."""
+        """Return the body of the whole order."""
         actions = available_actions(
             order.status, has_time_left=order.timer_remaining > 0, has_changes_left=order.changes_left > 0
         )
@@ -318,11 +318,11 @@ class OrdersBody(Body):
     """A guest's orders, newest first."""
 
     orders: list[OrderBody]
-    next_cursor: str | None = Field(default=None, description="Where the rest begins; null at the end.")
+    next_cursor: str | None = Field(default=None, description="The cursor of the next page; null on the last page.")
 
 
 class OrderEventBody(Body):
-    """What the order was from that instant on; with a `finding`, what was found wrong with it and is being mended."""
+    """The state of the order from `at` on; a `finding` is a fault that was found and is being repaired."""
 
     seq: int
     status: OrderStatus
@@ -342,12 +342,12 @@ class HistoryBody(Body):
 
     @classmethod
     def of(cls, order_id: str, events: list[OrderEventView]) -> Self:
-        """Return the body that tells the order's way."""
+        """Return the body of the order's log."""
         return cls(order_id=order_id, events=[OrderEventBody.model_validate(event) for event in events])
 
 
 class HealthBody(Body):
-    """What works: each check is `ok`, `unavailable` or `degraded` with the reason, or how far the clock is off."""
+    """The health checks: each is `ok`, `unavailable` or `degraded` with the reason, or the deviation of the clock."""
 
     status: Literal["ready", "degraded", "unavailable"]
     checks: dict[str, str]

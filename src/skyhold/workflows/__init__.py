@@ -1,1 +1,1 @@
-"""The booking as a durable process, its time-outs and retries, and the one client through which it is reached."""
+"""The booking as a durable process, its timeouts and retries, and the one client through which it is reached."""

@@ -1,4 +1,4 @@
-"""The only door from the outside to Temporal: ids, start and update calls, and refusals made domain errors again."""
+"""Client of the booking workflows, the only one: ids, start and update calls, refusals converted to domain errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from skyhold.domain.errors import ERRORS, OrderClosed, SkyholdError, WorkflowUnavailable
+from skyhold.domain.errors import OrderClosed, SkyholdError, WorkflowUnavailable, error_named
 from skyhold.messages import (
     AWAIT_HOLD,
     BOOKING_WORKFLOW,
@@ -38,17 +38,17 @@ TASK_TIMEOUT = timedelta(seconds=3)
 """A crash inside a workflow task delays its order by this much (docs/rules.md#the-clock)."""
 
 COMMAND_TIMEOUT = timedelta(seconds=2.5)
-"""After this a caller is told that the outcome is not known."""
+"""After this a caller gets "outcome unknown"."""
 
 CONNECT_MARGIN = timedelta(seconds=0.2)
-"""What is waited beyond that for a connection that is only now being made, which the SDK does without a bound."""
+"""Additional wait for a connection that is still being opened, which the SDK does without a timeout."""
 
 _CONNECT_FAILED = "Failed client connect"
 
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """The answer that Temporal keeps of a command that was decided: the order as it then was, or the refusal."""
+    """The answer that Temporal keeps of a decided command: the order as it was then, or the refusal."""
 
     order: dict[str, Any] = field(default_factory=dict)
     refusal: SkyholdError | None = None
@@ -65,9 +65,9 @@ class StoredAnswer:
 
 
 class BookingClient:
-    """Sends a customer's commands to the booking of an order and returns the order as it is after them.
+    """Sends a customer's commands to the workflow of an order and returns the order after them.
 
-    Whether an order exists is the ledger's to say: a command for one that Temporal does not know is refused as closed.
+    Only the ledger knows whether an order exists: a command for one that Temporal does not know is refused as closed.
     """
 
     def __init__(self, client: Client, *, task_queue: str = TASK_QUEUE, timeout: timedelta = COMMAND_TIMEOUT) -> None:
@@ -87,11 +87,11 @@ class BookingClient:
     ) -> dict[str, Any]:
         """Start the booking and return its order when the seats are held; one round trip.
 
-        Asked again with the same order id it starts nothing and gives the first outcome again.
+        Repeated with the same order id it starts nothing and returns the first outcome again.
 
         Raises:
             SkyholdError: the hold was refused, for the reason that the error is named after.
-            WorkflowUnavailable: nobody answered in time; the seats may be held or not.
+            WorkflowUnavailable: no answer in time; the seats may be held or not.
         """
         body = {"orderId": order_id, "flightId": flight_id, "seats": list(seats)}
         start: WithStartWorkflowOperation[Any, dict[str, Any]] = WithStartWorkflowOperation(
@@ -134,7 +134,7 @@ class BookingClient:
 
         Raises:
             SkyholdError: the change was refused, and nothing changed.
-            WorkflowUnavailable: nobody answered in time; the change may have been made or not.
+            WorkflowUnavailable: no answer in time; the change may have been made or not.
         """
         body = {"seats": list(seats)} | _optional(
             version=version, giveUpAt=rfc3339(give_up_at), expectedTotalCents=expected_total_cents
@@ -150,11 +150,11 @@ class BookingClient:
         give_up_at: datetime | None = None,
         update_id: str | None = None,
     ) -> dict[str, Any]:
-        """Have a payment accepted; its outcome comes later.
+        """Start a payment and return once it is accepted; its outcome comes later.
 
         Raises:
             SkyholdError: the payment was not accepted.
-            WorkflowUnavailable: nobody answered in time; the payment may have been accepted or not.
+            WorkflowUnavailable: no answer in time; the payment may have been accepted or not.
         """
         body = {"paymentCode": payment_code} | _optional(version=version, giveUpAt=rfc3339(give_up_at))
         return await self._update(order_id, PROCEED_TO_PAYMENT, body, update_id)
@@ -167,20 +167,20 @@ class BookingClient:
         give_up_at: datetime | None = None,
         update_id: str | None = None,
     ) -> dict[str, Any]:
-        """Give the seats back.
+        """Cancel the order and release its seats.
 
         Raises:
             SkyholdError: it is too late for that.
-            WorkflowUnavailable: nobody answered in time; the order may be cancelled or not.
+            WorkflowUnavailable: no answer in time; the order may be cancelled or not.
         """
         body = _optional(version=version, giveUpAt=rfc3339(give_up_at))
         return await self._update(order_id, CANCEL_BOOKING, body, update_id)
 
     async def find_answer(self, order_id: str, update_id: str | None = None) -> StoredAnswer | None:
-        """Return the answer that this command got before, by default the hold; None if there is none yet.
+        """Return the stored answer to this command, by default the hold; None if there is none yet.
 
         A command has no answer while it is under way, or if it never arrived. Nor does one that the workflow rejected
-        without judging it, or left behind when it ended: such a command is judged when it is sent again.
+        in its validator, or had not answered when it ended: such a command is judged when it is sent again.
 
         Raises:
             WorkflowUnavailable: no answer in time.
@@ -202,7 +202,7 @@ class BookingClient:
         return StoredAnswer(order)
 
     async def _completed_in(self, workflow_id: str, update_id: str) -> str | None:
-        """Return the run in which the update was completed, or None; it is not waited for."""
+        """Return the run in which the update was completed, or None, without waiting for it."""
         request = PollWorkflowExecutionUpdateRequest(
             namespace=self._client.namespace,
             update_ref=UpdateRef(workflow_execution=WorkflowExecution(workflow_id=workflow_id), update_id=update_id),
@@ -228,7 +228,7 @@ class BookingClient:
 
     @contextlib.asynccontextmanager
     async def _answered(self) -> AsyncIterator[None]:
-        """Bound the call that stands in the block, and say what its error means in the words of the domain."""
+        """Limit the time of the call in the block, and convert its error to a domain error."""
         try:
             async with asyncio.timeout((self._timeout + CONNECT_MARGIN).total_seconds()):
                 yield
@@ -237,10 +237,9 @@ class BookingClient:
 
 
 async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
-    """Look at the start's own outcome, so that asyncio does not complain in the log of a failure that nobody read.
+    """Retrieve the start's own outcome, so that asyncio does not log an exception that was never retrieved.
 
-    It may be a cancellation of the SDK's making, which is not ours, and of a call that found no connection there is
-    none, ever.
+    The outcome may be a cancellation by the SDK, not by us, and after a failed connection there is never one.
     """
     looking = asyncio.ensure_future(start.workflow_handle())
     looking.add_done_callback(lambda seen: None if seen.cancelled() else seen.exception())
@@ -249,11 +248,11 @@ async def _forget(start: WithStartWorkflowOperation[Any, Any]) -> None:
 
 
 _CLOSED = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS})
-"""What Temporal says of a booking that has ended; it says NOT_FOUND also of one it never knew."""
+"""Temporal's status for a booking that has ended; NOT_FOUND also means one it never knew."""
 
 
 def _translated(error: Exception) -> Exception:
-    """Return what the error means in the words of the domain, or the error itself if it means a fault."""
+    """Return the domain error that the error stands for, or the error itself if it is a fault."""
     match error:
         case WorkflowUpdateFailedError(cause=ApplicationError() as cause):
             return _refusal_of(cause)
@@ -268,7 +267,7 @@ def _translated(error: Exception) -> Exception:
 
 
 def _is_silence(error: Exception) -> bool:
-    """Say whether nobody answered, or nobody was found."""
+    """Return whether the error means that there was no answer or no server."""
     match error:
         case RPCError(status=status):
             return status is not RPCStatusCode.INVALID_ARGUMENT
@@ -281,21 +280,21 @@ def _is_silence(error: Exception) -> bool:
 
 
 def _is_refusal(failed: WorkflowUpdateFailedError) -> bool:
-    """Say whether the workflow itself refused the update, by a rule."""
-    return isinstance(failed.cause, ApplicationError) and failed.cause.type in ERRORS
+    """Return whether the workflow itself refused the update, by a rule."""
+    return isinstance(failed.cause, ApplicationError) and error_named(failed.cause.type or "") is not None
 
 
 def _refusal_of(cause: ApplicationError) -> Exception:
-    error: type[SkyholdError] | None = ERRORS.get(cause.type or "")
+    error = error_named(cause.type or "")
     if error is None:
-        # Temporal's own, for an update that was accepted when the workflow ended.
+        # Temporal's own error for an update that was accepted but not finished when the workflow ended.
         return OrderClosed() if cause.type == "AcceptedUpdateCompletedWorkflow" else cause
     fields = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
     return error(cause.message, **fields)
 
 
 def _hold_id(order_id: str) -> str:
-    """Return the id of the update by which the hold of an order is awaited, the same at every time of asking."""
+    """Return the id of the update that awaits the hold of an order, the same at every repetition."""
     return f"hold-{order_id}"
 
 

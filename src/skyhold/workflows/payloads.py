@@ -1,7 +1,7 @@
-"""Payloads that cannot be read, made into a value that the domain refuses like any other that is no JSON object.
+"""Conversion of undecodable payloads into a value that the domain refuses like any other that is not a JSON object.
 
-A payload is decoded before a workflow's own code runs. What Python cannot decode, a number of 5,000 digits or 20,000
-brackets in each other, would fail the workflow task of a start for ever and let a signal vanish without a word.
+A payload is decoded before a workflow's own code runs. One that Python cannot decode (a number of 5,000 digits, 20,000
+nested brackets) would fail the first workflow task again and again, and a signal with it would be lost silently.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from temporalio.converter import DataConverter, DefaultPayloadConverter
 
 
 class UnreadablePayload:
-    """Stands for a payload that could not be decoded; nothing of it is kept."""
+    """Placeholder for a payload that could not be decoded; it keeps no data of it."""
 
 
 class TolerantPayloadConverter(DefaultPayloadConverter):
-    """The usual converter, which for an untyped payload that cannot be decoded gives a value that says so."""
+    """The default converter, but an untyped payload that cannot be decoded becomes an `UnreadablePayload`."""
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-        """Return the values, typed ones as strictly as ever."""
+        """Return the values; typed payloads are decoded as strictly as by default."""
         if type_hints is not None:
             return super().from_payloads(payloads, type_hints)
         return [self._value_of(payload) for payload in payloads]
@@ -30,9 +30,9 @@ class TolerantPayloadConverter(DefaultPayloadConverter):
     def _value_of(self, payload: Payload) -> Any:
         try:
             return super().from_payloads([payload])[0]
-        except Exception:  # noqa: BLE001 - whatever decoding may say: the domain says what is wrong with it
+        except Exception:  # noqa: BLE001 - whatever decoding raises, the domain reports the error
             return UnreadablePayload()
 
 
 DATA_CONVERTER = dataclasses.replace(DataConverter.default, payload_converter_class=TolerantPayloadConverter)
-"""For the client of a worker, and of whoever replays what one did."""
+"""For the clients of workers, and for replaying their histories."""

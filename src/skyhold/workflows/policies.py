@@ -1,4 +1,4 @@
-"""Time-outs and retries of the booking's activities, in one place."""
+"""Timeouts and retries of the booking's activities, in one place."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 HEARTBEAT = timedelta(seconds=5)
-"""A worker that died while it asked the gateway is found within this time."""
+"""A worker that died during a call to the gateway is detected within this time."""
 
 LEDGER_STEP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=1)),
 }
-"""Short local steps of the ledger, tried until PostgreSQL answers; each statement ends by itself within 6 s."""
+"""Short local steps of the ledger, retried until PostgreSQL answers; each statement ends by itself within 6 s."""
 
 GATEWAY_STEP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "heartbeat_timeout": HEARTBEAT,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5)),
 }
-"""Steps that must reach the gateway, tried until they have: money depends on them."""
+"""Steps that must reach the gateway, retried until they do: money depends on them."""
 
 _SOON_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.5), maximum_interval=timedelta(seconds=5))
 
@@ -31,7 +31,7 @@ SURVEY: dict[str, Any] = {
     "heartbeat_timeout": timedelta(seconds=10),
     "retry_policy": _SOON_AGAIN,
 }
-"""A look of the reconciler's. All that it does is given up after a while, since its next run is due in a minute."""
+"""A survey of the reconciler. All its steps end by a deadline, since its next run is due in a minute."""
 
 RECONCILER_STEP: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -49,19 +49,20 @@ RECONCILER_GATEWAY_STEP: dict[str, Any] = {
 PAYMENT_WAITS = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
 )
-"""The waits between payment attempts. How many there are is decided by the ledger, which counts verdicts."""
+"""Backoff between payment attempts. The ledger, which counts verdicts, limits their number."""
 
 ALARM_MARGIN = timedelta(milliseconds=20)
-"""The alarm rings this much after the time PostgreSQL gave, so that it seldom has to be told that some is left."""
+"""Delay of the alarm behind the time that PostgreSQL gave, so that the hold is rarely still running when it rings."""
 
 COMMANDS_LIMIT = 1000
-"""Changes of seats that one booking listens to, granted or not: Temporal takes 2,000 updates, and paying needs one."""
+"""Seat changes that one booking accepts, refused ones included: Temporal allows 2,000 updates, and paying needs one."""
 
 
 def payment_step(limit: timedelta) -> dict[str, Any]:
-    """Return how one payment attempt is run: the gateway is bounded inside, by the order's own limit.
+    """Return the options of one payment attempt; the activity itself limits the gateway call, by the order's policy.
 
-    Temporal's bound is only for a run that hangs and yet lives, so it leaves room for the slowest transactions.
+    Temporal's timeout is only for a run that hangs while its worker lives, so it leaves time for the slowest
+    transactions.
     """
     return {
         "start_to_close_timeout": limit + timedelta(seconds=30),

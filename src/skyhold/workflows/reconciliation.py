@@ -1,7 +1,7 @@
-"""ReconciliationWorkflow: once a minute, what killed processes left behind is found and mended, one thing at a time.
+"""ReconciliationWorkflow: once a minute, find and repair inconsistencies that killed processes left behind.
 
-An order without a workflow is brought to its end by the booking's own activities, in the booking's own order, through
-the same door of the ledger. So this runs beside live traffic: whoever moves an order first makes the other's step
+An order without a workflow is brought to its end by the booking's own activities, in the booking's own sequence,
+through the ledger's fence. So this runs beside live traffic: the first to advance an order makes the other's step
 stale, and a stale step changes nothing.
 """
 
@@ -30,16 +30,16 @@ from skyhold.messages import (
     ConfirmOrder,
     ExpireOrder,
     FailOrder,
-    Finding,
     Outcome,
     OweRefund,
     Reconciliation,
     RefundPayment,
     ReleaseSeats,
+    Repair,
+    RepairKind,
     Step,
     Survey,
     SurveyMoney,
-    Trouble,
     TroubledOrder,
 )
 from skyhold.workflows.policies import RECONCILER_GATEWAY_STEP, RECONCILER_STEP, SURVEY
@@ -49,16 +49,16 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 SECOND_LOOK_AFTER = timedelta(seconds=5)
-"""Locks and workflows whose order is only being made look wrong for a moment: they are looked at again after this."""
+"""Locks and workflows whose order is just being created look wrong for a moment: they are checked again after this."""
 
-AT_ONCE = 8
-"""How many orders are mended at one time: one whose gateway does not answer must not keep the others waiting."""
+CONCURRENCY = 8
+"""Orders repaired concurrently: one whose gateway does not answer must not keep the others waiting."""
 
-ENOUGH = timedelta(minutes=3)
-"""No order is begun with later than this, so that money and locks have their turn before the run times out."""
+START_CUTOFF = timedelta(minutes=3)
+"""No repair of an order starts later than this, so that money and locks are reached before the run times out."""
 
-FRESH = timedelta(seconds=30)
-"""What was found longer ago, by a worker that died since or in a run that was reset, is not acted on."""
+MAX_SURVEY_AGE = timedelta(seconds=30)
+"""A finding older than this, by a worker that died since or in a run that was reset, is not acted on."""
 
 
 @workflow.defn(name=RECONCILIATION_WORKFLOW)
@@ -67,18 +67,18 @@ class ReconciliationWorkflow:
 
     @workflow.init
     def __init__(self, *payloads: Any) -> None:
-        # Whether ended orders of any age are held against the gateway's statement, or the recent ones.
+        # True: compare ended orders of any age with the gateway's statement; False: only the recent ones.
         self.is_whole = bool(payloads and payloads[0] is True)
-        self.findings: list[Finding] = []
+        self.findings: list[Repair] = []
         self.is_complete = True
         self.began_at = workflow.now()
-        self.places = asyncio.Semaphore(AT_ONCE)
+        self.places = asyncio.Semaphore(CONCURRENCY)
 
     @workflow.run
     async def run(self, *_payloads: Any) -> dict[str, Any]:
-        """Look for orders, then money, then workflows and seat locks, and return what was found and done.
+        """Survey and repair orders, then money, then workflows and seat locks, and return the findings.
 
-        A look that comes to nothing, since a server does not answer, leaves the others their turn.
+        A survey that fails because a server does not answer does not prevent the others.
         """
         orders = await self._look(ReconciliationActivities.survey_orders, Survey())
         await self._mend_orders(orders.order_ids)
@@ -99,40 +99,40 @@ class ReconciliationWorkflow:
         await asyncio.gather(*(self._mend_order(order_id) for order_id in order_ids))
 
     async def _mend_order(self, order_id: str) -> None:
-        """Examine one order, and bring it to its end or its money back; what fails is left to the next run."""
+        """Examine one order, and end it or refund it; a repair that fails is left to the next run."""
         async with self.places:
             asked_at = workflow.now()
-            if asked_at - self.began_at > ENOUGH:
+            if asked_at - self.began_at > START_CUTOFF:
                 self.is_complete = False
                 return
             found = await self._look(ReconciliationActivities.examine_order, None, order_id)
             if found is None:
                 return
-            if workflow.now() - asked_at > FRESH:
+            if workflow.now() - asked_at > MAX_SURVEY_AGE:
                 self.is_complete = False
                 return
             self.findings.append(await self._mend(found))
 
-    async def _mend(self, found: TroubledOrder) -> Finding:
-        finding = Finding(found.trouble, found.step.order_id, found.finding)
-        if found.trouble is Trouble.OVERDUE_ORDER:
-            return replace(finding, result="It is left to its workflow, which may go on.")
+    async def _mend(self, found: TroubledOrder) -> Repair:
+        finding = Repair(found.trouble, found.step.order_id, found.finding)
+        if found.trouble is RepairKind.OVERDUE_ORDER:
+            return replace(finding, result="It is left to its workflow, which may continue.")
         try:
             order = await self._settle(found)
         except FailureError as broken:
             _obey_cancel(broken)
-            workflow.logger.warning("an order could not be mended: %s", type(broken).__name__)
+            workflow.logger.warning("order could not be repaired: %s", type(broken).__name__)
             return replace(finding, result="It could not be mended now; the next run tries again.")
         if order is None or not order.status.is_terminal:
-            return replace(finding, result="Somebody else moved it meanwhile: it was left alone.")
+            return replace(finding, result="Another process moved it meanwhile: it was left alone.")
         return replace(finding, is_mended=True, result=_result_of(order))
 
     async def _settle(self, found: TroubledOrder) -> Order | None:
-        """Do what the order's status asks for, and return the order as it then is; None if it was not ours to do."""
-        if found.trouble is Trouble.STRAY_CHARGE:
-            ask = OweRefund(found.step, found.stray_cents, found.finding)
-            answer = await self._step(PaymentActivities.owe_refund, ask, "owe a refund")
-        elif found.trouble is Trouble.REFUND_DUE:
+        """Repair the order as its status requires, and return it afterwards; None if another process moved it."""
+        if found.trouble is RepairKind.STRAY_CHARGE:
+            request = OweRefund(found.step, found.stray_cents, found.finding)
+            answer = await self._step(PaymentActivities.owe_refund, request, "owe a refund")
+        elif found.trouble is RepairKind.REFUND_DUE:
             return await self._pay_back(Order(found.step.order_id, found.status), found.finding)
         elif found.status.is_paying:
             answer = await self._end_paying(found)
@@ -147,7 +147,7 @@ class ReconciliationWorkflow:
         return await self._pay_back(order) if order.payment is PaymentState.REFUND_DUE else order
 
     async def _end_held(self, found: TroubledOrder) -> Answer:
-        """Expire the order if its time is up by PostgreSQL's clock; else nobody can serve it any more, so fail it."""
+        """Expire the order if its time is up by PostgreSQL's clock; otherwise fail it: no workflow can serve it."""
         if found.status is OrderStatus.SEATS_RESERVED:
             expire = ExpireOrder(found.step, found.finding)
             answer = await self._step(OrderActivities.expire_order, expire, "is the time up?")
@@ -157,7 +157,7 @@ class ReconciliationWorkflow:
         return await self._fail(found.step, FailureCode.INTERNAL, LOST_SENTENCE, found.finding)
 
     async def _end_paying(self, found: TroubledOrder) -> Answer:
-        """Let the gateway show a capture or shut the key; then confirm, or fail."""
+        """Let the gateway show a capture or close the key; then confirm or fail."""
         answer = await self._gateway_step(ClosePayment(found.step, found.finding))
         order = answer.order
         if answer.outcome is not Outcome.DONE or order is None:
@@ -174,34 +174,38 @@ class ReconciliationWorkflow:
         return await self._step(OrderActivities.fail_order, FailOrder(step, code, reason, finding=finding), "give back")
 
     async def _pay_back(self, order: Order, finding: str | None = None) -> Order:
-        ask = RefundPayment(order.id, finding)
+        request = RefundPayment(order.id, finding)
         await workflow.execute_activity_method(
-            PaymentActivities.refund_payment, ask, summary="pay back", **RECONCILER_GATEWAY_STEP
+            PaymentActivities.refund_payment, request, summary="pay back", **RECONCILER_GATEWAY_STEP
         )
         return replace(order, payment=PaymentState.REFUNDED)
 
-    async def _step(self, activity: Callable[[Any, A], Awaitable[R]], ask: A, summary: str) -> R:
-        return await workflow.execute_local_activity_method(activity, ask, summary=summary, **RECONCILER_STEP)
+    async def _step(self, activity: Callable[[Any, A], Awaitable[R]], request: A, summary: str) -> R:
+        return await workflow.execute_local_activity_method(activity, request, summary=summary, **RECONCILER_STEP)
 
-    async def _gateway_step(self, ask: ClosePayment) -> Answer:
+    async def _gateway_step(self, request: ClosePayment) -> Answer:
         return await workflow.execute_activity_method(
-            PaymentActivities.close_payment, ask, summary="capture or close", **RECONCILER_GATEWAY_STEP
+            PaymentActivities.close_payment, request, summary="capture or close", **RECONCILER_GATEWAY_STEP
         )
 
     async def _look(self, activity: Callable[..., Awaitable[R]], nothing: R, *asks: Any) -> R:
-        """Return what the activity finds, or nothing if it comes to no end in its time."""
+        """Return the findings of the activity, or `nothing` if it fails or exceeds its deadline."""
         try:
             found: R = await workflow.execute_activity_method(activity, args=asks, **SURVEY)
         except FailureError as broken:
             _obey_cancel(broken)
-            workflow.logger.warning("a look came to nothing: %s", type(broken).__name__)
+            workflow.logger.warning("survey activity failed: %s", type(broken).__name__)
             self.is_complete = False
             return nothing
         return found
 
 
 def _obey_cancel(broken: FailureError) -> None:
-    """Let a cancel of this very run end it."""
+    """Re-raise the failure if it is a cancel of this run.
+
+    Raises:
+        FailureError: it is one.
+    """
     if is_cancelled_exception(broken):
         raise broken
 
@@ -211,7 +215,7 @@ def _after(step: Step, order: Order) -> Step:
 
 
 def _result_of(order: Order) -> str:
-    """Return what became of a mended order, in a sentence."""
+    """Return the result of a repaired order, in a sentence."""
     if order.payment is PaymentState.REFUNDED:
         return "The money was given back."
     if order.status is OrderStatus.CONFIRMED:

@@ -1,4 +1,4 @@
-"""What a booking says no with: errors on their way out, as failures that the caller can turn back, and its own ends."""
+"""Refusals of a booking: domain errors as Temporal failures, which the caller converts back, and reasons of its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOST_SENTENCE = "The process of this booking was lost. Nothing was charged."
 
 
 def as_failure(refusal: Refusal) -> ApplicationError:
-    """Return the refusal as it crosses Temporal; BENIGN, because a "no" is no fault to be alarmed about."""
+    """Return the refusal as a Temporal failure; BENIGN, because a refusal is not a fault that should raise an alarm."""
     return ApplicationError(
         refusal.detail,
         refusal.fields,
@@ -29,7 +29,7 @@ def as_failure(refusal: Refusal) -> ApplicationError:
 
 
 def or_failure(listen: Callable[[], R]) -> R:
-    """Return what listening to a message gives, or raise its refusal as a failure.
+    """Return the result of `listen`, or raise its refusal as a failure.
 
     Raises:
         ApplicationError: the message was refused.
@@ -41,18 +41,18 @@ def or_failure(listen: Callable[[], R]) -> R:
 
 
 def refusal_of_first_hold(answer: Answer | None, order: Order) -> Refusal | None:
-    """Return why the seats were never held, or None if they were."""
+    """Return the refusal of the first hold, or None if the seats were held."""
     if answer is not None and answer.refusal is not None:
         return answer.refusal
     if order.status is OrderStatus.FAILED and not order.seats and order.failure_code is not None:
-        # Adopted from the ledger: refused once, by a run that Temporal has forgotten.
+        # Adopted from the ledger: refused once, by a run that Temporal has lost.
         error = ERRORS_BY_CODE.get(order.failure_code.value, OrderClosed)
         return Refusal.of(error(order.failure_reason or ""))
     return None
 
 
 def failure_of_payment(verdict: Answer | None, order: Order, *, is_cancelled: bool) -> tuple[FailureCode, str]:
-    """Return why an order ends unpaid, in a sentence too: its payment is closed, so nothing was charged."""
+    """Return the code and the sentence of an order that ends unpaid: its payment is closed, so nothing was charged."""
     if verdict is not None and verdict.refusal is not None:
         code, why = FailureCode(verdict.refusal.to_error().code), verdict.refusal.detail
     elif is_cancelled:
@@ -65,7 +65,7 @@ def failure_of_payment(verdict: Answer | None, order: Order, *, is_cancelled: bo
 
 
 def failure_of_lost_payment(order: Order) -> tuple[FailureCode, str]:
-    """Return why an order ends unpaid whose process was lost: by the verdicts it had, else because it was lost."""
+    """Return code and sentence of an unpaid order whose workflow was lost: from its verdicts, else `INTERNAL`."""
     if order.last_verdict is PaymentVerdict.DECLINED or order.payment_attempts >= order.policy.payment_attempts:
         return failure_of_payment(None, order, is_cancelled=False)
     return FailureCode.INTERNAL, LOST_SENTENCE

@@ -1,4 +1,4 @@
-"""What a booking tells the outside of its order: replies, the status query, the result, a line for Temporal's UI."""
+"""Public views of a booking's order: replies, the status query, the result, a line for Temporal's UI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.domain.orders import Order, OrderStatus
 
 
 def order_view(order: Order) -> dict[str, Any]:
-    """Return the order as a command's reply tells it: the values that the ledger has after the command."""
+    """Return the order as the reply to a command: the values that the ledger has after the command."""
     return {
         "orderId": order.id,
         "flightId": order.flight_id,
@@ -28,11 +28,11 @@ def order_view(order: Order) -> dict[str, Any]:
 def status_view(order: Order, *, attempt: int, last_error: str | None, now: datetime) -> dict[str, Any]:
     """Return the answer to the status query; `timerRemaining` is whole seconds, rounded up, 0 while no clock runs.
 
-    `last_error` is that of the last command that was refused; an order that ended without a booking says why instead.
+    `last_error` belongs to the last refused command; for an order that ended without a booking the reason replaces it.
     """
     failure = failure_of(order.status, order.failure_code, order.failure_reason)
     is_running = order.status is OrderStatus.SEATS_RESERVED and order.expires_at is not None
-    # Never more than the full time: the clock of who asks may be behind PostgreSQL's, which set the instant.
+    # Never more than the full time: this process's clock may be behind PostgreSQL's, which set the instant.
     full = order.policy.hold_seconds
     left = min(full, (order.expires_at - now).total_seconds()) if is_running and order.expires_at else 0.0
     return {

@@ -1,1 +1,1 @@
-"""The commands `up` and `simulate`: options, words, exit codes."""
+"""The commands `up` and `simulate`: options, output, exit codes."""

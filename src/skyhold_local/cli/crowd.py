@@ -1,4 +1,4 @@
-"""A simulated crowd as text: a line of counts, a picture of it for terminals, and the table and the JSON at its end."""
+"""Output of a simulated crowd: progress as a line or drawn on a terminal, and the outcome as tables or JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from skyhold_local.simulation.crowd import Crowd
-from skyhold_local.simulation.outcomes import ENDS, NEWS_KEPT, Latency, Outcomes, State
+from skyhold_local.simulation.outcomes import ENDS, EVENTS_KEPT, Latency, Outcomes, State
 
 _WORDS = {
     State.CONFIRMED: "confirmed",
     State.DECLINED: "declined",
     State.PAYMENT_FAILED: "payment failed",
     State.CANCELLED: "cancelled",
-    State.LET_GO: "released at the end",
+    State.RELEASED: "released at the end",
     State.EXPIRED: "expired",
     State.FAILED: "failed otherwise",
 }
@@ -28,15 +28,15 @@ _BAR_WIDTH = 60
 
 def counts_of(crowd: Crowd) -> dict[str, int]:
     """Return the counts that are shown while a crowd runs."""
-    outcomes, waiting = crowd.outcomes, crowd.kept_waiting
+    outcomes, retrying = crowd.outcomes, crowd.retrying_customers
     return {
         "held": outcomes.count(State.HELD),
         "paying": outcomes.count(State.PAYING),
         "confirmed": outcomes.count(State.CONFIRMED),
         "declined": outcomes.count(State.DECLINED, State.PAYMENT_FAILED),
         "conflicts": outcomes.conflicts,
-        "released": outcomes.count(State.CANCELLED, State.LET_GO, State.EXPIRED),
-        **({"kept waiting": waiting} if waiting else {}),
+        "released": outcomes.count(State.CANCELLED, State.RELEASED, State.EXPIRED),
+        **({"retrying": retrying} if retrying else {}),
     }
 
 
@@ -47,7 +47,7 @@ def line_of(crowd: Crowd) -> str:
 
 
 def picture_of(crowd: Crowd) -> Group:
-    """Return the progress of the crowd for a terminal: counts, time, and the latest news."""
+    """Return the progress of the crowd for a terminal: counts, time, and the latest events."""
     counts = counts_of(crowd)
     facts = Table.grid(padding=(0, 3, 0, 0))
     facts.add_row(*[Text(str(count), style="bold") for count in counts.values()])
@@ -55,9 +55,9 @@ def picture_of(crowd: Crowd) -> Group:
     time = Table.grid(padding=(0, 1, 0, 0))
     bar = ProgressBar(total=crowd.plan.seconds, completed=min(crowd.seconds, crowd.plan.seconds), width=_BAR_WIDTH)
     time.add_row(bar, f"{crowd.seconds:.1f} s{', finishing' if crowd.closing else ''}")
-    news = ["Releasing holds."] if crowd.is_leaving else list(crowd.outcomes.news)
-    lines = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in news]
-    return Group(facts, time, *lines, *[Text()] * (NEWS_KEPT - len(lines)))
+    events = ["Releasing holds."] if crowd.is_releasing else list(crowd.outcomes.recent_events)
+    lines = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in events]
+    return Group(facts, time, *lines, *[Text()] * (EVENTS_KEPT - len(lines)))
 
 
 def table_of(crowd: Crowd) -> Table:
@@ -71,12 +71,12 @@ def table_of(crowd: Crowd) -> Table:
 
 
 def latencies_of(crowd: Crowd) -> Table:
-    """Return the latencies that the crowd saw, as a table."""
+    """Return the latencies of the crowd's commands as a table."""
     table = Table("Answered", "times", "p50 ms", "p99 ms", "max ms", "max with queue", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for act, latency in crowd.outcomes.latencies().items():
-        times = (latency.p50_ms, latency.p99_ms, latency.max_ms, latency.whole_max_ms)
+        times = (latency.p50_ms, latency.p99_ms, latency.max_ms, latency.total_max_ms)
         table.add_row(act, str(latency.count), *map(_milliseconds, times))
     return table
 
@@ -116,7 +116,7 @@ def _json_of(latency: Latency) -> dict[str, Any]:
         "p50Ms": latency.p50_ms,
         "p99Ms": latency.p99_ms,
         "maxMs": latency.max_ms,
-        "maxWithQueueMs": latency.whole_max_ms,
+        "maxWithQueueMs": latency.total_max_ms,
     }
 
 
@@ -129,14 +129,14 @@ def _rows(outcomes: Outcomes) -> Iterator[tuple[str, str]]:
     if outcomes.open_orders:
         yield "  still open", str(len(outcomes.open_orders))
     if outcomes.ended_by_others:
-        yield "  ended by others than their customers", str(outcomes.ended_by_others)
+        yield "  ended by others", str(outcomes.ended_by_others)
     yield "Trips without seats", str(outcomes.trips_without_seats)
     yield "Changes of seats", str(outcomes.changes)
     yield "Conflicts", str(outcomes.conflicts)
     yield "Refusals", str(outcomes.refusals.total())
     for code, count in outcomes.refusals.most_common():
         yield f"  {code}", str(count)
-    yield "Came back to look", str(outcomes.returns)
+    yield "Returns to own orders", str(outcomes.returns)
     yield "Retries", str(outcomes.retries)
     for name, count in outcomes.failures.most_common():
         yield f"  {name}", str(count)

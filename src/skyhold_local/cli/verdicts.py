@@ -1,8 +1,7 @@
-"""The verdict of the audit over what a crowd has left behind, where its servers can be found.
+"""The audit after a crowd, and its verdict.
 
-Which servers is settled as for `skyhold audit`. That they are those behind the crowd's API is never guessed from
-addresses: the ledger has to know an order that the API gave to the crowd. Otherwise nothing is audited, and it is said
-why; that is no failure.
+The servers are chosen as for `skyhold audit`. They are audited only if their ledger has an order that the crowd's API
+created; addresses prove nothing. Otherwise the audit is skipped with the reason, which is not a failure.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from skyhold.cli.failures import Failure
 from skyhold.cli.output import say
 
 if TYPE_CHECKING:
-    from skyhold.audit.findings import Finding
+    from skyhold.audit.findings import Violation
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the audit found and what it could not check, with the reason; or why there was none at all."""
+    """The audit's findings and its unchecked invariants with the reasons; or `why_not`, if it was skipped."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Violation, ...] = ()
     unchecked: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
 
@@ -40,29 +39,29 @@ class Verdict:
         """Return the verdict for a person."""
         if self.why_not:
             return [f"Not audited: {self.why_not}"]
-        told = [f"  {each.invariant}  {each.subject}: {each.detail}" for each in self.findings]
-        told += [f"  {invariant}  not checked: {reason}" for invariant, reason in self.unchecked.items()]
+        details = [f"  {each.invariant}  {each.subject}: {each.detail}" for each in self.findings]
+        details += [f"  {invariant}  not checked: {reason}" for invariant, reason in self.unchecked.items()]
         if self.findings:
-            return [f"Audited: {len(self.findings)} findings.", *told]
+            return [f"Audited: {len(self.findings)} findings.", *details]
         if self.unchecked:
-            return ["Audited in part: what could be checked holds.", *told]
+            return ["Audited in part: the checked invariants hold.", *details]
         return ["Audited: no seat sold twice, no money kept without a seat, no seat lost."]
 
 
 def audit_behind(order_ids: Collection[str], data_dir: Path | None) -> Verdict:
-    """Audit the Skyhold whose ledger knows one of these orders, if it is the one that can be found from here."""
+    """Audit the Skyhold that is configured here, if its ledger has one of these orders."""
     from skyhold.bootstrap.audit import audit  # noqa: PLC0415 - drivers load only where they are used
     from skyhold.bootstrap.temporal import forward_temporal_logs  # noqa: PLC0415
     from skyhold.cli.servers import explained, settings_for  # noqa: PLC0415
-    from skyhold_local.ledgers import knows_an_order  # noqa: PLC0415
+    from skyhold_local.ledgers import has_any_order  # noqa: PLC0415
 
     if not order_ids:
-        return Verdict(why_not="the crowd made no order by which to know the ledger behind the API.")
+        return Verdict(why_not="the crowd made no order, so the ledger behind the API cannot be identified.")
     try:
         settings = settings_for(data_dir)
         with explained(settings):
-            if not asyncio.run(knows_an_order(settings, order_ids)):
-                return Verdict(why_not="the ledger that can be found from here is not the one behind this API.")
+            if not asyncio.run(has_any_order(settings, order_ids)):
+                return Verdict(why_not="the ledger that is configured here is not the one behind this API.")
             forward_temporal_logs("error")
             report = asyncio.run(audit(settings, on_wait=_say_wait))
     except Failure as failure:
@@ -72,4 +71,4 @@ def audit_behind(order_ids: Collection[str], data_dir: Path | None) -> Verdict:
 
 
 def _say_wait(number: int, pause: timedelta) -> None:
-    say(f"The audit looks at {number} things again in {max(1, round(pause.total_seconds()))} s.")
+    say(f"The audit checks {number} apparent violations again in {max(1, round(pause.total_seconds()))} s.")

@@ -1,6 +1,6 @@
-"""Skyhold's own processes as children: the API and the workers, as anyone would start them by hand.
+"""Skyhold's own processes as children: the API and the workers, as a person would start them by hand.
 
-Owns how they are run and what variables they see. What they do is theirs.
+Owns their commands and their variables, not their work.
 """
 
 import http.client
@@ -17,9 +17,9 @@ _ANSWER_SECONDS = 3.0
 
 
 class Application(Child):
-    """One process of Skyhold itself; it runs where the user stands, so that relative paths in variables hold."""
+    """One process of Skyhold itself; it runs in the user's working directory, so that relative paths stay valid."""
 
-    # No gentle end without the servers, which die with us too: it would only wait for them.
+    # No graceful end: the servers die with us too, and it would only wait for them.
     death_signal = signal.SIGKILL
 
     def __init__(
@@ -36,27 +36,27 @@ class Application(Child):
         self._variables = variables
 
     def command(self) -> Sequence[str | Path]:
-        """Return the command it was made with."""
+        """Return the command given to the constructor."""
         return self._command
 
     def environment(self) -> dict[str, str]:
-        """Return the variables as they are by now, unbuffered so that its log is never behind."""
+        """Return the current variables, with unbuffered output so that the log is never behind."""
         return {**self._variables(), "PYTHONUNBUFFERED": "1"}
 
     def working_directory(self) -> Path:
-        """Return where the user stands."""
+        """Return the user's working directory."""
         return Path.cwd()
 
     def choose_ports(self) -> None:
-        """Choose none: it listens nowhere."""
+        """Choose none: the process does not listen."""
 
     def answers(self) -> bool:
-        """Tell that it runs, which is all that can be seen of a worker from outside."""
+        """Return True: a worker that runs cannot be checked further from outside."""
         return True
 
 
 class Api(Application):
-    """The HTTP API and the pages, asked for their readiness at `url`."""
+    """The HTTP API and the pages at `url`; it is ready when `/readyz` is."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Api(Application):
     ) -> None:
         super().__init__(directory, name="api", command=command, variables=variables)
         self._listens_on = host
-        # An address that stands for all of the machine's is no address to call.
+        # A wildcard address cannot be called.
         self._host = host_to_call(host)
         self.port = port
         self._is_port_settled = bool(port)
@@ -85,18 +85,18 @@ class Api(Application):
         return {**super().environment(), "SERVER_HOST": self._listens_on, "SERVER_PORT": str(self.port)}
 
     def choose_ports(self) -> None:
-        """Choose the port of last time, or any other if that is taken."""
+        """Choose the previous port, or another one if that is taken."""
         self.port = self.remembered_or_free("port")
 
     def answers(self) -> bool:
-        """Tell whether it says that all of Skyhold is there; a clock that is off keeps nothing from working."""
+        """Return whether `/readyz` reports ready; a clock that is off does not count, since everything works."""
         said = self.readiness()
         checks = said.get("checks")
         wrong = {name for name, check in checks.items() if check != "ok"} if isinstance(checks, dict) else set()
         return said.get("status") == "ready" or wrong == {"clock"}
 
     def readiness(self) -> dict[str, object]:
-        """Return what `/readyz` says; empty if nobody answers there."""
+        """Return the body of `/readyz`; empty if there is no answer."""
         connection = http.client.HTTPConnection(self._host, self.port, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", "/readyz")

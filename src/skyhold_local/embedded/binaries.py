@@ -1,4 +1,4 @@
-"""Programs of servers where the user of a server can run them: in place, or as copies."""
+"""Programs of servers in a place where the server's user can run them: the original, or a copy."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from skyhold_local.embedded.users import ServerUser
 def reachable_by(user: ServerUser | None, program: Path, *, copies: Path) -> Path:
     """Return the program, or a copy of it under `copies` if the user cannot run it where it is.
 
-    A virtual environment in root's home is such a place. The whole package is copied with the libraries that lie
-    beside it in `<package>.libs`, since the program finds them by the relative way.
+    One example is a virtual environment in root's home. The whole package is copied with the libraries beside it in
+    `<package>.libs`, since the program finds them by relative paths.
 
     Raises:
         BinaryMissing: the user cannot run the copy either.
@@ -39,7 +39,7 @@ def _copy_package(package: Path, destination: Path) -> None:
             shutil.copytree(source, aside / source.name, symlinks=True, ignore=not_needed)
         elif source.exists():
             shutil.copy2(source, aside / source.name)
-    # Made under whatever mask we run with; the lowered user must be able to pass.
+    # The umask may forbid it, but the unprivileged user must be able to pass through.
     for folder in (destination.parent, aside):
         folder.chmod(0o755)
     aside.rename(destination)

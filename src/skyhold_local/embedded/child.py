@@ -1,7 +1,7 @@
-"""One child process of ours, whatever it runs: started on its port, asked whether it is ready, stopped, found again.
+"""One child process: started on its port, checked for readiness, stopped, and found again by a later start.
 
-Owns the life of one process and the record by which a later start finds what an earlier one left. Whether and when
-a dead child is started again is the supervisor's.
+Owns the life of one process and the record by which a later start finds a leftover process. The supervisor decides
+whether and when a dead child is restarted.
 """
 
 import os
@@ -35,13 +35,13 @@ Pause = Callable[[float], None]
 class Child(ABC):
     """A process with a name, and a port unless it listens on none.
 
-    A port of 0 means the one it had before, else any free one. Once it was ready on a port it keeps that for life:
-    others have been told.
+    A port of 0 means the previous one, or any free one. Once it was ready on a port it keeps that permanently, since
+    other processes know it.
     """
 
     name: str
     stop_steps: Sequence[StopStep] = (StopStep(signal.SIGTERM, 10), StopStep(signal.SIGKILL, 5))
-    # What the kernel sends the child when we are killed.
+    # The signal that the kernel sends the child when we are killed.
     death_signal: signal.Signals = signal.SIGTERM
     ready_seconds: float = 30.0
 
@@ -54,14 +54,14 @@ class Child(ABC):
 
     @abstractmethod
     def command(self) -> Sequence[str | Path]:
-        """Return what to run; the port is chosen by now."""
+        """Return the command to run; the port is already chosen."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Tell, without waiting long, whether the running process does its work."""
+        """Return, without a long wait, whether the running process does its work."""
 
     def prepare(self) -> None:
-        """Make what the child needs on disk, and end what an earlier supervisor left of it."""
+        """Create the files that the child needs, and stop a process that an earlier supervisor left."""
         self.stop_orphan()
 
     def environment(self) -> dict[str, str]:
@@ -69,20 +69,20 @@ class Child(ABC):
         return environment_of_servers(os.environ)
 
     def working_directory(self) -> Path:
-        """Return where to run; a server holds on to no directory of the user's."""
+        """Return the working directory; a server does not block a directory of the user."""
         return Path("/")
 
     def standard_input(self) -> AbstractContextManager[int | IO[bytes]]:
-        """Return what the child reads on its standard input: nothing."""
+        """Return the child's standard input: empty."""
         return nullcontext(subprocess.DEVNULL)
 
     def user(self) -> ServerUser | None:
-        """Return whom to run as; None stands for ourselves."""
+        """Return the user to run as; None is our own."""
         return None
 
     @property
     def log(self) -> Path:
-        """The file that has everything the child prints."""
+        """The file with the child's output."""
         return self.directory.log(self.name)
 
     @property
@@ -94,19 +94,19 @@ class Child(ABC):
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the last process, minus the signal's number if one ended it; None while it runs."""
+        """The exit code of the last process, or minus the number of the signal that ended it; None while it runs."""
         return self._process.poll() if self._process else None
 
     def is_running(self) -> bool:
-        """Tell whether the process lives, ready or not."""
+        """Return whether the process lives, ready or not."""
         return self._process is not None and self._process.poll() is None
 
     def is_ready(self) -> bool:
-        """Tell whether the process lives and does its work."""
+        """Return whether the process lives and does its work."""
         return self.is_running() and self.answers()
 
     def start(self, *, pause: Pause = time.sleep) -> None:
-        """Start the child and return when it is ready; again after `stop` or `kill`, with the same data and port.
+        """Start the child and return when it is ready; after `stop` or `kill` with the same data and port.
 
         Raises:
             ServerDidNotStart: it ended or stayed silent.
@@ -130,14 +130,14 @@ class Child(ABC):
                 stdin=stdin,
                 directory=self.working_directory(),
             )
-        with suppress(OSError):  # on a full disk: it runs, and dies with us all the same
+        with suppress(OSError):  # on a full disk: it runs, and still dies with us
             self._remember()
 
     def wait_until_ready(self, *, pause: Pause = time.sleep) -> None:
         """Wait for the launched process, launching it again if it ended before it was ready.
 
-        It may have lost its port to another process between the choice and the use, or have found the last remains
-        of a killed predecessor.
+        It may have lost its port to another process between choice and use, or have met a killed predecessor that was
+        not quite gone.
 
         Raises:
             ServerDidNotStart: it ended too often or stayed silent.
@@ -158,11 +158,11 @@ class Child(ABC):
         self.settle_ports()
 
     def settle_ports(self) -> None:
-        """Keep the ports from now on: the child was ready on them."""
+        """Keep the ports from now on, because the child was ready on them."""
         self._is_port_settled = True
 
     def stop(self) -> None:
-        """Stop the process the gentle way first, and return when it is gone."""
+        """Stop the process, gracefully first, and return when it is gone."""
         if self._process is not None:
             stop_together([(self._process, self.stop_steps)])
 
@@ -172,25 +172,25 @@ class Child(ABC):
             stop_together([(self._process, [StopStep(signal.SIGKILL, 10)])])
 
     def stopping(self) -> list[tuple[subprocess.Popen[bytes], Sequence[StopStep]]]:
-        """Return what `stop_together` needs to stop this child beside others."""
+        """Return the arguments of `stop_together` for this child."""
         return [(self._process, self.stop_steps)] if self._process is not None else []
 
     def stop_orphan(self) -> None:
-        """Stop what an earlier supervisor started and could not stop; we hold the lock, so it is nobody's."""
+        """Stop a process that an earlier supervisor started and left; we hold the lock, so no other owns it."""
         orphan = find_orphan(self.directory.record(self.name))
         if orphan and not (self._process and self._process.pid == orphan.pid):
             stop_together([(orphan, self.stop_steps)])
 
     def ports(self) -> dict[str, int]:
-        """Return the ports to be remembered, by name."""
+        """Return the ports to record, by name."""
         return {"port": self.port}
 
     def choose_ports(self) -> None:
-        """Choose ports for a process that nobody has been told of yet."""
+        """Choose ports for a process whose address is not published yet."""
         self.port = self.remembered_or_free("port")
 
     def remembered_or_free(self, name: str) -> int:
-        """Return the port of last time, so that addresses written down stay true, or any other if that is taken."""
+        """Return the previous port, so that saved addresses stay valid, or another one if that is taken."""
         known = read_json_object(self.directory.record(self.name)) or {}
         port = known.get(name)
         return port if isinstance(port, int) and port and is_port_free(port) else free_port()
@@ -201,22 +201,22 @@ class Child(ABC):
         write_private_json(self.directory.record(self.name), record)
 
     def explain(self, what: str) -> str:
-        """Return a sentence about the child, with the end of what its last process printed."""
+        """Return a sentence about the child, with the end of its last process's output."""
         return f"{self.name} {what}. The end of {self.log}:\n{self._said()[-_LOG_TAIL_CHARACTERS:]}"
 
     def last_line(self) -> str:
-        """Return the last line that the child's last process printed, which names the cause where a command failed."""
+        """Return the last line of the last process's output, which names the cause if a command failed."""
         return (self._said().splitlines() or [f"{self.name} ended with {self.exit_code}"])[-1]
 
     def _said(self) -> str:
-        """Return what the last process printed."""
+        """Return the output of the last process."""
         text = self.log.read_bytes()
         since_launch = text[self._log_offset :] if self._log_offset <= len(text) else text
         return since_launch.decode(errors="replace").strip()
 
 
 def find_orphan(record: Path) -> psutil.Process | None:
-    """Return the process that a child's record names, if it is still that very one."""
+    """Return the process that a child's record names, if it is still the same one."""
     known = read_json_object(record) or {}
     identity = ProcessIdentity(known.get("pid", 0), known.get("start_mark", ""))
     if not identity.is_alive():

@@ -1,6 +1,6 @@
-"""The data directory of one Skyhold on this machine: its lock, its secrets, and where everything in it lies.
+"""The data directory of one Skyhold on this machine: its lock, its secrets and its layout.
 
-Owns who may use the directory and what is kept in it for ever. What the servers write into their folders is theirs.
+Owns the access to the directory and the permanent secrets, not the servers' data in their folders.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ _SYSTEM_STATE = Path("/var/lib/skyhold")
 
 @dataclass(frozen=True)
 class Secrets:
-    """What is made once for a data directory and kept for ever."""
+    """The secrets of a data directory, created once and never changed."""
 
     database_password: str
     redis_password: str
@@ -45,10 +45,10 @@ class Secrets:
 class DataDirectory:
     """A data directory that this process alone may use, until it is closed.
 
-    `path` is what the user gave. `server_state` is where PostgreSQL and Valkey keep theirs: the same, unless they
-    run as a lowered user who cannot pass through it. Then a file in `path` says where the state is, so the
-    directory may be moved. `announced_in` is where `endpoints.json` goes: the same, unless the data are ephemeral and
-    the user gave a directory all the same.
+    `path` is the one that the user gave. `server_state` is the directory of PostgreSQL's and Valkey's data: the same,
+    unless they run as an unprivileged user that cannot pass through it. Then a file in `path` names it, so the
+    directory may be moved. `announced_in` is the directory of `endpoints.json`: the same, unless the data are
+    ephemeral and the user also gave a directory.
     """
 
     def __init__(self, path: Path, *, announced_in: Path, is_ephemeral: bool) -> None:
@@ -57,18 +57,18 @@ class DataDirectory:
         self._is_ephemeral = is_ephemeral
         self._locks: list[IO[str]] = []
         self._is_ours = False
-        # Who owns the directory, if we are root and they are not: what is kept in it must stay theirs.
+        # The owner of the directory, if we are root and the owner is not: its files must stay the owner's.
         self.owner: ServerUser | None = None
         self.server_user: ServerUser | None = None
         self.server_state = path
 
     @classmethod
     def open(cls, path: Path, *, announced_in: Path | None = None, is_ephemeral: bool = False) -> Self:
-        """Take the directory, making it and its secrets if they are not there; all of it goes at the end if ephemeral.
+        """Lock the directory, creating it and its secrets if missing; an ephemeral one is deleted at the end.
 
         Raises:
             DirectoryInUse: another process has it.
-            DirectoryUnusable: it cannot be used as it is.
+            DirectoryUnusable: it cannot be used in its present state.
         """
         path = path.absolute()
         announced_in = announced_in.absolute() if announced_in else path
@@ -87,7 +87,7 @@ class DataDirectory:
         return directory
 
     def close(self) -> None:
-        """Let others have the directory; an ephemeral one is deleted."""
+        """Release the directory; an ephemeral one is deleted."""
         if self._is_ephemeral and self._is_ours:
             for folder in {self.server_state, self.path}:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -95,7 +95,7 @@ class DataDirectory:
             self._locks.pop().close()
 
     def log(self, name: str) -> Path:
-        """Return the log file of a child, made if it is not there."""
+        """Return the log file of a child, created if it is missing."""
         folder = self._own_folder("logs")
         path = folder / f"{name}.log"
         if not path.exists():
@@ -104,11 +104,11 @@ class DataDirectory:
         return path
 
     def record(self, name: str) -> Path:
-        """Return the file that remembers the process and the port of a child."""
+        """Return the file that records the process and the port of a child."""
         return self._own_folder("run") / f"{name}.json"
 
     def records(self) -> list[Path]:
-        """Return the records of all children that ever were."""
+        """Return the records of all children that ever ran."""
         return sorted(self._own_folder("run").glob("*.json"))
 
     def folder(self, name: str) -> Path:
@@ -116,7 +116,7 @@ class DataDirectory:
         return self._own_folder(name)
 
     def server_folder(self, name: str) -> Path:
-        """Return a folder for a server that runs as the server user, who owns it."""
+        """Return a folder for a server that runs as the server user, which owns it."""
         folder = self.server_state / name
         if not folder.exists():
             folder.mkdir(mode=0o700)
@@ -137,7 +137,7 @@ class DataDirectory:
         self._is_ours = True
 
     def _lock(self, path: Path) -> None:
-        """Take the lock for the life of this process and write into it who we are, for others to read."""
+        """Take the lock for the life of this process and write our identity into it, for others to read."""
         file = os.fdopen(os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +166,7 @@ class DataDirectory:
             self.server_state = self._make_state_elsewhere()
             self._lock(self.server_state)
             write_private(elsewhere, f"{self.server_state}\n")
-            # For a person who finds it there one day. Nobody deletes by it: the directory may have been moved.
+            # Only for people who find it there. No program deletes by it, since the directory may have been moved.
             write_private(self.server_state / "made-for", f"{self.path}\n")
         self.secrets = self._keep_secrets()
 
@@ -188,14 +188,17 @@ class DataDirectory:
         if all(isinstance(known.get(field.name), str) and known[field.name] for field in fields(Secrets)):
             return Secrets(**{field.name: known[field.name] for field in fields(Secrets)})
         if path.exists() or (self.server_state / "postgres" / "data").exists():
-            raise DirectoryUnusable(f"{path} is lost or damaged, and the bookings beside it open only with it.")
+            raise DirectoryUnusable(
+                f"{path} is lost or damaged, and the servers beside it accept no other passwords. Restore it, or "
+                "remove the whole directory with its bookings."
+            )
         made = Secrets(*(secrets.token_urlsafe(32) for _ in range(3)))
         write_private_json(path, asdict(made))
         return made
 
 
 def _make(path: Path) -> None:
-    """Make the directory, for a lowered user to pass through but not to look into."""
+    """Create the directory; an unprivileged user may pass through it but not list it."""
     if not path.exists():
         path.mkdir(parents=True)
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)

@@ -1,16 +1,16 @@
-"""What can go wrong with servers on this machine. Every message is one for a person to read.
+"""The errors of servers on this machine. Every message is meant for a person.
 
 EmbeddedError
 ├── DirectoryInUse     another supervisor holds the data directory
-├── DirectoryUnusable  the data directory cannot be used as it is
-├── PortTaken          a port asked for belongs to someone else
+├── DirectoryUnusable  the data directory cannot be used in its present state
+├── PortTaken          a requested port belongs to another process
 ├── ServerDidNotStart  a server ended or stayed silent
-└── StackNotReady      everything was started, yet the whole did not become ready
+└── StackNotReady      everything was started, but Skyhold did not become ready
 """
 
 
 class EmbeddedError(Exception):
-    """Say why servers on this machine cannot be had."""
+    """Name the reason why servers on this machine are unavailable."""
 
 
 class DirectoryInUse(EmbeddedError):
@@ -18,11 +18,11 @@ class DirectoryInUse(EmbeddedError):
 
 
 class DirectoryUnusable(EmbeddedError):
-    """Say what is wrong with the data directory."""
+    """Name the fault of the data directory."""
 
 
 class PortTaken(EmbeddedError):
-    """Name the port that is taken and how to choose another."""
+    """Name the port that is taken and the option for another one."""
 
 
 class ServerDidNotStart(EmbeddedError):
@@ -30,7 +30,7 @@ class ServerDidNotStart(EmbeddedError):
 
 
 class StackNotReady(EmbeddedError):
-    """Say what keeps the whole from being ready."""
+    """Name the reason why Skyhold is not ready."""
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""How a person or the machine asks a running program to stop. Decides nothing about what stopping means."""
+"""Signals that request a running program to stop. Does not define how it stops."""
 
 import signal
 import time
@@ -8,18 +8,18 @@ from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_SLEEP_SECONDS = 0.05
-# Some wrappers pass on a Ctrl-C that the terminal has sent us already: that is no second wish.
+# Some wrappers pass on a Ctrl-C that the terminal has already sent us: that is not a second request.
 _SAME_WISH_SECONDS = 1.0
 
 
 class StopRequested(Exception):
-    """Leave whatever is being waited for: someone wants us to stop."""
+    """Leave the current wait: a stop was requested."""
 
 
 class Interruptions:
-    """The signals that ask to stop, noted while the block runs and obeyed only where the program pauses.
+    """The signals that request a stop, recorded while the block runs and handled only where the program pauses.
 
-    So no step, such as writing a file or starting a process, is ever cut in two.
+    So no step, such as writing a file or starting a process, is ever interrupted.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Interruptions:
         self._handlers_before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Self:
-        # Whoever started us with `nohup` wants us to outlive the terminal.
+        # A program started with `nohup` outlives the terminal.
         signals = [number for number in _SIGNALS if not _is_nohup(number)]
         self._handlers_before = {number: signal.signal(number, self._note) for number in signals}
         return self
@@ -44,7 +44,7 @@ class Interruptions:
         """Sleep.
 
         Raises:
-            StopRequested: someone asked to stop, before or meanwhile.
+            StopRequested: a stop was requested, before or during the sleep.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -56,7 +56,7 @@ class Interruptions:
             time.sleep(min(left, _LONGEST_SLEEP_SECONDS))
 
     def is_hurried(self) -> bool:
-        """Tell whether someone asked a second time, and so will not wait for a gentle end."""
+        """Return whether a stop was requested a second time, so that there is no graceful end."""
         return self._is_hurried
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -1,8 +1,8 @@
-"""A tiny program between the supervisor and a server: it gives up rights, ties its life to its parent's, execs.
+"""A tiny program between the supervisor and a server: drops rights, binds its life to its parent's, execs the server.
 
-Run by path with `python -I -S`, so it may import nothing but the standard library. It exists because code between
-fork and exec (`preexec_fn`) is not safe in a process with threads, and because the kernel forgets the death signal
-when the user changes: it has to be asked for after that.
+Run by path with `python -I -S`, so it may import only the standard library. It exists because code between
+fork and exec (`preexec_fn`) is not safe in a process with threads, and because the kernel resets the death signal
+when the user changes, so that it must be set after that.
 
 Arguments: parent pid, death signal, user id or `-`, group id or `-`, then the command. With `=` before both ids the
 user stays, and appears under them in a user namespace of its own.
@@ -17,7 +17,7 @@ _CLONE_NEWUSER = 0x10000000
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command, as the user asked for, bound to die with the parent (where the kernel can do that)."""
+    """Execute the command as the given user, bound to die with the parent (if the kernel can do that)."""
     parent, death_signal, user, group, *command = arguments
     if user.startswith("="):
         _appear_as(user[1:], group[1:])
@@ -28,13 +28,13 @@ def main(arguments: list[str]) -> None:
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != int(parent):
-            # The parent died before the kernel was told: its death will never be announced.
+            # The parent died before the death signal was set, so no signal will come.
             sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 def _appear_as(user: str, group: str) -> None:
-    """Make a user namespace in which our own ids are these, and nobody else's are anything."""
+    """Create a user namespace in which our own ids are these, and no other ids are mapped."""
     ids = ((f"{user} {os.geteuid()} 1", "uid_map"), (f"{group} {os.getegid()} 1", "gid_map"))
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

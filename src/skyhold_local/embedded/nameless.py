@@ -1,8 +1,8 @@
-"""A process whose user id has no passwd entry, as containers like to run them: PostgreSQL's `initdb` demands one.
+"""A passwd entry for a user id without one, as in many containers: PostgreSQL's `initdb` requires one.
 
-Nobody but `initdb` and the server in single-user mode asks for a name, so only they are run in a way that gives one:
-by nss_wrapper where it is installed, else in a user namespace of their own in which our id is that of a named user.
-Files that they make are ours either way.
+Only `initdb` and the server in single-user mode look up a name, so only they are run with one: by nss_wrapper if it is
+installed, otherwise in a user namespace of their own in which our id is that of a named user. Files that they create
+are ours either way.
 """
 
 import os
@@ -24,14 +24,14 @@ _TRY_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Alias:
-    """How a program is given a name for us: variables that it sees, or a user that it appears as in its namespace."""
+    """The means to give our user id a name: variables of the program, or the user that it is in its namespace."""
 
     variables: dict[str, str] = field(default_factory=dict)
     user: ServerUser | None = None
 
 
 def alias_of_this_process(folder: Path) -> Alias:
-    """Return how a program is given a name for our user id; files that it needs for that are made in the folder.
+    """Return the means to give our user id a name; the files for that are created in the folder.
 
     Raises:
         DirectoryUnusable: our id has no name, and none can be given.
@@ -77,8 +77,8 @@ def _a_named_user() -> ServerUser | None:
 
 
 def _can_appear_as(user: ServerUser) -> bool:
-    """Try it: many systems and containers do not let a plain user make a namespace."""
-    # The launcher imports nothing of ours, so it is run and not called.
+    """Try it: many systems and containers do not let an ordinary user create a namespace."""
+    # The launcher is run and not called, since it changes its own process.
     launcher = Path(__file__).with_name("launch.py")
     command = [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), "9", f"={user.uid}", f"={user.gid}"]
     try:

@@ -1,12 +1,12 @@
-"""How many files our servers may open: a limit that is lower than need be is raised, one that is too low is said."""
+"""The limit of open files for our servers: raised if necessary and allowed, otherwise reported."""
 
 import resource
 
 from skyhold_local.embedded.errors import EmbeddedError
 
-ENOUGH = 4096
+OPEN_FILES_NEEDED = 4096
 NEEDED = 512
-"""A pool of connections for each worker and the API, PostgreSQL's tables, Temporal's files."""
+"""Enough for a pool of connections in each worker and the API, PostgreSQL's tables, Temporal's files."""
 
 
 def require_open_files() -> None:
@@ -16,9 +16,9 @@ def require_open_files() -> None:
         EmbeddedError: it stays too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= ENOUGH:
+    if soft == resource.RLIM_INFINITY or soft >= OPEN_FILES_NEEDED:
         return
-    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    wanted = OPEN_FILES_NEEDED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_NEEDED)
     if wanted > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if wanted < NEEDED:

@@ -1,4 +1,4 @@
-"""Ports on the loopback interface: which are free. Binds nothing for longer than the question takes."""
+"""Free ports on the loopback interface. Binds a port only to check it."""
 
 import errno
 import os
@@ -16,13 +16,13 @@ LOOPBACK = "127.0.0.1"
 _LOWEST, _HIGHEST = 20_000, 32_767
 """Below the ports that systems give to outgoing connections (Linux from 32768, macOS from 49152).
 
-A server that is killed must have its port again at once, and any of those may be some connection's by then.
+A server that is killed must get its port again at once, and a connection may have taken one of those meanwhile.
 """
 
 _BLOCK = 64
 """Each process chooses from a block of its own first, by its pid.
 
-The port of a server that is down for a moment looks free, and so another process might take it for good.
+The port of a server that is down for a moment looks free, so another process might take it permanently.
 """
 
 _TRIES = 100
@@ -31,12 +31,12 @@ _given: deque[int] = deque(maxlen=_BLOCK // 2)
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now, and none of those that this process was given last.
+    """Return a port without a listener, and not one of those that this process was given last.
 
     Another process may still take it before it is used.
 
     Raises:
-        PortTaken: none of many was free.
+        PortTaken: none of the candidates was free.
     """
     for port in _candidates():
         if port not in _given and is_port_free(port):
@@ -55,7 +55,7 @@ def _candidates() -> Iterator[int]:
 
 
 def is_port_free(port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         # Servers set this too: connections that linger after a restart do not hold a port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,11 +69,11 @@ def is_port_free(port: int) -> bool:
 
 
 def require_free_port(port: int, *, flag: str, host: str = LOOPBACK) -> None:
-    """Refuse a port that cannot be listened on; 0 stands for any and is always free.
+    """Reject a port that cannot be listened on; 0 means any free port and is always accepted.
 
     Raises:
         PortTaken: another process has the port.
-        StackNotReady: there is no such host, or this user may not have the port.
+        StackNotReady: there is no such host, or this user may not use the port.
     """
     try:
         open_listener(host, port, backlog=1).close()

@@ -1,6 +1,6 @@
 """PostgreSQL as a child: its cluster, its start on loopback with a password, its recovery after a kill.
 
-Owns the cluster's folder. The schema inside the database is not its business.
+Owns the cluster's folder, not the schema inside the database.
 """
 
 import os
@@ -24,10 +24,10 @@ from skyhold_local.embedded.users import ServerUser
 
 _ROLE = "skyhold"
 _DATABASE = "skyhold"
-# From this version on a locale is built in that never changes with the machine's libraries.
+# From this version on there is a built-in locale that does not depend on the machine's libraries.
 _BUILTIN_LOCALE_SINCE = 17
 _INITDB_SECONDS = 60.0
-# Every worker brings a pool, and `--workers` may ask for many.
+# Every worker has a pool, and `--workers` may start many.
 _MAX_CONNECTIONS = 300
 _PID_LINE, _STATUS_LINE = 0, 7
 
@@ -53,22 +53,22 @@ class PostgresServer(Child):
         return f"postgresql://{credentials}@{LOOPBACK}:{self.port}/{_DATABASE}?sslmode=disable"
 
     def user(self) -> ServerUser | None:
-        """Return whom to run as: never root, which PostgreSQL refuses."""
+        """Return the user to run as: never root, which PostgreSQL refuses."""
         return self.directory.server_user
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that the server sees: messages in English, so that logs read alike everywhere."""
+        """Return the variables that the server sees: messages in English, so that logs are the same everywhere."""
         return super().environment() | {"LC_ALL": "C"}
 
     def prepare(self) -> None:
-        """Make the cluster once; end what is left of a killed server and clear away its pid file."""
+        """Create the cluster once; stop the remains of a killed server and remove its pid file."""
         self.stop_orphan()
         self._stop_survivors()
         if not (self._cluster / "PG_VERSION").exists():
             self._make_cluster()
         self._check_version()
-        # Nobody uses the cluster now. A pid file left behind may name a pid that is a zombie or someone else's by
-        # now, and then every start would fail with "lock file already exists".
+        # No process uses the cluster now. A stale pid file may name a zombie or an unrelated process, and then every
+        # start would fail with "lock file already exists".
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def command(self) -> Sequence[str | Path]:
@@ -77,9 +77,9 @@ class PostgresServer(Child):
         return [self._program, "-D", self._cluster, *listening, "-c", f"max_connections={_MAX_CONNECTIONS}"]
 
     def answers(self) -> bool:
-        """Tell whether the server's own pid file says ready."""
+        """Return whether the server's own pid file says ready."""
         try:
-            # The path of the cluster is among them, and may be any bytes.
+            # The lines contain the path of the cluster, which may be any bytes.
             lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return False
@@ -88,7 +88,7 @@ class PostgresServer(Child):
         )
 
     def _stop_survivors(self) -> None:
-        """Stop backends that outlived a killed server; while one lives, no new server can have the cluster."""
+        """Stop backends that outlived a killed server; while one lives, no new server can use the cluster."""
         survivors = [process for process in psutil.process_iter() if self._works_in_cluster(process)]
         steps = (StopStep(signal.SIGQUIT, 2), StopStep(signal.SIGKILL, 5))
         stop_together([(process, steps) for process in survivors])
@@ -109,9 +109,9 @@ class PostgresServer(Child):
             )
 
     def _make_cluster(self) -> None:
-        """Build the cluster and its database aside, then rename: neither step is atomic by itself."""
+        """Create the cluster and its database in a temporary folder, then rename: neither step is atomic by itself."""
         if self._cluster.exists():
-            raise DirectoryUnusable(f"{self._cluster} exists, but is no PostgreSQL cluster: it has no PG_VERSION.")
+            raise DirectoryUnusable(f"{self._cluster} exists, but is not a PostgreSQL cluster: it has no PG_VERSION.")
         aside = self._cluster.with_name("init.tmp")
         shutil.rmtree(aside, ignore_errors=True)
         modern = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -134,7 +134,7 @@ class PostgresServer(Child):
             with os.fdopen(write_end, "w", encoding="utf-8") as pipe:
                 pipe.write(f"{typed}\n")
             if user := self.user():
-                # initdb opens /dev/stdin by name, which the lowered user may only do if the pipe is theirs.
+                # initdb opens /dev/stdin by name, which an unprivileged user may only do if it owns the pipe.
                 os.fchown(stdin.fileno(), user.uid, user.gid)
             process = spawn(
                 command,

@@ -1,6 +1,6 @@
-"""Processes: how one is started in a session of its own, and how several are stopped side by side.
+"""Processes: starting one in a session of its own, and stopping several concurrently.
 
-Knows nothing of which server a process is. A child dies with the *thread* that started it (so Linux counts a
+Knows nothing about the servers that they run. A child dies with the *thread* that started it (Linux's definition of a
 parent's death): start children from the main thread.
 """
 
@@ -26,7 +26,7 @@ AnyProcess = subprocess.Popen[bytes] | psutil.Process
 
 @dataclass(frozen=True)
 class StopStep:
-    """A signal, and how long a process gets to obey it."""
+    """A signal, and the time that a process gets to react to it."""
 
     signal: signal.Signals
     seconds: float
@@ -45,8 +45,8 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a command in its own session, so that the terminal's Ctrl-C reaches us alone.
 
-    On Linux the kernel sends it `death_signal` when we die, however we die. Output is appended to the log. One that
-    `appears_as` a user stays ours, and is that user in a namespace of its own.
+    On Linux the kernel sends it `death_signal` when we die, whatever the cause. Output is appended to the log. With
+    `appears_as` it keeps our user id, and is that user in a namespace of its own.
     """
     uid, gid = (str(user.uid), str(user.gid)) if user else ("-", "-")
     if appears_as:
@@ -65,7 +65,7 @@ def spawn(
 
 
 def is_over(process: AnyProcess) -> bool:
-    """Tell whether the process has ended; a child of ours is reaped by the asking."""
+    """Return whether the process has ended; this reaps a child of this process."""
     if isinstance(process, subprocess.Popen):
         return process.poll() is not None
     try:
@@ -79,9 +79,9 @@ def stop_together(
     *,
     is_hurried: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Stop processes side by side, each by its own steps, and return when all are gone.
+    """Stop processes concurrently, each by its own steps, and return when all are gone.
 
-    Once hurried, every process is sent its last signal at once.
+    Once `is_hurried` is true, every process gets its last signal at once.
     """
     pending = [_Stopping(process, steps) for process, steps in stops]
     while pending := [stopping for stopping in pending if stopping.goes_on(is_hurried=is_hurried())]:
@@ -89,7 +89,7 @@ def stop_together(
 
 
 class _Stopping:
-    """Where one process stands on its way through the steps."""
+    """The progress of one process through its stop steps."""
 
     def __init__(self, process: AnyProcess, steps: Sequence[StopStep]) -> None:
         self._process = process
@@ -97,7 +97,7 @@ class _Stopping:
         self._deadline = 0.0
 
     def goes_on(self, *, is_hurried: bool) -> bool:
-        """Take the next step if it is due; False when the process is gone, or no step is left to take."""
+        """Take the next step if it is due; return False when the process is gone or no step is left."""
         if is_over(self._process):
             return False
         if is_hurried and self._steps:

@@ -1,4 +1,4 @@
-"""When a child that died is started again. Decides from times it is given; starts through the child alone."""
+"""The restart of dead children, with a growing delay. Reads the given clock; starts through the child alone."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from skyhold_local.embedded.errors import EmbeddedError
 
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 30.0
-# A child that ran this long ran well: its next death is a first one again.
+# After a run of this length, the next death counts as the first one again.
 _RAN_WELL_SECONDS = 60.0
 
 
 def restart_wait_seconds(deaths: int) -> float:
-    """Return how long to wait after so many deaths in a row (1 or more), doubling up to a cap."""
+    """Return the delay after this many deaths in a row (1 or more), doubling up to a limit."""
     return min(_FIRST_WAIT_SECONDS * 2.0 ** (min(deaths, 20) - 1), _LONGEST_WAIT_SECONDS)
 
 
 class KeptAlive:
-    """A launched child that is launched again, on its old port, whenever it has died."""
+    """A launched child that is launched again, on its old port, whenever it dies."""
 
     def __init__(
         self, child: Child, *, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
@@ -31,7 +31,7 @@ class KeptAlive:
         self._due_at: float | None = None
 
     def tend(self) -> bool:
-        """Do what is due and return at once; True if a new process was launched."""
+        """Detect a death or do a due restart, without waiting; return True if a new process was launched."""
         now = self._clock()
         if self._due_at is not None:
             return now >= self._due_at and self._launch()

@@ -1,6 +1,6 @@
-"""Real servers for a block of code: PostgreSQL, Valkey and Temporal, started, and gone at its end. For tests.
+"""Real servers for a block of code: PostgreSQL, Valkey and Temporal, stopped and deleted at its end. For tests.
 
-Owns nothing that lasts: `skyhold up` keeps its own children (supervisor.py).
+Owns nothing permanent: `skyhold up` keeps its own children (supervisor.py).
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ class Servers:
 
     @property
     def redis_url(self) -> str:
-        """The address of database 0; 1 to 15 are there too."""
+        """The address of database 0; databases 1 to 15 exist too."""
         return self.redis.url
 
     @property
     def temporal_address(self) -> str:
-        """Host and port of Temporal; nobody listens there if it was not asked for."""
+        """Host and port of Temporal; without a listener if the block runs without Temporal."""
         return self.temporal.address
 
 
@@ -44,7 +44,7 @@ class Servers:
 def running_servers(directory: Path, *, temporal: bool = True) -> Iterator[Servers]:
     """Run real servers on free ports, their data under `directory`; servers and data are gone at the end.
 
-    Starting blocks for a second or two; call it from the main thread, whose death the servers do not outlive.
+    Starting blocks for a second or two; call it from the main thread, with which the servers die.
 
         @pytest.fixture(scope="session")
         def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -63,7 +63,7 @@ def running_servers(directory: Path, *, temporal: bool = True) -> Iterator[Serve
         data = DataDirectory.open(directory, is_ephemeral=True)
         stack.callback(data.close)
         servers = Servers(PostgresServer(data), ValkeyServer(data), TemporalServer(data))
-        # The one that takes longest to prepare comes last: the others start meanwhile.
+        # The one with the longest preparation comes last: the others start meanwhile.
         wanted: list[Child] = [*([servers.temporal] if temporal else []), servers.redis, servers.postgres]
         stack.callback(lambda: stop_together([stop for child in wanted for stop in child.stopping()]))
         start_together(wanted)
@@ -71,7 +71,7 @@ def running_servers(directory: Path, *, temporal: bool = True) -> Iterator[Serve
 
 
 def start_together(children: list[Child]) -> None:
-    """Start children side by side and return when all are ready."""
+    """Start children concurrently and return when all are ready."""
     for child in children:
         child.prepare()
         child.launch()

@@ -1,7 +1,7 @@
-"""What a Skyhold on this machine consists of: which servers are ours, which are used by address, who is told what.
+"""The parts of a Skyhold on this machine: its own servers, the servers used by address, Skyhold's processes.
 
-Owns the composition: children, the variables they see, the endpoints they make. When they start, are started again
-and stop is the supervisor's.
+Owns the composition: children, the variables they see, their endpoints. The supervisor starts, restarts and stops
+them.
 """
 
 import os
@@ -28,9 +28,9 @@ _DEFAULT_HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What the user of `skyhold up` chose.
+    """The options of `skyhold up`.
 
-    `data_dir` None with ephemeral data: nothing outside the temporary directory. A port of 0 is any free one.
+    `data_dir` None with ephemeral data: no file outside the temporary directory. A port of 0 is any free one.
     """
 
     data_dir: Path | None
@@ -39,12 +39,12 @@ class StackOptions:
     temporal_ui_port: int = 8233
     workers: int = 1
     is_ephemeral: bool = False
-    # How Skyhold itself is run, before the name of the command. -P keeps modules where the user stands out.
+    # The command line of Skyhold itself, before the name of the command. -P ignores modules in the working directory.
     program: Sequence[str] = (sys.executable, "-P", "-m", "skyhold")
 
 
 class Stack:
-    """The children of one data directory: servers that are ours, and Skyhold's own processes that use them."""
+    """The children of one data directory: its own servers, and Skyhold's processes that use them."""
 
     def __init__(self, directory: DataDirectory, options: StackOptions, environment: Mapping[str, str]) -> None:
         self._directory = directory
@@ -66,27 +66,27 @@ class Stack:
 
     @property
     def servers(self) -> list[Child]:
-        """Our servers in the order of starting: the one with most to prepare comes last, the others start meanwhile."""
+        """Our servers in starting order: the one with the longest preparation is last, the others start meanwhile."""
         return [server for server in (self.temporal, self.redis, self.postgres) if server is not None]
 
     @property
     def applications(self) -> list[Child]:
-        """Skyhold's own processes in the order of starting."""
+        """Skyhold's own processes in starting order."""
         return [self.api, *self.workers]
 
     @property
     def borrowed(self) -> dict[str, str]:
-        """Servers that are used by address: the variable, and where it points to, without any password."""
+        """Servers that are used by address: the variable, and its address without a password."""
         found = {name: self._environment.get(name) for name in ("DATABASE_URL", "REDIS_URL", "TEMPORAL_ADDRESS")}
         return {name: show_address(name, address) for name, address in found.items() if address}
 
     def application(self, name: str, *command: str) -> Application:
-        """Make a process of Skyhold itself that runs the command against the servers of this stack."""
+        """Return a process of Skyhold itself that runs the command against the servers of this stack."""
         program = [*self._options.program, *command]
         return Application(self._directory, name=name, command=program, variables=self.variables)
 
     def require_ports(self) -> None:
-        """Refuse ports that were asked for and belong to someone else, before anything is started.
+        """Reject requested ports that belong to another process, before anything is started.
 
         Raises:
             PortTaken: one of them is taken.
@@ -100,7 +100,7 @@ class Stack:
     def variables(self) -> dict[str, str]:
         """Return the variables that Skyhold's own processes see, once the servers have their addresses."""
         own = {"SECRET_KEY": self._directory.secrets.secret_key, "RATE_LIMIT": "off"}
-        filled = {name: value for name, value in self._environment.items() if value}  # set to nothing is not meant
+        filled = {name: value for name, value in self._environment.items() if value}  # empty counts as unset
         variables = own | environment_of_clients(
             filled, is_temporal_ours=self.temporal is not None, are_all_ours=not self.borrowed
         )
@@ -113,7 +113,7 @@ class Stack:
         return variables
 
     def endpoints(self, *, started_at: datetime) -> Endpoints:
-        """Return where everything is now."""
+        """Return the current addresses and pids."""
         variables = self.variables()
         return Endpoints(
             api=self.api.url,

@@ -1,6 +1,6 @@
-"""The life of `skyhold up`: everything started in its order, kept alive, told of in `endpoints.json`, and stopped.
+"""The life of `skyhold up`: starts everything in order, keeps it alive, publishes it in `endpoints.json`, stops it.
 
-Owns the order and the watch. What there is to start is the stack's; how one child is started is the child's.
+Owns the order and the supervision. The stack has the list of children; a child starts itself.
 Runs in the main thread alone: children die with the thread that started them.
 """
 
@@ -30,8 +30,8 @@ _POLL_SECONDS = 0.05
 _WATCH_SECONDS = 0.1
 _LOGS_EVERY_SECONDS = 5.0
 _READY_SECONDS = 60.0
-# An application that ends this often before all was ready once will not get ready by trying again.
-_HOPELESS_DEATHS = 4
+# An application that ends this often before Skyhold was ready once will not get ready by another try.
+_MAX_EARLY_CRASHES = 4
 _KILL: Sequence[StopStep] = (StopStep(signal.SIGKILL, 5),)
 
 
@@ -42,12 +42,12 @@ def supervise(
     say: Callable[[str], None],
     on_ready: Callable[[Endpoints, Path], None],
 ) -> signal.Signals:
-    """Run everything until a signal asks to stop, and return that signal when all is stopped.
+    """Run everything until a signal requests a stop, and return that signal when all is stopped.
 
-    `on_ready` gets the endpoints and the data directory; `say` gets a line for each thing worth a person's eye.
+    `on_ready` gets the endpoints and the data directory; `say` gets a line of progress for a person.
 
     Raises:
-        EmbeddedError: it could not be started; whatever was, is stopped again.
+        EmbeddedError: it could not be started; the started part is stopped again.
     """
     require_open_files()
     with Interruptions() as interruptions:
@@ -66,7 +66,7 @@ def supervise(
 
 
 class Supervisor:
-    """One run of a stack in a data directory that is ours."""
+    """One run of a stack in a data directory that this process has locked."""
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class Supervisor:
         self._is_announcement_due = False
 
     def run(self, on_ready: Callable[[Endpoints, Path], None]) -> None:
-        """Start everything, say so, and keep it alive.
+        """Start everything, report it, and keep it alive.
 
         Raises:
-            StopRequested: someone asked to stop; the only way out, save by errors.
+            StopRequested: a stop was requested; the only end except by errors.
             EmbeddedError: it could not be started.
         """
         remove_endpoints(self._directory.announced_in)
@@ -100,7 +100,7 @@ class Supervisor:
         self._require_borrowed()
         self._start_servers()
         self._run_to_end("migrate", "Bringing the schema to head")
-        # They take their time to load, and nobody is told of them before all is ready.
+        # Started early, because they load slowly; their addresses are published only when all is ready.
         self._launch_applications()
         self._run_to_end("seed", "Seeding the demo flights")
         self._wait_until_ready()
@@ -113,7 +113,7 @@ class Supervisor:
             self._interruptions.pause(_WATCH_SECONDS)
 
     def stop(self) -> None:
-        """Stop all that was started: what uses the servers first, then Temporal, then where the data are."""
+        """Stop all that was started: first the clients of the servers, then Temporal, then the servers with data."""
         remove_endpoints(self._directory.announced_in)
         stack = self._stack
         groups: list[list[Child]] = [
@@ -126,7 +126,7 @@ class Supervisor:
             stop_together(stops, is_hurried=self._interruptions.is_hurried)
 
     def _require_borrowed(self) -> None:
-        """Ask the servers that are used by address, before anything is started that would miss them."""
+        """Check the servers that are used by address, before anything that needs them is started."""
         borrowed = self._stack.borrowed
         for variable, address in borrowed.items():
             self._report(f"Using the server at {address} ({variable} is set)")
@@ -146,7 +146,7 @@ class Supervisor:
             self._kept.append(KeptAlive(server, report=self._report))
 
     def _run_to_end(self, command: str, purpose: str) -> None:
-        """Run a command of Skyhold's that ends by itself; it may be run again whenever it was cut off."""
+        """Run a Skyhold command to its end; it is safe to run again after it was cut off."""
         self._say(purpose)
         task = self._stack.application(command, command)
         if code := self._end_of(task):
@@ -172,7 +172,7 @@ class Supervisor:
         while not self._stack.api.is_ready():
             for kept in self._kept:
                 kept.tend()
-                if kept.deaths >= _HOPELESS_DEATHS:
+                if kept.deaths >= _MAX_EARLY_CRASHES:
                     raise StackNotReady(kept.child.explain("keeps ending"))
             if time.monotonic() > deadline:
                 raise StackNotReady(self._explain_silence())
@@ -180,19 +180,19 @@ class Supervisor:
         self._stack.api.settle_ports()
 
     def _launch(self, child: Child) -> None:
-        # Noted first: a stop that comes in between must find it.
+        # Recorded first: a stop that comes in between must find it.
         self._started.append(child)
         bound_log(child.log)
         child.launch()
 
     def _watch(self) -> None:
-        """Start again what died, tell the new pids, and keep the logs from growing without end."""
+        """Restart dead children, publish the new pids, and limit the size of the logs."""
         launched = [kept.child for kept in self._kept if kept.tend()]
         if launched or self._is_announcement_due:
             try:
                 self._announce()
             except OSError as error:
-                # A full disk is no reason to stop what runs; readers are told of the new pids when there is room.
+                # A full disk is not a reason to stop; the new pids are published when there is room.
                 if not self._is_announcement_due:
                     self._report(f"endpoints.json cannot be written: {error.strerror}")
                 self._is_announcement_due = True
@@ -201,7 +201,7 @@ class Supervisor:
         if time.monotonic() >= self._logs_due_at:
             self._logs_due_at = time.monotonic() + _LOGS_EVERY_SECONDS
             for kept in self._kept:
-                with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+                with contextlib.suppress(OSError):  # a full disk is not a reason to stop
                     bound_log(kept.child.log)
 
     def _announce(self) -> None:
@@ -209,7 +209,7 @@ class Supervisor:
             write_endpoints(self._directory.announced_in, self._stack.endpoints(started_at=self._ready_at))
 
     def _stop_orphans(self) -> None:
-        """Stop what a killed supervisor left, and wait for it: it may hold the very ports that are wanted now."""
+        """Stop processes of a killed supervisor, and wait until they are gone: they may hold the wanted ports."""
         stack = self._stack
         steps = {server.name: server.stop_steps for server in stack.servers}
         records = self._directory.records()
@@ -222,9 +222,9 @@ class Supervisor:
         stop_together(left)
 
     def _report(self, line: str) -> None:
-        """Say a line, and keep it in the supervisor's own log for those who come later."""
+        """Print a line, and write it into the supervisor's own log."""
         self._say(line)
-        with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+        with contextlib.suppress(OSError):  # a full disk is not a reason to stop
             log = self._directory.log("supervisor")
             bound_log(log)
             with log.open("a", encoding="utf-8") as file:
@@ -235,7 +235,7 @@ class Supervisor:
         if not said:
             return self._stack.api.explain(f"did not answer within {_READY_SECONDS:.0f} seconds")
         return (
-            f"Skyhold was not ready after {_READY_SECONDS:.0f} seconds; it says {said.get('status')}: "
+            f"Skyhold was not ready after {_READY_SECONDS:.0f} seconds; /readyz reports {said.get('status')}: "
             f"{said.get('checks')}. The logs are in {self._directory.path / 'logs'}."
         )
 
@@ -245,7 +245,7 @@ def _open_directory(options: StackOptions) -> DataDirectory:
         return DataDirectory.open(options.data_dir or Path(".skyhold"))
     temporary = Path(tempfile.mkdtemp(prefix="skyhold-"))
     try:
-        # Made for its owner alone; servers that run as another user must pass through.
+        # mkdtemp allows only the owner, but servers that run as another user must pass through.
         temporary.chmod(0o711)
         return DataDirectory.open(temporary, announced_in=options.data_dir, is_ephemeral=True)
     except BaseException:

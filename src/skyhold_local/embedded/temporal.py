@@ -1,6 +1,6 @@
 """The Temporal development server as a child: its database file, its flags, its ports.
 
-Owns the folder of its file. Workflows, namespaces beyond the one asked for, and schedules are not its business.
+Owns the folder of its file, not the workflows, schedules or further namespaces in it.
 """
 
 import http.client
@@ -23,9 +23,9 @@ _ANSWER_SECONDS = 1.0
 _SEARCH_ATTRIBUTES = (f"{STATUS_ATTRIBUTE}=Keyword",)
 _PRAGMAS = ("journal_mode=wal", "synchronous=normal")
 _DYNAMIC_CONFIGURATION = (
-    # Each hop of a workflow would wait up to 50 ms for the next poll.
+    # Otherwise each hop of a workflow would wait up to 50 ms for the next poll.
     "history.transferProcessorMaxPollRPS=1000",
-    # Timers below a second would fire at a second.
+    # Otherwise timers below a second would fire after a second.
     'history.timerProcessorMaxTimeShift="10ms"',
 )
 
@@ -33,8 +33,8 @@ _DYNAMIC_CONFIGURATION = (
 class TemporalServer(Child):
     """Temporal on one SQLite file; `address` is host:port, `ui_url` its web pages.
 
-    It listens on four more ports that it chooses itself. All of them are on loopback, as `--ip` asks; when it loses
-    one to another process it ends, and is launched again with others.
+    It listens on four more ports that it chooses itself. `--ip` puts all of them on loopback; when it loses one to
+    another process it ends, and is launched again with others.
     """
 
     name = "temporal"
@@ -50,7 +50,7 @@ class TemporalServer(Child):
         self.ui_port = ui_port
         self._is_service_port_fixed = bool(port)
         self._is_ui_port_fixed = bool(ui_port)
-        # Both fixed: there is nothing to choose. One: the other is chosen until the server was ready on it.
+        # Both fixed: no choice is left. One fixed: the other is chosen until the server was ready on it.
         self._is_port_settled = bool(port and ui_port)
         self._http_port = 0
         self._folder = directory.folder("temporal")
@@ -67,27 +67,27 @@ class TemporalServer(Child):
         return f"http://{LOOPBACK}:{self.ui_port}"
 
     def user(self) -> ServerUser | None:
-        """Return whom to run as: the owner of the data directory, whose file it is."""
+        """Return the user to run as: the owner of the data directory, who owns the file."""
         return self.directory.owner
 
     def working_directory(self) -> Path:
-        """Return the folder of the database: its path would be read as part of an address, with signs of its own."""
+        """Return the folder of the database: a path in `--db-filename` would be parsed as a part of an address."""
         return self._folder
 
     def ports(self) -> dict[str, int]:
-        """Return the ports to be remembered: the service's and the pages'."""
+        """Return the ports to record: the service's and the pages'."""
         return {**super().ports(), "ui_port": self.ui_port}
 
     def choose_ports(self) -> None:
-        """Choose both ports, save one that was asked for."""
+        """Choose both ports, except one that was given."""
         if not self._is_service_port_fixed:
             super().choose_ports()
         if not self._is_ui_port_fixed:
             self.ui_port = self.remembered_or_free("ui_port")
 
     def command(self) -> Sequence[str | Path]:
-        """Return the server's command, with the flags that make it quick and keep it on loopback."""
-        # Known to nobody but us, who ask there whether the server is ready: new at every launch.
+        """Return the server's command, with the flags that make it fast and keep it on loopback."""
+        # Used only for our readiness check, so it is new at every launch.
         self._http_port = free_port()
         return [
             *(self._program, "server", "start-dev", "--ip", LOOPBACK, "--ui-ip", LOOPBACK),
@@ -100,7 +100,7 @@ class TemporalServer(Child):
         ]
 
     def answers(self) -> bool:
-        """Tell whether the service knows its namespace, asked over its HTTP door, which needs no client."""
+        """Return whether the service knows its namespace, by its HTTP API, which needs no client."""
         connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", f"/api/v1/namespaces/{quote(self.namespace, safe='')}")

@@ -1,4 +1,4 @@
-"""The user that PostgreSQL and Valkey run as. They are lowered only when we are root: PostgreSQL refuses root."""
+"""The user that PostgreSQL and Valkey run as: another one only if we are root, which PostgreSQL refuses."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ from typing import Any
 
 from skyhold_local.embedded.errors import DirectoryUnusable
 
-# PostgreSQL asks for the passwd entry of its user, so an unused id would not do.
+# PostgreSQL needs a passwd entry for its user, so an unused id would not work.
 _CANDIDATES = ("postgres", "nobody")
 
 
@@ -29,12 +29,12 @@ class ServerUser:
 
 
 def choose_server_user(*owned: Path) -> ServerUser | None:
-    """Return whom to lower servers to, or None to run them as we are.
+    """Return the user that servers run as, or None for our own.
 
-    The first of the given paths that exists and is not root's decides: who owned the data first owns them for ever.
+    The first of the given paths that exists and is not root's decides, so that the owner of the data never changes.
 
     Raises:
-        DirectoryUnusable: nobody fit to run the servers exists.
+        DirectoryUnusable: there is no suitable user.
     """
     if os.geteuid() != 0:
         return None
@@ -53,7 +53,7 @@ def choose_server_user(*owned: Path) -> ServerUser | None:
 
 
 def can_traverse(path: Path, user: ServerUser | None) -> bool:
-    """Tell whether the user could reach what lies in the directory; None stands for ourselves."""
+    """Return whether the user could reach files in the directory; None is our own user."""
     if user is None:
         return True
     return all(_may_enter(folder.stat(), user) for folder in (path, *path.parents) if folder.exists())
@@ -72,7 +72,7 @@ def _user_of_id(uid: int, path: Path) -> ServerUser:
         return _as_server_user(pwd.getpwuid(uid))
     except KeyError as error:
         raise DirectoryUnusable(
-            f"{path} belongs to user id {uid}, who has no entry on this machine; PostgreSQL cannot run as them. "
+            f"{path} belongs to user id {uid}, which has no entry in /etc/passwd; PostgreSQL cannot run as that user. "
             f"Give it to an existing user: chown -R USER {path}"
         ) from error
 

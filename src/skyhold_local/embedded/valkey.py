@@ -1,6 +1,6 @@
 """Valkey (or Redis) as a child: its configuration, its start on loopback with a password, its append-only file.
 
-Owns the folder of its data. What keys mean is not its business.
+Owns the folder of its data, not the meaning of the keys.
 """
 
 import signal
@@ -39,28 +39,28 @@ class ValkeyServer(Child):
         return f"redis://:{self.directory.secrets.redis_password}@{LOOPBACK}:{self.port}/0"
 
     def user(self) -> ServerUser | None:
-        """Return whom to run as: the same user as PostgreSQL, since it needs no right of root's either."""
+        """Return the user to run as: the same as PostgreSQL's, since it does not need root either."""
         return self.directory.server_user
 
     def working_directory(self) -> Path:
-        """Return the folder of the data, where it keeps them: so no path has to be quoted in the configuration."""
+        """Return the folder of the data, so that no path has to be quoted in the configuration."""
         return self._folder
 
     def command(self) -> Sequence[str | Path]:
-        """Return the server's command; what is secret never stands in a command."""
+        """Return the server's command; a command never contains secrets."""
         return [self._program, "-"]
 
     def standard_input(self) -> AbstractContextManager[int | IO[bytes]]:
-        """Return the configuration, kept in a file, yet never named to the server.
+        """Return the opened configuration file; the server does not get its name.
 
-        It would take a name with `?` or `[` in it for a pattern, match nothing and start with no password at all.
+        It would treat a name with `?` or `[` in it as a pattern, match no file and start without a password.
         """
         configuration = self._folder / "server.conf"
         write_private(configuration, self._configuration())
         return configuration.open("rb")
 
     def answers(self) -> bool:
-        """Tell whether the server takes the password and answers a ping; it says LOADING while it reads its file."""
+        """Return whether the server accepts the password and answers a ping; it replies LOADING while it loads data."""
         try:
             with socket.create_connection((LOOPBACK, self.port), _ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self.directory.secrets.redis_password}\r\nPING\r\n".encode())

@@ -1,6 +1,5 @@
-"""Simulated customers: a crowd that books seats over the public HTTP API, and tells what came of it.
+"""Simulated customers: a crowd that books seats over the public HTTP API, checks its contract and counts the outcomes.
 
-It knows what docs/rules.md says and nothing else of a Skyhold: no SQL, no Temporal, no Redis. A crowd (`crowd.py`) is
-made of customers (`customers.py`), each with trips in mind (`trips.py`), a liking for certain seats (`seats.py`) and a
-cookie of their own (`guests.py`).
+It relies on docs/rules.md only, and uses no SQL, Temporal or Redis. A crowd (`crowd.py`) consists of customers
+(`customers.py`), each with planned trips (`trips.py`), seat preferences (`seats.py`) and an own cookie (`guests.py`).
 """

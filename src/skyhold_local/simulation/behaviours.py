@@ -1,4 +1,4 @@
-"""How a customer's commands are sent, and what else is sent during a trip: the seam at which tools inject faults."""
+"""The behaviour of a customer: sends its commands, and may send other requests. Tools override it to inject faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Moment(StrEnum):
-    """The stages of a trip at which a tool may send something else; `holding` and `paying` are about the own order."""
+    """The stages of a trip at which a tool may send other requests; from `holding` on, the customer has an order."""
 
     BEFORE = "before"
     HOLDING = "holding"
@@ -24,7 +24,7 @@ class Moment(StrEnum):
 
 
 class Behaviour:
-    """An honest customer with a good line: each command is sent by itself, and nothing else. Tools override it."""
+    """An honest customer without network faults: sends each command once, and nothing else. Tools override it."""
 
     def begin_trip(self) -> None:
         """Prepare for the next trip."""
@@ -58,10 +58,10 @@ class Behaviour:
         *,
         own_ids: Collection[str] = (),
     ) -> None:
-        """Do what this customer does besides at this stage of a trip; `own_ids` are the orders of the customer.
+        """Send other requests at this stage of a trip; `own_ids` are the orders of the customer.
 
         Raises:
-            ContractViolation: the API did something that it must not.
+            ContractViolation: the API violated its contract.
             Unreachable: the API does not answer.
             CrowdStopped: the crowd was stopped.
         """

@@ -1,6 +1,6 @@
-"""The connections that a crowd shares: bounded, and honest about how long a request had to wait for one.
+"""The connections that a crowd shares: bounded, with the queueing time of each request measured.
 
-A request may also be sent by someone who hangs up before they have read the reply, as a telephone in a tunnel does.
+A request may also be sent and its connection closed before the reply is read, as on a mobile network.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ from skyhold.addresses.http import tls_of
 
 REQUESTS_AT_ONCE = 48
 STREAMS_AT_ONCE = 64
-"""Together so many connections at most; a customer who finds no stream free looks now and then instead."""
+"""Maximum numbers of connections; a customer who finds no free stream polls instead."""
 
 TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS = 4.0
-"""Connections that rest for longer are closed from here, before the API or a proxy in front of it does."""
+"""Connections that are idle for longer are closed by the crowd, before the API or a proxy in front of it does."""
 
 SILENCE_SECONDS = 45.0
-"""Every stream has an event each 15 seconds, if only a beat; one without any for so long is dead."""
+"""A stream without any event for this time is dead: the API sends a `beat` every 15 seconds."""
 
-_NOT_INSTALLED = "sniffio"
-"""The library below looks for this module ten times a request, through all folders of the path if it is not there."""
+_MISSING_MODULE = "sniffio"
+"""A module that httpcore tries to import ten times a request, which searches the whole path if it is not installed."""
 
-_WAITS_FOR_THE_REPLY = "http11.receive_response_headers.started"
+_REQUEST_SENT = "http11.receive_response_headers.started"
+"""The trace event of httpcore after which the request is sent and the reply is awaited."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long an answer took from when its request was sent, and how long a connection was waited for before."""
+    """Seconds from sending a request to its reply, and seconds spent waiting for a free connection before that."""
 
     seconds: float
     queued_seconds: float = 0.0
 
 
 class Api:
-    """The API as the whole crowd asks it: bounded pools of connections, and no cookies but those of its guests."""
+    """The API's client for the whole crowd: bounded pools of connections, without cookies; each guest has its own."""
 
     def __init__(
         self, address: str, *, uses_proxies: bool = False, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         tls = tls_of(address)
-        # Made once: the authorities are read from a file that is long.
+        # Made once, because the file of certificate authorities is long.
         encryption = httpx.create_ssl_context(trust_env=uses_proxies) if tls is True else tls
 
         def client(connections: int) -> httpx.AsyncClient:
@@ -66,14 +67,14 @@ class Api:
                 limits=httpx.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
             )
 
-        _remember_what_is_not_installed()
+        _cache_missing_module()
         self.streams = asyncio.Semaphore(STREAMS_AT_ONCE)
         self.streaming_client = client(STREAMS_AT_ONCE)
-        # One connection each: a pool looks at each of its connections for every request, at hundreds of them a second.
-        self._lines = [client(1) for _ in range(REQUESTS_AT_ONCE)]
-        self._free_lines: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
-        for line in self._lines:
-            self._free_lines.put_nowait(line)
+        # One connection each: a pool checks all its connections for every request, at hundreds of requests a second.
+        self._connections = [client(1) for _ in range(REQUESTS_AT_ONCE)]
+        self._free_connections: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
+        for connection in self._connections:
+            self._free_connections.put_nowait(connection)
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,56 +82,56 @@ class Api:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for line in (*self._lines, self.streaming_client):
-            await line.aclose()
+        for each in (*self._connections, self.streaming_client):
+            await each.aclose()
 
     def build_request(self, method: str, path: str, **parts: Any) -> httpx.Request:
-        """Return a request to this API, not sent yet."""
+        """Return a request to this API, without sending it."""
         return self.streaming_client.build_request(method, path, **parts)
 
     async def send(self, request: httpx.Request) -> tuple[httpx.Response, Timing]:
-        """Send a request when a connection is free, and return the answer with its times."""
+        """Send a request when a connection is free, and return the reply with its times."""
         wanted_at = perf_counter()
-        async with self._line() as line:
+        async with self._connection() as connection:
             sent_at = perf_counter()
-            response = await line.send(request)
+            response = await connection.send(request)
             return response, Timing(perf_counter() - sent_at, sent_at - wanted_at)
 
-    async def send_and_hang_up(self, request: httpx.Request, seconds: float) -> None:
-        """Send a request whole, and close its connection so long after without having read a word of the reply.
+    async def send_and_disconnect(self, request: httpx.Request, seconds: float) -> None:
+        """Send a whole request, and close its connection so many seconds later without reading the reply.
 
         Raises:
             httpx.TransportError: it could not be sent.
         """
 
-        async def hang_up(event: str, _: Any) -> None:
-            if event == _WAITS_FOR_THE_REPLY:
+        async def disconnect(event: str, _: Any) -> None:
+            if event == _REQUEST_SENT:
                 await asyncio.sleep(seconds)
-                raise _HungUp
+                raise _Disconnected
 
-        request.extensions["trace"] = hang_up
-        async with self._line() as line:
+        request.extensions["trace"] = disconnect
+        async with self._connection() as connection:
             try:
-                response = await line.send(request, stream=True)
-            except _HungUp:
+                response = await connection.send(request, stream=True)
+            except _Disconnected:
                 return
             await response.aclose()
 
     @contextlib.asynccontextmanager
-    async def _line(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Lend a connection, the one that was used last first; who waits for one gets it in their turn."""
-        line = await self._free_lines.get()
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend the free connection that was used last, in the order of the callers."""
+        connection = await self._free_connections.get()
         try:
-            yield line
+            yield connection
         finally:
-            self._free_lines.put_nowait(line)
+            self._free_connections.put_nowait(connection)
 
 
-class _HungUp(Exception):
-    """The connection is closed from here."""
+class _Disconnected(Exception):
+    """The connection is closed by the crowd on purpose."""
 
 
-def _remember_what_is_not_installed() -> None:
-    if importlib.util.find_spec(_NOT_INSTALLED) is None:
-        # What Python remembers of a module that is not there, in the form that it has for that.
-        cast("dict[str, object]", sys.modules).setdefault(_NOT_INSTALLED, None)
+def _cache_missing_module() -> None:
+    if importlib.util.find_spec(_MISSING_MODULE) is None:
+        # None in sys.modules makes an import fail at once.
+        cast("dict[str, object]", sys.modules).setdefault(_MISSING_MODULE, None)

@@ -1,4 +1,4 @@
-"""A crowd: so many customers for so long, and then nothing of theirs is left open."""
+"""A crowd: a number of simulated customers for a limited time, who leave no order open."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from skyhold_local.simulation.trips import plan_trips
 FINISH_SECONDS = 60.0
 """Time to finish open orders after the end, besides the time of retries; the longest payment takes 40 s."""
 
-LET_GO_SECONDS = 20.0
-"""How long they may take to let go of what they hold."""
+RELEASE_SECONDS = 20.0
+"""Time to release all holds after the crowd was stopped."""
 
 
 class Closing(StrEnum):
-    """Why a crowd came to its end."""
+    """The reason why a crowd ended."""
 
     TIME_OVER = "timeOver"
     SOLD_OUT = "soldOut"
@@ -39,8 +39,8 @@ class Closing(StrEnum):
 class CrowdPlan:
     """Customers, seconds, flights (numbers by id) and the seed that all decisions are drawn from.
 
-    `pace` is how many times faster than people the customers decide, `retry_seconds` how long a request is retried.
-    `behaviour_of` gives each customer, by number, the way in which commands are sent.
+    `pace` is the factor by which customers decide faster than people, `retry_seconds` the time for which a failing
+    request is retried. `behaviour_of` returns the behaviour of a customer by number.
     """
 
     customers: int
@@ -54,7 +54,7 @@ class CrowdPlan:
 
 
 class Crowd:
-    """Runs its plan once; `outcomes` can be looked at meanwhile."""
+    """Runs its plan once; `outcomes` can be read meanwhile."""
 
     def __init__(self, api: Api, plan: CrowdPlan) -> None:
         self.plan = plan
@@ -69,72 +69,73 @@ class Crowd:
         self._began_at = monotonic()
 
     @property
-    def kept_waiting(self) -> int:
-        """How many customers the API keeps waiting."""
-        return sum(customer.is_kept_waiting for customer in self._customers)
+    def retrying_customers(self) -> int:
+        """Number of customers whose last request failed and is being retried."""
+        return sum(customer.is_retrying for customer in self._customers)
 
     @property
     def seconds(self) -> float:
-        """How long it has been under way."""
+        """Seconds since the crowd began."""
         return monotonic() - self._began_at
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """True if the crowd ended because its caller stopped it."""
         return self.closing is Closing.STOPPED
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether all were told to go home."""
-        return self._pauses.is_leaving
+    def is_releasing(self) -> bool:
+        """True once the crowd was stopped, for any reason, and releases its holds."""
+        return self._pauses.is_stopped
 
     async def run(self) -> None:
-        """Let the customers come, and return when all have gone and left nothing behind that can be helped."""
+        """Run all customers, and return when they have ended their orders or run out of time to do so."""
         self._began_at = monotonic()
         async with asyncio.TaskGroup() as group:
             arrivals = self.plan.goal.arrivals(self.plan.customers, self.plan.seconds)
             customers = [
-                group.create_task(self._accompany(number, arrival)) for number, arrival in enumerate(arrivals, start=1)
+                group.create_task(self._run_customer(number, arrival))
+                for number, arrival in enumerate(arrivals, start=1)
             ]
-            clock = group.create_task(self._keep_time(customers))
+            clock = group.create_task(self._enforce_times(customers))
             await asyncio.wait(customers)
             clock.cancel()
 
-    def leave(self, closing: Closing = Closing.STOPPED) -> None:
-        """Send all home now: what is held is let go. The first reason for it stands."""
-        if not self.is_leaving:
+    def stop(self, closing: Closing = Closing.STOPPED) -> None:
+        """Stop all customers, who then release their holds. The reason of the first stop is kept."""
+        if not self.is_releasing:
             self.closing = closing
-        self._pauses.leave()
+        self._pauses.stop()
 
-    async def _accompany(self, number: int, arrival: float) -> None:
-        """Run one customer from arrival to end, whatever happens."""
+    async def _run_customer(self, number: int, arrival: float) -> None:
+        """Run one customer from arrival to end, and release its holds even after a failure."""
         trips = plan_trips(Random(f"{self.plan.seed} {number}"), list(self.plan.flights))
         behaviour = self.plan.behaviour_of(number)
         customer = Customer(f"customer {number}", self._shared, map(self.plan.goal.adapt, trips), behaviour)
         self._customers.append(customer)
-        await self._pauses.closed(within=arrival)
-        await self._note_failure(customer.live())
-        await self._note_failure(customer.let_go())
+        await self._pauses.wait_until_closed(within=arrival)
+        await self._handle_failure(customer.run())
+        await self._handle_failure(customer.release_holds())
         self._customers.remove(customer)
 
-    async def _note_failure(self, act: Awaitable[None]) -> None:
+    async def _handle_failure(self, act: Awaitable[None]) -> None:
         try:
             await act
         except CrowdStopped:
             return
         except Unreachable as unreachable:
             self.failure = self.failure or str(unreachable)
-            self.leave(Closing.UNREACHABLE)
+            self.stop(Closing.UNREACHABLE)
         except ContractViolation as violation:
             self.outcomes.count_violation(violation)
 
-    async def _keep_time(self, customers: Sequence[asyncio.Task[None]]) -> None:
-        """Close in time, and bound what comes after: the finishing, and the letting go."""
-        await self._pauses.closed(within=self.plan.seconds)
+    async def _enforce_times(self, customers: Sequence[asyncio.Task[None]]) -> None:
+        """Close the crowd when its time is over, and bound the time to finish orders and to release holds."""
+        await self._pauses.wait_until_closed(within=self.plan.seconds)
         self._close(Closing.TIME_OVER)
-        await self._pauses.left(within=FINISH_SECONDS + self._pauses.retry_seconds)
-        self._pauses.leave()
-        await asyncio.sleep(LET_GO_SECONDS)
+        await self._pauses.wait_until_stopped(within=FINISH_SECONDS + self._pauses.retry_seconds)
+        self._pauses.stop()
+        await asyncio.sleep(RELEASE_SECONDS)
         for customer in customers:
             customer.cancel()
 

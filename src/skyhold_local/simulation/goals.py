@@ -1,4 +1,4 @@
-"""The seats that a crowd goes for: by default any seat of its flights."""
+"""The goal of a crowd: the seats that its customers want, by default any seat of its flights."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from skyhold_local.simulation.trips import Trip
 
 ARRIVAL_SHARE = 0.4
 LONGEST_ARRIVAL_SECONDS = 20.0
-"""All customers have arrived after this share of the time, or after so long: the first at once, most of them early."""
+"""All customers have arrived after this share of the time, or after this time if it is shorter; most arrive early."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Any seat; a tool may narrow it to `seats` of one flight, with the map that all have seen at the beginning."""
+    """Any seat; a tool may narrow it to `seats` of one flight, with the map that all customers see at the beginning."""
 
     flight_id: str | None = None
     seats: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Goal:
 
     @property
     def is_contended(self) -> bool:
-        """True if all customers want the same few seats: then each of them tries once, however late."""
+        """True if all customers want the same few seats: each of them tries at least once, even after the end."""
         return bool(self.seats)
 
     def arrivals(self, customers: int, seconds: float) -> Sequence[float]:

@@ -1,7 +1,7 @@
-"""How a customer speaks with the API: as a guest with a cookie of their own, over connections that the crowd shares.
+"""A customer's client of the API: a guest with its own cookie, on connections that the crowd shares.
 
-A command goes out under a name of its own, and is asked again under that name while its reply is lost, the API is away
-or a server behind it is. Limits are waited out as long as the API asks for.
+A command has its own idempotency key, and is retried under this key while its reply is lost or the API or a server
+behind it is unavailable. After a 429 it waits as long as `Retry-After` says.
 """
 
 from __future__ import annotations
@@ -26,39 +26,40 @@ from skyhold_local.simulation.replies import (
     ContractViolation,
     Refused,
     Reply,
+    ResponseTime,
     Unreachable,
-    Waited,
     body_of,
     code_of,
-    described,
-    is_away,
-    is_broken,
+    describe_response,
+    is_server_error,
+    is_unavailable,
     read_reply,
     require_new,
 )
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 2.0
-"""What forbidden between asking and asking again: first, and when it has been in vain for a while."""
+"""Pause before a retry: the first, and the longest."""
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
+"""Pause between two reads of an order's status."""
 
 BEAT = "beat"
-"""The event that only says that a stream is alive."""
+"""The heartbeat event of a stream."""
 
-GIVEN_UP = "GIVEN_UP"
-"""It was refused because it came after the API had said that its outcome is unknown."""
+DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+"""The code of a refusal because the command arrived after its deadline; it must be sent again with a new key."""
 
 _TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 _TOO_MANY = 429
-_LATER = 1.5
+_BACKOFF_FACTOR = 1.5
 
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked of the API, under a name of its own if it is a command that has one.
+    """A request to the API; a command may have an idempotency key among its headers.
 
-    `content` goes instead of a body to whoever is sent no JSON. Neither is part of any text: a payment code is in one.
+    `content` is sent instead of a JSON `body`. Neither is in the repr, because a body may contain a payment code.
     """
 
     method: str
@@ -69,30 +70,30 @@ class Call:
 
     @property
     def key(self) -> str:
-        """The name that it goes by, or nothing."""
+        """The idempotency key, or an empty string."""
         return self.headers.get("Idempotency-Key", "")
 
     def with_key(self) -> Call:
-        """Return the same call under a new name."""
+        """Return the same call with a new idempotency key."""
         return replace(self, headers={**self.headers, "Idempotency-Key": secrets.token_urlsafe(24)})
 
 
 def call_of(method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None) -> Call:
-    """Return the call of an honest customer, who gives a name to everything that may be asked again under it."""
+    """Return the call of an honest customer, with an idempotency key if the API accepts one for its method."""
     call = Call(method, path, body, headers={"If-Match": if_match} if if_match else {})
     return call.with_key() if method in {"POST", "PUT"} else call
 
 
 class Guest:
-    """One customer's own way to the API.
+    """One customer's client of the API.
 
-    `uncertain_order_ids` are orders that may hold seats without a word about it; `failures` count what made the guest
-    ask again.
+    `uncertain_order_ids` are orders that may hold seats, though no reply confirmed it; `failures` counts failed
+    requests by kind. While `is_releasing`, rate limits are waited out also after the crowd was stopped.
     """
 
     def __init__(self, api: Api, pauses: Pauses) -> None:
-        self.is_going_home = False
-        self.is_kept_waiting = False
+        self.is_releasing = False
+        self.is_retrying = False
         self.uncertain_order_ids: set[str] = set()
         self.failures: Counter[str] = Counter()
         self._api = api
@@ -103,67 +104,67 @@ class Guest:
 
     @property
     def cookie(self) -> str:
-        """The cookie by which the API knows this guest, as it is sent; empty if it knows none."""
+        """The Cookie header by which the API identifies this guest; empty before the API set one."""
         return str(self._request(Call("GET", "/api/orders")).headers.get("Cookie", ""))
 
     async def send(
         self, act: Act, method: str, path: str, body: Mapping[str, Any] | None = None, *, if_match: str | None = None
     ) -> Reply:
-        """Ask, again if need be, and return the yes.
+        """Send a request, retry it if necessary, and return the successful reply.
 
         Raises:
-            Refused: it was a no.
-            Unreachable: nobody answers, or a server behind the API has been away for too long.
-            ContractViolation: the API went on failing, or answered what it must not.
-            CrowdStopped: all were told to go home while the API wanted to be left alone.
+            Refused: it was refused.
+            Unreachable: the API or a server behind it stayed unavailable.
+            ContractViolation: the API kept failing, or the reply is not one that it documents.
+            CrowdStopped: the crowd was stopped while a rate limit was waited out.
         """
         given_up_since = 0.0
         while True:
             try:
-                # What was given up was not done: that is asked for anew, under another name.
+                # A command that missed its deadline was not carried out: it needs a new key.
                 reply = await self.send_call(act, call_of(method, path, body, if_match=if_match))
             except Refused as refused:
                 require_new(act, refused)
-                if refused.code != GIVEN_UP:
+                if refused.code != DEADLINE_EXCEEDED:
                     raise
             else:
                 require_new(act, reply)
                 return reply
             given_up_since = given_up_since or monotonic()
             if monotonic() >= given_up_since + self._pauses.retry_seconds:
-                raise ContractViolation(f"A {act} was given up, again and again.")
-            self._note_failure(GIVEN_UP)
+                raise ContractViolation(f"A {act} was refused as {DEADLINE_EXCEEDED} until the retry time was over.")
+            self._count_failure(DEADLINE_EXCEEDED)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def send_call(self, act: Act, call: Call) -> Reply:
-        """Ask this, under this name, until it is answered, and return the yes.
+        """Send this call with its key, retry it if necessary, and return the successful reply.
 
         Raises:
-            Refused: it was a no, `GIVEN_UP` among others.
-            Unreachable: nobody answers, or a server behind the API has been away for too long.
-            ContractViolation: the API went on failing, or answered what it must not.
-            CrowdStopped: all were told to go home while the API wanted to be left alone.
+            Refused: it was refused, maybe as `DEADLINE_EXCEEDED`.
+            Unreachable: the API or a server behind it stayed unavailable.
+            ContractViolation: the API kept failing, or the reply is not one that it documents.
+            CrowdStopped: the crowd was stopped while a rate limit was waited out.
         """
         unknown: set[str] = set()
-        response, waited = await self.until_answered(f"A {act}", call, unknown if act is Act.HOLD else None)
+        response, response_time = await self.send_until_answered(f"A {act}", call, unknown if act is Act.HOLD else None)
         self.uncertain_order_ids -= unknown
-        return read_reply(act, response, waited, call.key)
+        return read_reply(act, response, response_time, call.key)
 
-    async def until_answered(
-        self, what: str, call: Call, unknown: set[str] | None = None, *, forgives_faults: bool = True
-    ) -> tuple[httpx.Response, Waited]:
-        """Return the first answer that is a yes or a no, and how long it was waited for.
+    async def send_until_answered(
+        self, subject: str, call: Call, unknown: set[str] | None = None, *, retries_server_errors: bool = True
+    ) -> tuple[httpx.Response, ResponseTime]:
+        """Return the first response that is a success or a refusal, and its response time.
 
-        `unknown` takes the orders of which nobody said whether they hold seats. Only who `forgives_faults` asks again
-        after a fault of the API's own, in the hope that it was one of a moment.
+        `unknown` receives the ids of orders with an unknown outcome. With `retries_server_errors`, faults of the API
+        itself are retried too, because they may be temporary. `subject` names the request in errors.
 
         Raises:
-            Unreachable: nobody answers, or a server behind the API has been away for too long.
-            ContractViolation: the API itself is at fault.
-            CrowdStopped: all were told to go home while the API wanted to be left alone.
+            Unreachable: the API or a server behind it stayed unavailable.
+            ContractViolation: the API itself failed.
+            CrowdStopped: the crowd was stopped while a rate limit was waited out.
         """
-        asked_at, failing_since, pause, tries = perf_counter(), 0.0, RETRY_SECONDS, 0
-        self.is_kept_waiting = False
+        started_at, failing_since, pause, tries = perf_counter(), 0.0, RETRY_SECONDS, 0
+        self.is_retrying = False
         while True:
             failure: Unreachable | ContractViolation
             tries += 1
@@ -174,77 +175,79 @@ class Guest:
             else:
                 self._cookies.extract_cookies(response)
                 if response.status_code == _TOO_MANY:
-                    await self._leave_alone(_retry_after(response))
+                    await self._wait_out_limit(_retry_after(response))
                     continue
-                if not is_broken(response):
-                    self.is_kept_waiting = False
-                    return response, Waited(timing.seconds, perf_counter() - asked_at, tries)
-                failure, name = _failure_of(what, response), _name_of(response)
-                self._note_unknown(response, unknown)
+                if not is_server_error(response):
+                    self.is_retrying = False
+                    return response, ResponseTime(timing.seconds, perf_counter() - started_at, tries)
+                failure, name = _failure_of(subject, response), _name_of(response)
+                self._add_unknown(response, unknown)
             failing_since = failing_since or monotonic()
-            self._note_failure(name)
-            is_final = isinstance(failure, ContractViolation) and not forgives_faults
+            self._count_failure(name)
+            is_final = isinstance(failure, ContractViolation) and not retries_server_errors
             if is_final or monotonic() >= failing_since + self._pauses.retry_seconds:
                 raise failure
             await asyncio.sleep(pause)
-            pause = min(pause * _LATER, LONGEST_RETRY_SECONDS)
+            pause = min(pause * _BACKOFF_FACTOR, LONGEST_RETRY_SECONDS)
 
-    async def hang_up(self, call: Call, seconds: float) -> None:
-        """Send this, and be gone so many seconds later, before the reply is read; not even its cookie is kept."""
+    async def send_and_disconnect(self, call: Call, seconds: float) -> None:
+        """Send this call, and close its connection so many seconds later without reading the reply or its cookie."""
         try:
-            await self._api.send_and_hang_up(self._request(call), seconds)
+            await self._api.send_and_disconnect(self._request(call), seconds)
         except httpx.TransportError as lost:
-            self._note_failure(type(lost).__name__)
+            self._count_failure(type(lost).__name__)
 
-    async def await_end(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
-        """Follow the order until it has ended, and return its last status; `see` is shown every one, in their order.
+    async def await_end(self, order_id: str, on_status: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+        """Follow the order until it has ended, and return its last status; `on_status` receives each one in order.
 
         Raises:
-            Unreachable: nobody answers.
-            ContractViolation: the API went on failing, or answered what it must not.
+            Unreachable: the API or a server behind it stayed unavailable.
+            ContractViolation: the API kept failing, or a reply is not one that it documents.
         """
         while True:
-            status = None if self._api.streams.locked() else await self._listen(order_id, see)
+            status = None if self._api.streams.locked() else await self._follow_stream(order_id, on_status)
             if status is None:
                 status = await self.status(order_id)
-                see(status)
+                on_status(status)
             if _has_ended(status):
                 return status
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def status(self, order_id: str) -> Mapping[str, Any]:
-        """Return where the order stands.
+        """Return the status of the order.
 
         Raises:
-            Unreachable: nobody answers.
-            ContractViolation: the API went on failing, or answered what it must not.
+            Unreachable: the API or a server behind it stayed unavailable.
+            ContractViolation: the API kept failing, or the reply is not one that it documents.
         """
         try:
             return (await self.send(Act.FOLLOW, "GET", f"/api/orders/{order_id}/status")).body
         except Refused as refused:
-            raise ContractViolation(f"A look at an order of one's own was refused: {refused.code}.") from refused
+            raise ContractViolation(f"The status of an own order was refused: {refused.code}.") from refused
 
     def take_failures(self) -> Counter[str]:
-        """Return what made the guest ask again since this was last told."""
+        """Return the failures since the last call, and reset them."""
         failures, self.failures = self.failures, Counter()
         return failures
 
-    def _note_failure(self, name: str) -> None:
-        self.is_kept_waiting = True
+    def _count_failure(self, name: str) -> None:
+        self.is_retrying = True
         self.failures[name] += 1
 
-    def _note_unknown(self, response: httpx.Response, unknown: set[str] | None) -> None:
+    def _add_unknown(self, response: httpx.Response, unknown: set[str] | None) -> None:
         order_id = (body_of(response) or {}).get("orderId")
         if unknown is not None and isinstance(order_id, str):
             unknown.add(order_id)
             self.uncertain_order_ids.add(order_id)
 
-    async def _leave_alone(self, seconds: float) -> None:
-        self._note_failure(f"{_TOO_MANY} RATE_LIMITED")
-        await (asyncio.sleep(seconds) if self.is_going_home else self._pauses.wait(seconds))
+    async def _wait_out_limit(self, seconds: float) -> None:
+        self._count_failure(f"{_TOO_MANY} RATE_LIMITED")
+        await (asyncio.sleep(seconds) if self.is_releasing else self._pauses.wait(seconds))
 
-    async def _listen(self, order_id: str, see: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any] | None:
-        """Return the last that an order's stream told, or None if it told nothing; why, a look at the status says."""
+    async def _follow_stream(
+        self, order_id: str, on_status: Callable[[Mapping[str, Any]], None]
+    ) -> Mapping[str, Any] | None:
+        """Return the last status on an order's stream, or None if there was none; then the caller reads the status."""
         status: Mapping[str, Any] | None = None
         request = self._request(
             Call("GET", f"/api/orders/{order_id}/events", headers={"Accept": "text/event-stream"}),
@@ -258,7 +261,7 @@ class Guest:
                         async for event in _alive(EventSource(response).aiter_sse()):
                             if event.event == "order":
                                 status = dict(json.loads(event.data))
-                                see(status)
+                                on_status(status)
                 finally:
                     await response.aclose()
             except (httpx.TransportError, SSEError, ValueError) as lost:
@@ -280,30 +283,30 @@ class Guest:
 
 
 async def _alive(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
-    """Yield the events of a stream, beats among them, as long as they come often enough.
+    """Yield the events of a stream, beats included, as long as they are frequent enough.
 
     Raises:
-        httpx.ReadTimeout: after the first beat there was no event for too long; a proxy may still send comments.
+        httpx.ReadTimeout: after the first beat there was no event for too long, even if a proxy sends comments.
     """
-    heard_at, has_beats = monotonic(), False
+    last_event_at, has_beats = monotonic(), False
     async for event in events:
         if event.data:
-            heard_at, has_beats = monotonic(), has_beats or event.event == BEAT
+            last_event_at, has_beats = monotonic(), has_beats or event.event == BEAT
             yield event
-        elif has_beats and monotonic() > heard_at + SILENCE_SECONDS:
+        elif has_beats and monotonic() > last_event_at + SILENCE_SECONDS:
             raise httpx.ReadTimeout("the stream is silent")
 
 
 def _has_ended(status: Mapping[str, Any]) -> bool:
-    """Say whether this is the last status of its order."""
+    """Return whether this is the last status of its order."""
     return status.get("status") in _TERMINAL
 
 
-def _failure_of(what: str, response: httpx.Response) -> Unreachable | ContractViolation:
-    """Return what an answer that is none comes to if it goes on."""
-    if is_away(response):
-        return Unreachable(described(response))
-    return ContractViolation(f"{what} was answered {described(response)}.")
+def _failure_of(subject: str, response: httpx.Response) -> Unreachable | ContractViolation:
+    """Return the error to raise if a server error persists."""
+    if is_unavailable(response):
+        return Unreachable(describe_response(response))
+    return ContractViolation(f"{subject} was answered {describe_response(response)}.")
 
 
 def _name_of(response: httpx.Response) -> str:
@@ -311,6 +314,6 @@ def _name_of(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Return for how long the API asks to be left alone: a second, if it does not say."""
-    told = response.headers.get("Retry-After", "")
-    return float(told) if told.isdecimal() else 1.0
+    """Return the seconds of `Retry-After`, or 1 without a valid one."""
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else 1.0

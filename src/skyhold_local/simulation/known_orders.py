@@ -1,4 +1,4 @@
-"""What a customer remembers of their own orders, held against the list that the API gives of them."""
+"""A customer's own orders, compared with the list that the API returns."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from typing import Any
 
 from skyhold.domain.orders import HOLDING, OrderStatus
 from skyhold_local.simulation.orders import OwnOrder
-from skyhold_local.simulation.replies import Act, ContractViolation, understood
+from skyhold_local.simulation.replies import Act, ContractViolation, parsing
 
 LISTED = 50
-"""So many of the last orders must be in the first page of the list, which has a hundred."""
+"""Number of latest orders that must be on the first page of the list, which has a hundred."""
 
-_WORTH_A_WORD = HOLDING | {OrderStatus.CONFIRMED}
+_WITH_SEATS = HOLDING | {OrderStatus.CONFIRMED}
 
 
 class KnownOrders:
-    """All orders that a customer was told of, and those of them that have not ended as far as the customer knows."""
+    """All orders of a customer, and those that are open as far as the customer knows."""
 
     def __init__(self) -> None:
         self.orders: dict[str, OwnOrder] = {}
         self.open: dict[str, OwnOrder] = {}
 
     def add(self, order: OwnOrder) -> None:
-        """Remember a new order."""
+        """Add a new order."""
         self.orders[order.id] = self.open[order.id] = order
 
     def close(self, order: OwnOrder) -> None:
-        """Remember that the order has ended."""
+        """Record that the order has ended."""
         self.open.pop(order.id, None)
 
     def compare(
         self, listed: Mapping[str, Any], uncertain: Collection[str]
     ) -> list[tuple[OwnOrder, Mapping[str, Any]]]:
-        """Return the open orders that have ended meanwhile, as they are listed.
+        """Return the open orders that have ended meanwhile, each with its entry in the list.
 
-        `uncertain` are orders that may be there though nobody said so.
+        `uncertain` are ids of orders that may exist, though no reply confirmed them.
 
         Raises:
-            ContractViolation: an order is not what its customer was told, is missing, or was never told of.
+            ContractViolation: an order contradicts earlier replies, is missing, or was in no reply before.
         """
-        with understood(Act.LOOK):
+        with parsing(Act.LOOK):
             bodies = {str(body["orderId"]): body for body in listed["orders"]}
-            strangers = {each for each, body in bodies.items() if OrderStatus(body["status"]) in _WORTH_A_WORD}
+            with_seats = {each for each, body in bodies.items() if OrderStatus(body["status"]) in _WITH_SEATS}
         if set(islice(reversed(self.orders), LISTED)) - set(bodies):
-            raise ContractViolation("An order of one's own is missing from the list of them.")
-        if strangers - set(self.orders) - set(uncertain):
-            raise ContractViolation("An order holds seats that its customer was never told of.")
+            raise ContractViolation("An own order is missing from the list of the customer's orders.")
+        if with_seats - set(self.orders) - set(uncertain):
+            raise ContractViolation("An order has seats, but no reply to its customer named it.")
         ended = []
         for order_id, body in bodies.items():
             if (order := self.orders.get(order_id)) is not None:
-                order.see(body)
+                order.apply_status(body)
                 if order_id in self.open and order.status.is_terminal:
                     ended.append((order, body))
         return ended

@@ -1,4 +1,4 @@
-"""An order as its customer knows it, held against what the API says of it."""
+"""An order as its customer knows it, checked against the replies of the API."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from time import monotonic
 from typing import Any, Self
 
 from skyhold.domain.orders import HOLDING, TRANSITIONS, FailureCode, OrderStatus
-from skyhold_local.simulation.replies import Act, ContractViolation, Reply, understood
+from skyhold_local.simulation.replies import Act, ContractViolation, Reply, parsing
 
-_EARLY = timedelta(seconds=0.5)
-"""A hold that ended so little before its time has not ended early: instants are told in milliseconds."""
+_EARLY_TOLERANCE = timedelta(seconds=0.5)
+"""A hold that ended less than this before its time has not ended early: instants have a precision of milliseconds."""
 
 _WITH_SEATS = HOLDING | {OrderStatus.CONFIRMED}
-_FOR_PAYERS = {FailureCode.PAYMENT_DECLINED, FailureCode.PAYMENT_FAILED}
-_OF_OTHERS = {FailureCode.CANCELLED, FailureCode.INTERNAL}
+_PAYMENT_FAILURES = {FailureCode.PAYMENT_DECLINED, FailureCode.PAYMENT_FAILED}
+_FAILURES_BY_OTHERS = {FailureCode.CANCELLED, FailureCode.INTERNAL}
 
 
 @dataclass
 class OwnOrder:
-    """An order as its customer saw it last; `tag` is that of its seats, `ends_at` by this process's clock.
+    """An order as its customer saw it last; `tag` is its ETag, `ends_at` the end of its hold by this process's clock.
 
-    `token` and `key` are those of the hold that made it.
-    `is_paid_for` says that its customer sent a code, `has_good_code` that it was none that is always declined, and
-    `is_given_back` that they sent a cancel: how an order ends is held against that. One that was cancelled or broke off
-    without its customer's doing `is_ended_by_others`: an operator may do so, and whoever repairs what was killed.
+    `token` and `key` are those of the hold that made it. The end of an order must fit the actions of its customer:
+    `is_paid_for` if they sent a code, `has_good_code` if this was not the code that is always declined, and
+    `has_sent_cancel`. An order that was cancelled or failed without such an action `is_ended_by_others`, by an operator
+    or the reconciler.
     """
 
     id: str
@@ -41,7 +41,7 @@ class OwnOrder:
     reference: str | None = None
     is_paid_for: bool = False
     has_good_code: bool = False
-    is_given_back: bool = False
+    has_sent_cancel: bool = False
     is_ended_by_others: bool = False
 
     @classmethod
@@ -49,41 +49,41 @@ class OwnOrder:
         """Return the order that a hold has made.
 
         Raises:
-            ContractViolation: the reply does not tell of one.
+            ContractViolation: the reply does not describe an order.
         """
         body = reply.body
-        with understood(Act.HOLD):
+        with parsing(Act.HOLD):
             token = str(body.get("orderToken", ""))
             ends_at, expires_at = _ends_at(body), datetime.fromisoformat(body["expiresAt"])
             return cls(str(body["orderId"]), flight_id, seats, reply.tag or "", ends_at, expires_at, token, reply.key)
 
     @property
     def seconds_left(self) -> float:
-        """How long its seats are held."""
+        """Seconds until the hold ends."""
         return self.ends_at - monotonic()
 
     def change(self, seats: tuple[str, ...], reply: Reply) -> None:
-        """Take over the seats that a change has given, and their time.
+        """Apply the seats of a successful change, and the new time.
 
         Raises:
-            ContractViolation: the reply tells of others.
+            ContractViolation: the reply names other seats.
         """
-        with understood(Act.CHANGE):
+        with parsing(Act.CHANGE):
             self.seats, self.tag, self.ends_at = seats, reply.tag or "", _ends_at(reply.body)
             self.expires_at = datetime.fromisoformat(reply.body["expiresAt"])
         self.require_seats(Act.CHANGE, reply.body)
 
-    def see(self, body: Mapping[str, Any]) -> None:
-        """Take over the status that the API tells, if it can have come to that from what it told before.
+    def apply_status(self, body: Mapping[str, Any]) -> None:
+        """Apply a status from the API, if it can follow the last one and the actions of the customer.
 
         Raises:
-            ContractViolation: it cannot, as far as its customer knows.
+            ContractViolation: it cannot.
         """
-        with understood(Act.FOLLOW):
+        with parsing(Act.FOLLOW):
             status, code = OrderStatus(body["status"]), body.get("failureCode")
             now = datetime.fromisoformat(body["serverTime"])
             reference = body.get("reference")
-        if status not in _WAYS[self.status]:
+        if status not in _REACHABLE[self.status]:
             raise ContractViolation(f"An order that was {self.status} became {status}.")
         if status in _WITH_SEATS:
             self.require_seats(Act.FOLLOW, body)
@@ -95,65 +95,67 @@ class OwnOrder:
         self.status, self.reference = status, reference
 
     def require_seats(self, act: Act, body: Mapping[str, Any]) -> None:
-        """Hold the seats of a reply against those that the order should have.
+        """Check the seats of a reply against those that the order should have.
 
         Raises:
-            ContractViolation: they are others.
+            ContractViolation: they differ.
         """
-        with understood(act):
+        with parsing(act):
             given = set(body["seats"])
         if given != set(self.seats):
             raise ContractViolation(f"A {act} was answered with other seats than its order should have.")
 
     def _require_reason(self, status: OrderStatus, code: str | None, now: datetime) -> None:
-        """Hold an end against what its customer did.
+        """Check a new status against the actions of the customer, and the time of the hold.
 
         Raises:
-            ContractViolation: they did nothing that it could come from.
+            ContractViolation: they do not explain it.
         """
         if code == FailureCode.SEATS_LOST:
             raise ContractViolation("Seats were paid for and then lost.")
-        if status is OrderStatus.EXPIRED and now < self.expires_at - _EARLY:
+        if status is OrderStatus.EXPIRED and now < self.expires_at - _EARLY_TOLERANCE:
             raise ContractViolation("A hold ended before its time was up.")
-        if (status.is_paying or status is OrderStatus.CONFIRMED or code in _FOR_PAYERS) and not self.is_paid_for:
-            raise ContractViolation(f"An order that nobody paid for became {code or status}.")
+        if (status.is_paying or status is OrderStatus.CONFIRMED or code in _PAYMENT_FAILURES) and not self.is_paid_for:
+            raise ContractViolation(f"An order without a payment became {code or status}.")
         if status is OrderStatus.CONFIRMED and not self.has_good_code:
             raise ContractViolation("An order was confirmed with a code that is always declined.")
-        if status is OrderStatus.FAILED and code not in _FOR_PAYERS | _OF_OTHERS:
-            raise ContractViolation(f"A hold ended without a reason that its customer knows of: {code}.")
-        self.is_ended_by_others = status is OrderStatus.FAILED and code in _OF_OTHERS and not self.is_given_back
+        if status is OrderStatus.FAILED and code not in _PAYMENT_FAILURES | _FAILURES_BY_OTHERS:
+            raise ContractViolation(f"A hold ended for a reason that its customer's actions do not explain: {code}.")
+        self.is_ended_by_others = (
+            status is OrderStatus.FAILED and code in _FAILURES_BY_OTHERS and not self.has_sent_cancel
+        )
 
 
 def _require_failure(status: OrderStatus, body: Mapping[str, Any]) -> None:
-    """See that an end without a booking says why, by a code and a sentence, and that no other status does.
+    """Check that an order that ended without a booking has a failure code and a reason, and that others have none.
 
     Raises:
-        ContractViolation: it does not.
+        ContractViolation: they do not fit the status.
     """
     code, sentence = body.get("failureCode"), body.get("failureReason")
     is_unbooked = status in {OrderStatus.FAILED, OrderStatus.EXPIRED}
     if bool(code and sentence) is not is_unbooked or (is_unbooked and body.get("lastError") != f"{code}: {sentence}"):
-        raise ContractViolation(f"An order became {status}, with code {code}, and does not say why as it should.")
+        raise ContractViolation(f"An order became {status}, and its failure members do not match; code: {code}.")
 
 
 def _ends_at(body: Mapping[str, Any]) -> float:
-    """Return when a hold ends by this process's clock, whatever that shows."""
+    """Return the end of a hold by this process's monotonic clock."""
     expires_at, now = (datetime.fromisoformat(body[name]) for name in ("expiresAt", "serverTime"))
     return monotonic() + (expires_at - now).total_seconds()
 
 
-def _ways() -> dict[OrderStatus, frozenset[OrderStatus]]:
-    """Return what each status can have become by the next look; a confirmed order stays so, for no operator is here."""
-    ways: dict[OrderStatus, frozenset[OrderStatus]] = {OrderStatus.CONFIRMED: frozenset({OrderStatus.CONFIRMED})}
+def _reachable_statuses() -> dict[OrderStatus, frozenset[OrderStatus]]:
+    """Return the statuses that a later reply may have, by status; confirmed is final, because no operator refunds."""
+    reachable: dict[OrderStatus, frozenset[OrderStatus]] = {OrderStatus.CONFIRMED: frozenset({OrderStatus.CONFIRMED})}
 
     def reach(status: OrderStatus) -> frozenset[OrderStatus]:
-        if status not in ways:
-            ways[status] = frozenset({status}).union(*(reach(after) for after in TRANSITIONS[status]))
-        return ways[status]
+        if status not in reachable:
+            reachable[status] = frozenset({status}).union(*(reach(after) for after in TRANSITIONS[status]))
+        return reachable[status]
 
     for status in OrderStatus:
         reach(status)
-    return ways
+    return reachable
 
 
-_WAYS = _ways()
+_REACHABLE = _reachable_statuses()

@@ -1,6 +1,6 @@
-"""What came of a crowd: its orders by their ends, the refusals it heard, how long it waited, what must never happen.
+"""The outcomes of a crowd: its orders by state, refusals, latencies, failures and contract violations.
 
-It is counted while the crowd is under way, for whoever watches it, and told as a whole at the end.
+They are counted while the crowd runs, and can be shown at any time.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from skyhold_local.simulation.replies import Act, ContractViolation, Refused, Waited
+from skyhold_local.simulation.replies import Act, ContractViolation, Refused, ResponseTime
 
-NEWS_KEPT = 8
+EVENTS_KEPT = 8
 VIOLATIONS_KEPT = 20
-"""So many are told; all are counted."""
+"""Number of latest events, and of violations' details, that are kept; all violations are counted."""
 
 TIMED = (Act.HOLD, Act.CHANGE, Act.PAY)
 
 CONFLICT = "SEATS_UNAVAILABLE"
-"""The code of the no to whoever was too late."""
+"""The code of a refusal because other customers have the seats."""
 
 ORDERS_KEPT = 20
-"""So many orders' ids are kept, the last ones: whoever looks for the ledger behind the API knows it by them."""
+"""Number of latest order ids that are kept; they identify the ledger behind the API."""
 
 
 class State(StrEnum):
-    """Where an order of the crowd is; what comes after `paying` is an end."""
+    """The state of an order of the crowd; all after `paying` are ends."""
 
     HELD = "held"
     PAYING = "paying"
@@ -35,7 +35,7 @@ class State(StrEnum):
     DECLINED = "declined"
     PAYMENT_FAILED = "paymentFailed"
     CANCELLED = "cancelled"
-    LET_GO = "letGo"
+    RELEASED = "letGo"
     EXPIRED = "expired"
     FAILED = "failed"
 
@@ -51,35 +51,35 @@ _STATES_OF_FAILURE = {
 
 
 def state_of(status: str, failure_code: str | None) -> State:
-    """Return which end an order has come to."""
+    """Return the state of an order that has ended."""
     return _STATES_OF_STATUS.get(status) or _STATES_OF_FAILURE.get(failure_code or "", State.FAILED)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long the answers to one kind of command took; none if there were none.
+    """Latency of one kind of reply; None where there was no reply.
 
-    Counted from when the request was sent; `whole_max_ms` counts from when the customer wanted to ask, and so has the
-    wait for a free connection of the crowd's own in it, and all that had to be asked again.
+    Measured from when the last request was sent; `total_max_ms` is measured from the first attempt and includes retries
+    and the wait for a free connection of the crowd.
     """
 
     count: int
     p50_ms: float | None
     p99_ms: float | None
     max_ms: float | None
-    whole_max_ms: float | None
+    total_max_ms: float | None
 
     @classmethod
-    def of(cls, waits: Sequence[Waited]) -> Latency:
+    def of(cls, times: Sequence[ResponseTime]) -> Latency:
         """Return the percentiles, each of them one of the values."""
-        ranked = sorted(waited.seconds for waited in waits)
-        whole = sorted(waited.whole_seconds for waited in waits)
+        ranked = sorted(each.seconds for each in times)
+        total = sorted(each.total_seconds for each in times)
         return cls(
             len(ranked),
             _percentile(ranked, 50),
             _percentile(ranked, 99),
             _percentile(ranked, 100),
-            _percentile(whole, 100),
+            _percentile(total, 100),
         )
 
 
@@ -104,23 +104,23 @@ class Outcomes:
     failures: Counter[str] = field(default_factory=Counter)
     violations: int = 0
     violation_details: list[str] = field(default_factory=list)
-    news: deque[str] = field(default_factory=lambda: deque(maxlen=NEWS_KEPT))
-    waits: dict[Act, list[Waited]] = field(default_factory=lambda: {act: [] for act in TIMED})
-    refusal_waits: list[Waited] = field(default_factory=list)
+    recent_events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    success_times: dict[Act, list[ResponseTime]] = field(default_factory=lambda: {act: [] for act in TIMED})
+    refusal_times: list[ResponseTime] = field(default_factory=list)
     sold: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> int:
-        """How often somebody else was faster."""
+        """Number of refusals because other customers have the seats."""
         return self.refusals[CONFLICT]
 
     @property
     def retries(self) -> int:
-        """How often something had to be asked again because it was not answered."""
+        """Number of failures after which a request was retried."""
         return self.failures.total()
 
     def note(self, order_id: str, state: State) -> None:
-        """Note where an order is now; of those that have ended only their number is kept."""
+        """Record the state of an order; of ended orders only the numbers are kept."""
         if (before := self.open_orders.pop(order_id, None)) is not None:
             self.orders[before] -= 1
         else:
@@ -130,29 +130,29 @@ class Outcomes:
             self.open_orders[order_id] = state
 
     def count(self, *states: State) -> int:
-        """Return how many orders are in one of these states."""
+        """Return the number of orders in these states."""
         return sum(self.orders[state] for state in states)
 
-    def took(self, act: Act, waited: Waited) -> None:
-        """Count how long a yes took."""
-        if act in self.waits:
-            self.waits[act].append(waited)
+    def record_success(self, act: Act, response_time: ResponseTime) -> None:
+        """Record the response time of a successful command."""
+        if act in self.success_times:
+            self.success_times[act].append(response_time)
 
-    def refuse(self, refused: Refused, name: str) -> None:
-        """Count a no to the customer of this name, and how long it took if somebody was faster."""
+    def count_refusal(self, refused: Refused, name: str) -> None:
+        """Count a refusal to the customer of this name, and record the response time of a conflict."""
         self.refusals[refused.code] += 1
         if refused.code == CONFLICT:
             self.refused_customers.add(name)
-            self.refusal_waits.append(refused.waited)
+            self.refusal_times.append(refused.response_time)
 
     def count_violation(self, violation: ContractViolation) -> None:
-        """Count what must never happen."""
+        """Count a contract violation, and keep its detail if it is one of the first."""
         self.violations += 1
         if len(self.violation_details) < VIOLATIONS_KEPT:
             self.violation_details.append(violation.detail)
 
-    def sell(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
-        """Note whose these seats are for good.
+    def record_sale(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
+        """Record that these seats are sold to this order.
 
         Raises:
             ContractViolation: one of them was sold to another order before.
@@ -162,9 +162,9 @@ class Outcomes:
             raise ContractViolation(f"Sold twice on flight {flight_id}: {' '.join(twice)}.")
 
     def latencies(self) -> dict[str, Latency]:
-        """Return how long customers waited: for a yes by what they asked for, and for the no of who was too late."""
-        granted = {act.value: Latency.of(waits) for act, waits in self.waits.items()}
-        return granted | {"refusal": Latency.of(self.refusal_waits)}
+        """Return the latencies of successful commands by act, and of conflicts as `refusal`."""
+        successes = {act.value: Latency.of(times) for act, times in self.success_times.items()}
+        return successes | {"refusal": Latency.of(self.refusal_times)}
 
 
 def _percentile(ranked: Sequence[float], percent: int) -> float | None:

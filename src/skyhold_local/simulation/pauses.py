@@ -1,7 +1,7 @@
-"""The time of a crowd: how long its customers think, when nobody begins anything new, and when all go home.
+"""The clock of a crowd: its customers' pauses, and its states open, closed and stopped.
 
-First it is open. When it is closed, nobody thinks any longer and everybody finishes what they are at. When all have to
-leave, nobody goes on with anything: what is held is let go.
+Open: customers begin trips, and think between requests. Closed: no trip begins, and customers finish their orders
+without thinking. Stopped: customers release their holds.
 """
 
 from __future__ import annotations
@@ -10,82 +10,82 @@ import asyncio
 
 DEFAULT_RETRY_SECONDS = 90.0
 STOPPING_RETRY_SECONDS = 5.0
-"""How long the same thing is asked again for, unless a plan says otherwise: servers that die are back by then. Who was
-told to go home has less."""
+"""Time for which a failing request is retried: by default, long enough for a server to restart; and after a stop."""
 
 
 class CrowdStopped(Exception):
-    """The crowd was told to go home; whoever hears it lets go of what they hold."""
+    """The crowd was stopped: the customer must release its holds."""
 
 
 class Pauses:
-    """What everyone in the crowd waits by.
+    """The clock that all customers of a crowd share.
 
-    `pace` is how many times faster than usual they think, `retry_seconds` how long an unanswered request is retried.
+    `pace` is the factor by which they think faster than usual, `retry_seconds` the time for which a failing request is
+    retried.
     """
 
     def __init__(self, pace: float = 1.0, retry_seconds: float = DEFAULT_RETRY_SECONDS) -> None:
         self._pace = pace
-        self._patience = retry_seconds
+        self._retry_seconds = retry_seconds
         self._closed = asyncio.Event()
-        self._left = asyncio.Event()
+        self._stopped = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
-        """Whether something new may be begun."""
+        """True until the crowd is closed or stopped."""
         return not self._closed.is_set()
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether all were told to go home."""
-        return self._left.is_set()
+    def is_stopped(self) -> bool:
+        """True once the crowd was stopped."""
+        return self._stopped.is_set()
 
     @property
     def retry_seconds(self) -> float:
-        """For how long the same thing is asked again."""
-        return min(self._patience, STOPPING_RETRY_SECONDS) if self.is_leaving else self._patience
+        """Time for which a failing request is retried."""
+        return min(self._retry_seconds, STOPPING_RETRY_SECONDS) if self.is_stopped else self._retry_seconds
 
     def close(self) -> None:
-        """Let nobody begin anything new, and nobody think any longer."""
+        """Close the crowd: no trip begins any more, and customers stop thinking."""
         self._closed.set()
 
-    def leave(self) -> None:
-        """Send all home."""
+    def stop(self) -> None:
+        """Stop the crowd, which closes it too."""
         self._closed.set()
-        self._left.set()
+        self._stopped.set()
 
     async def think(self, seconds: float, *, at_most: float = float("inf")) -> None:
-        """Pause as long as a customer of this pace thinks, and no longer than `at_most`, which is no matter of pace.
+        """Pause for the seconds divided by the pace, but at most `at_most`, and only until the crowd is closed.
 
         Raises:
-            CrowdStopped: all were told to go home.
+            CrowdStopped: the crowd was stopped.
         """
-        await self.closed(within=min(seconds / self._pace, at_most))
-        self._stay()
+        await self.wait_until_closed(within=min(seconds / self._pace, at_most))
+        self._raise_if_stopped()
 
     async def wait(self, seconds: float) -> None:
-        """Wait as long as the API asked for, closed or not.
+        """Wait for the time of a `Retry-After`, also when the crowd is closed.
 
         Raises:
-            CrowdStopped: all were told to go home.
+            CrowdStopped: the crowd was stopped.
         """
-        await self.left(within=seconds)
-        self._stay()
+        await self.wait_until_stopped(within=seconds)
+        self._raise_if_stopped()
 
-    async def closed(self, *, within: float) -> None:
-        """Wait until the crowd is closed, or for so many seconds."""
-        await _happens(self._closed, within)
+    async def wait_until_closed(self, *, within: float) -> None:
+        """Wait until the crowd is closed, but at most `within` seconds."""
+        await _wait_for(self._closed, within)
 
-    async def left(self, *, within: float) -> None:
-        """Wait until all were told to go home, or for so many seconds."""
-        await _happens(self._left, within)
+    async def wait_until_stopped(self, *, within: float) -> None:
+        """Wait until the crowd is stopped, but at most `within` seconds."""
+        await _wait_for(self._stopped, within)
 
-    def _stay(self) -> None:
-        if self.is_leaving:
+    def _raise_if_stopped(self) -> None:
+        if self.is_stopped:
             raise CrowdStopped
 
 
-async def _happens(event: asyncio.Event, within: float) -> None:
+async def _wait_for(event: asyncio.Event, within: float) -> None:
     try:
         async with asyncio.timeout(max(0.0, within)):
             await event.wait()

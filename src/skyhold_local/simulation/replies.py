@@ -1,4 +1,4 @@
-"""What the API may answer to an honest customer (docs/rules.md#errors), and what nobody must ever see."""
+"""The replies that the API documents for an honest customer (docs/rules.md#errors); others are contract violations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import httpx
 
-_LATE = frozenset({"ORDER_EXPIRED", "ORDER_CLOSED", "ORDER_CHANGED", "PAYMENT_IN_PROGRESS", "GIVEN_UP"})
-"""What every command for an order may be refused with."""
+_TOO_LATE = frozenset({"ORDER_EXPIRED", "ORDER_CLOSED", "ORDER_CHANGED", "PAYMENT_IN_PROGRESS", "DEADLINE_EXCEEDED"})
+"""The refusals that every command for an order may get."""
 
 _SERVER_ERROR = 500
-_AWAY = 503
+_UNAVAILABLE = 503
 
-AWAY = frozenset({"DATABASE_UNAVAILABLE", "WORKFLOW_UNAVAILABLE"})
-"""What the API may say, as a 503, while a server behind it is away; all else from 500 on is a fault of its own."""
+UNAVAILABLE_CODES = frozenset({"DATABASE_UNAVAILABLE", "WORKFLOW_UNAVAILABLE"})
+"""Codes of a 503 while a server behind the API is unavailable; all other replies from 500 on are faults of the API."""
 
 _REPLAYED = "Idempotency-Replayed"
 
@@ -26,7 +26,7 @@ _CODE = re.compile(r"[A-Z_]{1,40}")
 
 
 class Act(StrEnum):
-    """What a customer asks of the API."""
+    """The kind of a request to the API."""
 
     LOOK = "look"
     HOLD = "hold"
@@ -36,7 +36,7 @@ class Act(StrEnum):
     FOLLOW = "status"
 
 
-DONE: Mapping[Act, int] = {
+SUCCESS_STATUS: Mapping[Act, int] = {
     Act.LOOK: 200,
     Act.HOLD: 201,
     Act.CHANGE: 200,
@@ -44,107 +44,113 @@ DONE: Mapping[Act, int] = {
     Act.CANCEL: 204,
     Act.FOLLOW: 200,
 }
-"""The status of a yes."""
+"""The HTTP status of a successful reply."""
 
 REFUSALS: Mapping[Act, frozenset[str]] = {
     Act.LOOK: frozenset(),
-    Act.HOLD: _LATE - {"PAYMENT_IN_PROGRESS"} | {"SEATS_UNAVAILABLE", "FLIGHT_DEPARTED", "HOLD_LIMIT"},
-    Act.CHANGE: _LATE | {"SEATS_UNAVAILABLE", "TOO_MANY_CHANGES"},
-    Act.PAY: _LATE,
-    Act.CANCEL: _LATE,
+    Act.HOLD: _TOO_LATE - {"PAYMENT_IN_PROGRESS"} | {"SEATS_UNAVAILABLE", "FLIGHT_DEPARTED", "HOLD_LIMIT"},
+    Act.CHANGE: _TOO_LATE | {"SEATS_UNAVAILABLE", "TOO_MANY_CHANGES"},
+    Act.PAY: _TOO_LATE,
+    Act.CANCEL: _TOO_LATE,
     Act.FOLLOW: frozenset(),
 }
-"""The codes of a no. All have status 409, but ORDER_CHANGED after If-Match, which is 412.
+"""The codes of a refusal. All have status 409; ORDER_CHANGED may be 412, after If-Match.
 
-What is documented, but answered only to those who ask for nonsense or for what is another's, is not among them.
+Codes that only invalid requests and requests for other customers' orders get are not included.
 """
 
 
 @dataclass(frozen=True)
-class Waited:
-    """How long somebody waited for an answer.
+class ResponseTime:
+    """Response time of a request, and the number of `tries`.
 
-    `seconds` counts from when the request that was answered was sent; `whole_seconds` from when they wanted to ask,
-    with all that was waited for a free connection of the crowd's, and all that had to be asked again. `tries` counts
-    the requests that were sent.
+    `seconds` is measured from when the last try was sent; `total_seconds` from before the first one, and includes
+    retries and the wait for a free connection of the crowd.
     """
 
     seconds: float
-    whole_seconds: float
+    total_seconds: float
     tries: int = 1
 
 
-NO_TIME = Waited(0.0, 0.0)
+NO_RESPONSE_TIME = ResponseTime(0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A yes: its body, the order's tag if it has one, how long it took, and the key of what was asked.
+    """A successful reply: its body, the order's tag if it has one, its response time, and the request's key.
 
-    `is_replay` is the API's own word that this answer was there before.
+    `is_replay` is true if the API marked the reply as replayed.
     """
 
     body: Mapping[str, Any]
     tag: str | None
-    waited: Waited = NO_TIME
+    response_time: ResponseTime = NO_RESPONSE_TIME
     key: str = ""
     is_replay: bool = False
 
 
 class Refused(Exception):
-    """The API said no, as it may; `is_replay` as of a yes."""
+    """The API refused the request with a documented code; `is_replay` as in `Reply`."""
 
     def __init__(
-        self, code: str, problem: Mapping[str, Any], waited: Waited = NO_TIME, *, is_replay: bool = False
+        self,
+        code: str,
+        problem: Mapping[str, Any],
+        response_time: ResponseTime = NO_RESPONSE_TIME,
+        *,
+        is_replay: bool = False,
     ) -> None:
         self.code = code
         self.problem = problem
-        self.waited = waited
+        self.response_time = response_time
         self.is_replay = is_replay
         super().__init__(code)
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address of the API, or for those behind it, and has not for a while."""
+    """The API, or a server behind it, stayed unavailable until the retry time was over."""
 
 
 class ContractViolation(Exception):
-    """The API did what no customer must ever see; `detail` says what, and names no one and no code of theirs."""
+    """The API violated its contract; `detail` describes how, without names and payment codes of customers."""
 
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(detail)
 
 
-def read_reply(act: Act, response: httpx.Response, waited: Waited = NO_TIME, key: str = "") -> Reply:
-    """Return the reply if it is a yes.
+def read_reply(
+    act: Act, response: httpx.Response, response_time: ResponseTime = NO_RESPONSE_TIME, key: str = ""
+) -> Reply:
+    """Return the reply if the request was successful.
 
     Raises:
-        Refused: it is a no.
-        ContractViolation: it is neither, as far as the documentation goes.
+        Refused: the request was refused.
+        ContractViolation: the reply is not documented for this act.
     """
     body, is_replay = body_of(response), _REPLAYED in response.headers
-    if response.status_code == DONE[act] and body is not None:
-        return Reply(body, response.headers.get("ETag"), waited, key, is_replay=is_replay)
+    if response.status_code == SUCCESS_STATUS[act] and body is not None:
+        return Reply(body, response.headers.get("ETag"), response_time, key, is_replay=is_replay)
     code = code_of(response)
     expected = {409, 412} if code == "ORDER_CHANGED" else {409}
     if code in REFUSALS[act] and response.status_code in expected:
-        raise Refused(code, body or {}, waited, is_replay=is_replay)
-    raise ContractViolation(f"A {act} was answered {described(response)}, which no honest customer should hear.")
+        raise Refused(code, body or {}, response_time, is_replay=is_replay)
+    raise ContractViolation(f"A {act} was answered {describe_response(response)}, which is not documented for it.")
 
 
 def require_new(act: Act, answer: Reply | Refused) -> None:
-    """Look at the answer to a command whose key was new: it cannot have been there before.
+    """Check the answer to a command with a new key, which cannot be a replay.
 
     Raises:
         ContractViolation: it is marked as replayed, though no earlier request of this key was sent.
     """
-    if answer.is_replay and answer.waited.tries == 1:
+    if answer.is_replay and answer.response_time.tries == 1:
         raise ContractViolation(f"The answer to a {act} was marked as replayed the first time that it was sent.")
 
 
 def require_replayed(act: Act, answer: Reply | Refused) -> None:
-    """Look at the answer to a command that had been answered under the same key.
+    """Check the answer to a command that was answered before under the same key.
 
     Raises:
         ContractViolation: it is not marked as replayed.
@@ -154,30 +160,30 @@ def require_replayed(act: Act, answer: Reply | Refused) -> None:
 
 
 @contextlib.contextmanager
-def understood(act: Act) -> Iterator[None]:
-    """Take a reply apart in the block.
+def parsing(act: Act) -> Iterator[None]:
+    """Parse a reply in the block.
 
     Raises:
-        ContractViolation: it has not the members that it must have.
+        ContractViolation: it does not have the documented members.
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as odd:
-        raise ContractViolation(f"What answered a {act} is not of the form that is documented.") from odd
+        raise ContractViolation(f"The reply to a {act} does not have the documented form.") from odd
 
 
-def is_broken(response: httpx.Response) -> bool:
-    """Say whether the server could not say yes or no."""
+def is_server_error(response: httpx.Response) -> bool:
+    """Return whether the request failed in the server, and so was neither successful nor refused."""
     return response.status_code >= _SERVER_ERROR
 
 
-def is_away(response: httpx.Response) -> bool:
-    """Say whether the server says, as it is documented, that one behind it is away."""
-    return response.status_code == _AWAY and code_of(response) in AWAY
+def is_unavailable(response: httpx.Response) -> bool:
+    """Return whether this is a documented 503: a server behind the API is unavailable."""
+    return response.status_code == _UNAVAILABLE and code_of(response) in UNAVAILABLE_CODES
 
 
 def body_of(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the JSON object of a response, empty if it has no body, or None if it has another one."""
+    """Return the JSON object of a response; empty without a body, None if the body is not a JSON object."""
     try:
         body = response.json() if response.content else {}
     except ValueError:
@@ -186,13 +192,13 @@ def body_of(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def code_of(response: httpx.Response) -> str:
-    """Return the code of a problem, or nothing if it is none."""
+    """Return the code of a problem, or an empty string if the response is not a problem."""
     code = str((body_of(response) or {}).get("error", ""))
     return code if _CODE.fullmatch(code) else ""
 
 
-def described(response: httpx.Response) -> str:
-    """Return a response in words for whoever looks for its cause."""
+def describe_response(response: httpx.Response) -> str:
+    """Return the status, code and request id of a response, for a search in the logs."""
     request_id = response.headers.get("X-Request-Id")
     words = [str(response.status_code), code_of(response), f"(request {request_id})" if request_id else ""]
     return " ".join(word for word in words if word)

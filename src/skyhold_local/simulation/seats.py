@@ -1,6 +1,6 @@
-"""Which seats a customer chooses: together if that can be, of the kind and in the place they like.
+"""The choice of seats: next to each other if possible, of the preferred kind and place.
 
-Tastes are alike, as people's are, so that customers who look at the same map at the same time want the same seats.
+Preferences are similar, so customers who read the same map at the same time compete for the same seats.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from skyhold.domain.seats import SeatStatus, sort_seats
 WINDOW, AISLE = "w", "a"
 
 _FAVOURITES = 8
-"""Among so many places one of the best is taken: the better the likelier."""
+"""A customer takes one of this number of best blocks; the better a block, the likelier."""
 
 _CABIN_STEEPNESS = 6
-"""The higher, the fewer want a dearer cabin than the cheapest."""
+"""The higher, the fewer customers want a more expensive cabin than the cheapest."""
 
 
 @dataclass(frozen=True)
 class SeatPreference:
-    """Seats as a customer wants them.
+    """The seats that a customer prefers: how many (`party`), of which kind, and where.
 
-    `kind` is what at least one of them shall be, `is_left` and `depth` where in its cabin: 0 at the nose, 1 at the
-    tail. `comfort` says how dear a cabin may be, 0 for the cheapest; `luck` which of several good places it becomes, 0
-    for the best. All three are less than 1.
+    `kind` is window or aisle, for at least one of them. `is_left` and `depth` are the place in the cabin, from 0 at the
+    front to 1 at the back. `comfort` selects the cabin by price, from 0 for the cheapest, and `luck` one of the best
+    blocks, from 0 for the best. All three numbers are less than 1.
     """
 
     party: int
@@ -39,7 +39,7 @@ class SeatPreference:
 
 
 class SeatMap:
-    """The seats of a flight as a customer saw them, or `only` those that they have eyes for."""
+    """The seats of a flight as a customer saw them, or `only` some of them."""
 
     def __init__(self, seat_map: Mapping[str, Any], *, only: Collection[str] | None = None) -> None:
         seats = [
@@ -62,17 +62,17 @@ class SeatMap:
 
     @property
     def free_seats(self) -> tuple[str, ...]:
-        """The seats that are free, sorted."""
+        """The free seats, sorted."""
         return self._names(members_of(self.plan.free))
 
     @property
     def is_sold_out(self) -> bool:
-        """Whether no seat is free, and none is held that could come back."""
-        hopeful = {SeatStatus.AVAILABLE, SeatStatus.RESERVED}
-        return not any(place.seat.status in hopeful for place in self.plan.places)
+        """True if no seat is free, and no seat is held, so that none can become free again."""
+        unsold = {SeatStatus.AVAILABLE, SeatStatus.RESERVED}
+        return not any(place.seat.status in unsold for place in self.plan.places)
 
     def choose(self, preference: SeatPreference) -> tuple[str, ...]:
-        """Return the seats of the preference, sorted; fewer if there are no more, none if none is free."""
+        """Return free seats by the preference, sorted; fewer than the party if there are no more."""
         free = members_of(self.plan.free)
         party = min(preference.party, len(free))
         if party == 0:
@@ -86,7 +86,7 @@ class SeatMap:
         return self._names(self._nearest(free, party, preference))
 
     def _sections(self, preference: SeatPreference) -> list[int]:
-        """Return the cabins: the one that is wanted, then the others, those first that cost nearly as much."""
+        """Return the cabins by their distance in price rank from the preferred one, which is first."""
         prices = {section: self._price(section) for section in self.plan.cabin_of}
         by_price = sorted(prices, key=lambda section: (prices[section], section))
         wanted = int(preference.comfort**_CABIN_STEEPNESS * len(by_price))
@@ -96,7 +96,7 @@ class SeatMap:
         return min(self.plan.places[number].seat.price_cents for number in self.plan.numbers_in(section))
 
     def _one_of_the_best(self, blocks: list[Block], section: int, preference: SeatPreference, party: int) -> Block:
-        """Return one of the blocks that come nearest to the preference."""
+        """Return one of the blocks that fit the preference best."""
         depths = [self.plan.places[number].y for number in self.plan.numbers_in(section)]
         front, length = min(depths), max(1, max(depths) - min(depths))
 
@@ -111,7 +111,7 @@ class SeatMap:
         return blocks[int(preference.luck**2 * min(_FAVOURITES, len(blocks)))]
 
     def _nearest(self, free: list[int], party: int, preference: SeatPreference) -> list[int]:
-        """Return seats that are near each other, since no row has as many side by side."""
+        """Return seats that are near each other, because no row has enough of them side by side."""
         first = self.plan.places[free[int(preference.luck * len(free))]]
 
         def distance(number: int) -> int:

@@ -18,7 +18,7 @@ from skyhold_local.simulation.replies import Act, Refused, Reply
 
 @dataclass
 class SharedState:
-    """Connections, clock, goal and counts of a crowd; `flights` are those that it wants, numbers by id."""
+    """Connections, clock, goal and counts of a crowd; `flights` are those on which it books, numbers by id."""
 
     api: Api
     flights: Mapping[str, str]
@@ -36,7 +36,7 @@ class SharedState:
 
 
 class CountedGuest:
-    """A guest whose replies and failures are counted, and whose commands are sent as its behaviour does."""
+    """A guest whose commands are sent by its behaviour, and whose replies and failures are counted."""
 
     def __init__(self, name: str, shared: SharedState, behaviour: Behaviour) -> None:
         self.name = name
@@ -61,23 +61,23 @@ class CountedGuest:
             CrowdStopped: the crowd was stopped.
         """
         try:
-            if self.guest.is_going_home:
+            if self.guest.is_releasing:
                 reply = await self.guest.send(act, method, path, body, if_match=if_match)
             else:
                 reply = await self._behaviour.send(self.guest, act, method, path, body, if_match=if_match)
         except Refused as refused:
-            self.outcomes.refuse(refused, self.name)
+            self.outcomes.count_refusal(refused, self.name)
             raise
         finally:
             self.count_failures()
-        self.outcomes.took(act, reply.waited)
+        self.outcomes.record_success(act, reply.response_time)
         return reply
 
     async def reach(
         self, moment: Moment, flight_id: str, order: OwnOrder | None = None, *, own_ids: Collection[str] = ()
     ) -> None:
         """Let the behaviour act at this stage of a trip, unless the crowd was stopped; raises as `Behaviour.reach`."""
-        if not self._shared.pauses.is_leaving:
+        if not self._shared.pauses.is_stopped:
             await self._behaviour.reach(moment, self, flight_id, order, own_ids=own_ids)
 
     async def await_end(self, order: OwnOrder) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ class CountedGuest:
             ContractViolation: a reply is not one that the API documents, or the order took an illegal transition.
         """
         try:
-            return await self.guest.await_end(order.id, order.see)
+            return await self.guest.await_end(order.id, order.apply_status)
         finally:
             self.count_failures()
 
@@ -97,5 +97,5 @@ class CountedGuest:
         self.outcomes.failures += self.guest.take_failures()
 
     def report(self, flight_id: str, event: str) -> None:
-        """Add a line to the news of the crowd."""
-        self.outcomes.news.append(f"{self._shared.flights[flight_id]}  {self.name} {event}")
+        """Add a line to the recent events of the crowd."""
+        self.outcomes.recent_events.append(f"{self._shared.flights[flight_id]}  {self.name} {event}")

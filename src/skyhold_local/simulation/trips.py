@@ -1,6 +1,6 @@
-"""What a customer has in mind before they begin: which flight, which seats, how long they think, how it shall end.
+"""Trips: all decisions of a customer for one booking: flight, seats, changes, thinking times, ending.
 
-All of it is drawn before anything is asked of the API. So a seed gives the same decisions again, whatever was answered.
+They are drawn before the first request, so a seed gives the same decisions whatever the API answers.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ T = TypeVar("T")
 
 DECLINED_CODE = "00000"
 APPROVED_CODE = "99999"
-"""What these two come to is known; what others come to, and when, the gateway decides."""
-
+"""The payment codes with a fixed verdict; for others the simulated gateway draws verdict and delay."""
 
 TAKES_ALTERNATIVES = 0.7
 PAYS_AT_ONCE = 0.3
-LEFT = 0.5
+PREFERS_LEFT = 0.5
 COMES_BACK = 0.4
-"""Such shares of the customers ask for what the API offers instead, have a code that is approved without delay, and
-like to sit on the left."""
+"""Shares of the trips on which customers accept alternatives, have `APPROVED_CODE`, prefer the left side, and come back
+to look at their orders."""
 
 
 class Ending(StrEnum):
-    """What a customer does with the seats they hold."""
+    """A customer's decision about the seats that they hold."""
 
     PAY = "pay"
     PAY_AT_THE_SECOND_TRY = "pay at the second try"
@@ -38,7 +37,7 @@ class Ending(StrEnum):
 
 
 _ENDINGS = {Ending.PAY: 68, Ending.PAY_AT_THE_SECOND_TRY: 12, Ending.CANCEL: 12, Ending.WALK_AWAY: 8}
-"""How many of a hundred do so."""
+"""Percentages."""
 
 _CHANGES = {0: 60, 1: 30, 2: 10}
 _PARTIES = {1: 30, 2: 40, 3: 15, 4: 15}
@@ -46,7 +45,7 @@ _PARTIES = {1: 30, 2: 40, 3: 15, 4: 15}
 
 @dataclass(frozen=True)
 class Thinking:
-    """For how many seconds a customer thinks, at the usual pace: before each thing they do, and after the last."""
+    """Seconds for which a customer thinks at the usual pace: before each action, and after the last one."""
 
     looking: float
     choosing: float
@@ -57,7 +56,7 @@ class Thinking:
 
 @dataclass(frozen=True)
 class Trip:
-    """One attempt to fly: the first preference, the changes of mind, and the ending."""
+    """One booking: the first preference, the changes of seats, the thinking times, and the ending."""
 
     flight_id: str
     preference: SeatPreference
@@ -70,21 +69,21 @@ class Trip:
 
 
 def plan_trips(random: Random, flight_ids: Sequence[str]) -> Iterator[Trip]:
-    """Yield what a customer wants, one trip after the other, without end."""
+    """Yield the trips of a customer, without end."""
     while True:
         yield _plan_trip(random, flight_ids)
 
 
 def _plan_trip(random: Random, flight_ids: Sequence[str]) -> Trip:
-    preference = _preference(random, party=_one_of(_PARTIES, random))
+    preference = _preference(random, party=_draw(_PARTIES, random))
     return Trip(
         flight_id=random.choice(flight_ids),
         preference=preference,
         changes=tuple(
             replace(_preference(random, preference.party), comfort=preference.comfort)
-            for _ in range(_one_of(_CHANGES, random))
+            for _ in range(_draw(_CHANGES, random))
         ),
-        ending=_one_of(_ENDINGS, random),
+        ending=_draw(_ENDINGS, random),
         thinking=Thinking(
             looking=random.uniform(0.1, 0.6),
             choosing=random.uniform(0.3, 1.8),
@@ -102,13 +101,13 @@ def _preference(random: Random, party: int) -> SeatPreference:
     return SeatPreference(
         party=party,
         kind=random.choice((WINDOW, WINDOW, AISLE)),
-        is_left=random.random() < LEFT,
-        # Most like to sit in front; the wings and the tail have their friends.
+        is_left=random.random() < PREFERS_LEFT,
+        # Most prefer the front, but no part of the cabin is left out.
         depth=random.triangular(0.0, 1.0, 0.15),
         comfort=random.random(),
         luck=random.random(),
     )
 
 
-def _one_of(weights: Mapping[T, int], random: Random) -> T:
+def _draw(weights: Mapping[T, int], random: Random) -> T:
     return random.choices(list(weights), weights=list(weights.values()))[0]

@@ -1,7 +1,7 @@
-"""Every activity that changes an order, run twice, cut off anywhere, or come late: as one clean run, or nothing.
+"""Every activity that changes an order, run twice, cut off anywhere, or late: equal to one clean run, or no change.
 
-What is compared is all that is written down anywhere: the order, its seats and prices, its event log, the ledger of
-payments, the gateway's own books, and the seat locks with the time they live.
+All stored data are compared: the order, its seats and prices, its event log, the ledger of payments, the gateway's own
+books, and the seat locks with their times to live.
 """
 
 from __future__ import annotations
@@ -25,22 +25,19 @@ from skyhold.messages import (
 )
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
-from support.cuts import CrashedError, Cut, CutGateway, CutLocks, CutPool, Wire, as_pool
-from support.desks import (
+from support.activity_runner import (
     OTHER_CHAIN,
+    ActivityRunner,
     Ask,
-    Desk,
     StepAsk,
     a_flight,
     release,
     reserve,
 )
-from support.end_states import EndState, end_state, times_asked
-from support.gateways import Act, ScriptedGateway
-from support.situations import (
+from support.cases import (
     POLICY,
     SITUATIONS,
-    Fate,
+    FollowUp,
     Prepare,
     ask_for_money,
     ask_for_money_in_vain,
@@ -70,22 +67,27 @@ from support.situations import (
     see_confirmed,
     take_the_money,
 )
+from support.end_states import EndState, end_state, times_asked
+from support.fault_injection import CrashedError, Cut, CutGateway, CutLocks, CutPool, Wire, as_pool
+from support.gateways import Act, ScriptedGateway
 
 pytestmark = pytest.mark.rest
 
 
 @dataclass(frozen=True)
 class World:
-    """The stores under test, and how a case is set up on a flight of its own."""
+    """The stores under test, and the setup of a case on a flight of its own."""
 
     pool: Pool
     redis: Redis
 
-    def desk(self, gateway: ScriptedGateway) -> Desk:
-        return Desk(self.pool, SeatLocks(self.redis), gateway, POLICY)
+    def desk(self, gateway: ScriptedGateway) -> ActivityRunner:
+        return ActivityRunner(self.pool, SeatLocks(self.redis), gateway, POLICY)
 
-    def cut_desk(self, gateway: ScriptedGateway, wire: Wire) -> Desk:
-        return Desk(as_pool(CutPool(self.pool, wire)), CutLocks(self.redis, wire), CutGateway(gateway, wire), POLICY)
+    def cut_desk(self, gateway: ScriptedGateway, wire: Wire) -> ActivityRunner:
+        return ActivityRunner(
+            as_pool(CutPool(self.pool, wire)), CutLocks(self.redis, wire), CutGateway(gateway, wire), POLICY
+        )
 
     async def state(self, flight: str, order_id: str) -> EndState:
         return await end_state(self.pool, self.redis, flight, ours=order_id)
@@ -100,8 +102,8 @@ def _gateway(world: World, prepare: Prepare) -> ScriptedGateway:
     return ScriptedGateway(world.pool, [Act.FAIL if prepare is ask_for_money_in_vain else Act.APPROVE])
 
 
-async def run_to_end(desk: Desk, ask: Ask) -> Answer | None:
-    """Run the activity as Temporal does: again, while it asks for it."""
+async def run_to_end(desk: ActivityRunner, ask: Ask) -> Answer | None:
+    """Run the activity as Temporal does: again, while it raises a retryable error."""
     for _ in range(POLICY.payment_attempts):
         try:
             return await desk.run(ask)
@@ -119,7 +121,7 @@ def _verdict(answer: Answer | None) -> object:
 
 
 LOCKS_GO_LATER = {fail_a_held_order, fail_a_paid_order, expire_a_lapsed_order, confirm_lost_seats, refund}
-"""Orders that lost their seats: their locks go with ReleaseSeats."""
+"""Orders that lost their seats: ReleaseSeats releases their locks."""
 
 
 @pytest.mark.parametrize("prepare", SITUATIONS, ids=lambda prepare: prepare.__name__)
@@ -173,7 +175,7 @@ async def test_cut_off_at_any_call_and_run_again_it_is_as_one_clean_run(
             assert point > 0
             await asyncio.gather(cut_off, return_exceptions=True)
             return
-        if cut is not Cut.CANCEL_DURING:  # a cancel that comes with the last byte may find nobody to cancel
+        if cut is not Cut.CANCEL_DURING:  # a cancel that comes with the last byte may find no running task
             assert cut_off.cancelled() or isinstance(cut_off.exception(), CrashedError), wire.trail
         answer = await run_to_end(desk, ask)
         assert await world.state(flight, _order_id(ask)) == clean, f"{cut.value} {wire.trail[-1]} after {wire.trail}"
@@ -183,11 +185,11 @@ async def test_cut_off_at_any_call_and_run_again_it_is_as_one_clean_run(
 # -- Late ---------------------------------------------------------------------------------------------------------------
 
 
-FROM_HELD: Sequence[Fate] = [move_elsewhere, let_expire, end_as_failed, take_the_money, see_confirmed]
-FROM_PAYING: Sequence[Fate] = [end_as_failed, take_the_money, see_confirmed]
-FROM_CAPTURED: Sequence[Fate] = [end_as_failed, see_confirmed]
+FROM_HELD: Sequence[FollowUp] = [move_elsewhere, let_expire, end_as_failed, take_the_money, see_confirmed]
+FROM_PAYING: Sequence[FollowUp] = [end_as_failed, take_the_money, see_confirmed]
+FROM_CAPTURED: Sequence[FollowUp] = [end_as_failed, see_confirmed]
 
-NEVER_RUN: dict[Prepare, Sequence[Fate]] = {
+NEVER_RUN: dict[Prepare, Sequence[FollowUp]] = {
     change_seats: FROM_HELD,
     extend_a_hold: FROM_HELD,
     begin_payment: FROM_HELD,
@@ -199,9 +201,9 @@ NEVER_RUN: dict[Prepare, Sequence[Fate]] = {
     confirm: FROM_CAPTURED,
     fail_a_paid_order: FROM_CAPTURED,
 }
-"""Asked for and delayed, while the order went another way under a later run of its workflow."""
+"""Scheduled and delayed, while the order moved on under a later run of its workflow."""
 
-RUN_BEFORE: dict[Prepare, Sequence[Fate]] = {
+RUN_BEFORE: dict[Prepare, Sequence[FollowUp]] = {
     reserve_free_seats: FROM_HELD,
     reserve_a_free_seat_with_a_strangers_lock: FROM_HELD,
     change_seats: FROM_HELD,
@@ -216,10 +218,10 @@ RUN_BEFORE: dict[Prepare, Sequence[Fate]] = {
     close_what_was_captured: FROM_CAPTURED,
     close_what_was_captured_unheard: FROM_CAPTURED,
 }
-"""Done once already, and run again when the order has moved on."""
+"""Done once already, and run again after the order has moved on."""
 
 
-def _cases(table: dict[Prepare, Sequence[Fate]]) -> list[object]:
+def _cases(table: dict[Prepare, Sequence[FollowUp]]) -> list[object]:
     return [
         pytest.param(prepare, fate, id=f"{prepare.__name__}, then {fate.__name__}")
         for prepare, fates in table.items()
@@ -228,16 +230,16 @@ def _cases(table: dict[Prepare, Sequence[Fate]]) -> list[object]:
 
 
 @pytest.mark.parametrize(("prepare", "fate"), _cases(NEVER_RUN))
-async def test_a_first_run_that_comes_late_changes_nothing(world: World, prepare: Prepare, fate: Fate) -> None:
+async def test_a_first_run_that_comes_late_changes_nothing(world: World, prepare: Prepare, fate: FollowUp) -> None:
     await _run_late(world, prepare, fate, is_run_before=False)
 
 
 @pytest.mark.parametrize(("prepare", "fate"), _cases(RUN_BEFORE))
-async def test_a_second_run_that_comes_late_changes_nothing(world: World, prepare: Prepare, fate: Fate) -> None:
+async def test_a_second_run_that_comes_late_changes_nothing(world: World, prepare: Prepare, fate: FollowUp) -> None:
     await _run_late(world, prepare, fate, is_run_before=True)
 
 
-async def _run_late(world: World, prepare: Prepare, fate: Fate, *, is_run_before: bool) -> None:
+async def _run_late(world: World, prepare: Prepare, fate: FollowUp, *, is_run_before: bool) -> None:
     desk = world.desk(ScriptedGateway(world.pool))
     flight = await a_flight(world.pool)
     ask = await prepare(desk, flight)
@@ -261,8 +263,8 @@ async def _run_late(world: World, prepare: Prepare, fate: Fate, *, is_run_before
     assert (late.order.step, late.order.status) == (order.step, order.status), "it is told where the order is"
 
 
-async def _order_as_it_is(desk: Desk, ask: StepAsk) -> Order:
-    """Ask as nobody's next step: the answer is stale and carries the order."""
+async def _order_as_it_is(desk: ActivityRunner, ask: StepAsk) -> Order:
+    """Send a step out of order: the answer is stale and carries the order."""
     probe = await desk.ask(ExpireOrder(replace(ask.step, number=99)))
     assert probe.outcome is Outcome.STALE
     assert probe.order is not None
@@ -287,10 +289,10 @@ async def test_a_second_start_under_a_taken_order_id_changes_nothing(world: Worl
     await _require_taken(world, desk, flight, reserve(flight, seats, order_id=order.id, chain=OTHER_CHAIN))
 
 
-async def _require_taken(world: World, desk: Desk, flight: str, ask: StepAsk) -> None:
+async def _require_taken(world: World, desk: ActivityRunner, flight: str, ask: StepAsk) -> None:
     before, asked = await world.state(flight, ask.step.order_id), await times_asked(world.pool, flight)
     answer = await desk.ask(ask)
-    assert answer.outcome is Outcome.TAKEN
+    assert answer.outcome is Outcome.NOT_OWNER
     assert answer.order is None, "another chain's order is nobody's business"
     assert await world.state(flight, ask.step.order_id) == before
     assert await times_asked(world.pool, flight) == asked
@@ -308,7 +310,7 @@ async def test_a_late_release_leaves_the_locks_of_those_who_came_after(world: Wo
 
 
 @pytest.mark.parametrize("fate", FROM_HELD, ids=lambda fate: fate.__name__)
-async def test_a_refund_that_nobody_owes_is_not_made(world: World, fate: Fate) -> None:
+async def test_a_refund_that_nobody_owes_is_not_made(world: World, fate: FollowUp) -> None:
     desk = world.desk(ScriptedGateway(world.pool))
     flight = await a_flight(world.pool)
     order = await fate(desk, await desk.hold(flight, ["1A", "1B"]))
@@ -317,15 +319,15 @@ async def test_a_refund_that_nobody_owes_is_not_made(world: World, fate: Fate) -
     assert await world.state(flight, order.id) == before
 
 
-# -- Stopped in the middle, and gone on after the order had moved on ----------------------------------------------------
+# -- Stopped in the middle, continued after the order moved on ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A situation, and what the workflow asks next once a second run of the activity has answered."""
+    """A situation, and the workflow's next request after a second run of the activity has answered."""
 
     prepare: Prepare
-    fate: Fate
+    fate: FollowUp
     but: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -344,8 +346,8 @@ SLOW = [
     Slow(close_what_was_captured, see_confirmed),
     Slow(fail_a_held_order, leave_alone),
     Slow(expire_an_order_with_time_left, see_confirmed),
-    # A lock knows its order, not its step, so a run that stood still between its commit and its locks can take away one
-    # that was taken back meanwhile, or leave one behind. PostgreSQL holds the seats; the reconciler mends the locks.
+    # A lock knows its order, not its step, so a run that stopped between its commit and its locks can remove one that
+    # was acquired again meanwhile, or leave one behind. PostgreSQL holds the seats; the reconciler corrects the locks.
     Slow(change_seats, change_back, but=frozenset({"locks"})),
     Slow(reserve_a_free_seat_with_a_strangers_lock, end_as_failed, but=frozenset({"locks"})),
 ]
@@ -376,7 +378,7 @@ async def test_stopped_at_any_call_and_going_on_when_the_order_moved_on_it_chang
             if not await _has_stopped(wire, stopped):
                 if len(wire.trail) <= point:
                     return
-                continue  # A run that stops within its transaction loses it within 5 s, and is one that was cut off.
+                continue  # A run that stops within its transaction loses it within 5 s, like a run cut off.
         answer = await desk.ask(ask)
         assert answer.order is not None
         order = await slow.fate(desk, answer.order)

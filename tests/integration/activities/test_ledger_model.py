@@ -1,4 +1,4 @@
-"""The real activities over the real ledger, walked at random beside the model of it; see support/ledger_walk.py."""
+"""Random walks of the real activities over the real ledger, beside its model; see support/ledger_walk.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from skyhold.activities import payments
 from skyhold.queries import database
 from support.ledger_walk import BLOCKED, SEATS, LedgerWalk
-from support.ledger_world import PATIENCE_SECONDS, LedgerWorld
+from support.ledger_world import GATEWAY_TIMEOUT_SECONDS, LedgerWorld
 from support.models import SHRINK_SECONDS, walk, walk_at_random
 
 pytestmark = pytest.mark.rest
@@ -19,22 +19,30 @@ USUAL = {
     *("ValidatePayment open", "ClosePayment done", "ConfirmOrder done", "FailOrder done", "ExpireOrder done"),
     *("SeatsUnavailable", "OrderIdTaken", "robbed"),
 }
-"""What even a few walks must have come across, else they go nowhere."""
+"""Events that even a few walks must have seen, otherwise they prove nothing."""
 
 RARE = {
     *("ReserveSeats refused", "UpdateSeatSelection refused", "RefreshSeatLocks refused", "ValidatePayment refused"),
     *("ValidatePayment None", "ClosePayment None", "ConfirmOrder broken", "FailOrder broken", "ValidatePayment stale"),
-    *("FlightNotFound", "FlightDeparted", "HoldLimit", "InvalidSeats", "GivenUp", "HoldExpired", "OrderChanged"),
+    *(
+        "FlightNotFound",
+        "FlightDeparted",
+        "HoldLimit",
+        "InvalidSeats",
+        "DeadlineExceeded",
+        "HoldExpired",
+        "OrderChanged",
+    ),
     *("TooManyChanges", "PaymentDeclined", "PaymentFailed", "SeatsLost", "refunded", "ReserveSeats stale"),
     *("stood still", "stood still and came late", "extended", "PriceChanged"),
 }
-"""What long walks must have come across besides."""
+"""Further events that long walks must have seen."""
 
 
 @pytest.fixture
 def machine(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LedgerWalk]]:
-    monkeypatch.setattr(payments, "GATEWAY_LIMIT_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(database, "READ_TIMEOUT", 60.0)  # a machine that stands still for a while breaks no invariant
+    monkeypatch.setattr(payments, "GATEWAY_LIMIT_SECONDS", GATEWAY_TIMEOUT_SECONDS)
+    monkeypatch.setattr(database, "READ_TIMEOUT", 60.0)  # a slow machine breaks no invariant
     LedgerWalk.world = LedgerWorld(database_url, redis_url, SEATS, BLOCKED)
     yield LedgerWalk
     LedgerWalk.world.close()

@@ -1,4 +1,4 @@
-"""Whatever an activity changes it tells, once it is committed: exactly the seats that changed, and the order."""
+"""Activities publish every change after its commit: exactly the changed seats, and the order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from temporalio.exceptions import ApplicationError
 from skyhold.domain.seats import SeatState, SeatStatus
 from skyhold.messages import Answer, RefundPayment, ReleaseSeats
 from skyhold.postgresql.pools import Pool
-from support.desks import Desk, a_flight, reserve
-from support.gateways import Act, ScriptedGateway
-from support.situations import (
+from support.activity_runner import ActivityRunner, a_flight, reserve
+from support.cases import (
     POLICY,
     SITUATIONS,
     Prepare,
@@ -27,22 +26,25 @@ from support.situations import (
     release_locks,
     reserve_free_seats,
 )
+from support.gateways import Act, ScriptedGateway
 
 CHANGES_SEATS = [reserve_free_seats, change_seats, confirm, fail_a_held_order, expire_a_lapsed_order]
 
 
 @pytest.fixture
-async def flight(desk: Desk) -> str:
+async def flight(desk: ActivityRunner) -> str:
     return await a_flight(desk.pool)
 
 
 @pytest.fixture
-def desk(desk: Desk) -> Desk:
+def desk(desk: ActivityRunner) -> ActivityRunner:
     return replace(desk, policy=POLICY, published=[])
 
 
 @pytest.mark.parametrize("prepare", SITUATIONS)
-async def test_exactly_the_seats_that_a_step_changed_are_told(prepare: Prepare, desk: Desk, flight: str) -> None:
+async def test_exactly_the_seats_that_a_step_changed_are_told(
+    prepare: Prepare, desk: ActivityRunner, flight: str
+) -> None:
     ask = await prepare(desk, flight)
     before = await _seats(desk.pool, flight)
     desk.published.clear()
@@ -54,7 +56,7 @@ async def test_exactly_the_seats_that_a_step_changed_are_told(prepare: Prepare, 
 
 
 @pytest.mark.parametrize("prepare", CHANGES_SEATS)
-async def test_these_steps_change_seats(prepare: Prepare, desk: Desk, flight: str) -> None:
+async def test_these_steps_change_seats(prepare: Prepare, desk: ActivityRunner, flight: str) -> None:
     ask = await prepare(desk, flight)
     desk.published.clear()
     await desk.run(ask)
@@ -63,7 +65,7 @@ async def test_these_steps_change_seats(prepare: Prepare, desk: Desk, flight: st
 
 @pytest.mark.parametrize("prepare", [step for step in SITUATIONS if step not in {release_locks, refund}])
 async def test_every_step_that_the_ledger_answers_says_that_its_order_changed(
-    prepare: Prepare, desk: Desk, flight: str
+    prepare: Prepare, desk: ActivityRunner, flight: str
 ) -> None:
     ask = await prepare(desk, flight)
     assert not isinstance(ask, ReleaseSeats | RefundPayment)
@@ -76,9 +78,9 @@ async def test_every_step_that_the_ledger_answers_says_that_its_order_changed(
 
 @pytest.mark.parametrize("prepare", CHANGES_SEATS)
 async def test_a_step_that_was_answered_before_tells_that_nobody_knows_its_seats(
-    prepare: Prepare, desk: Desk, flight: str
+    prepare: Prepare, desk: ActivityRunner, flight: str
 ) -> None:
-    """The first run may have died between its commit and its telling."""
+    """The first run may have died between commit and publish."""
     ask = await prepare(desk, flight)
     await desk.run(ask)
     desk.published.clear()
@@ -86,7 +88,7 @@ async def test_a_step_that_was_answered_before_tells_that_nobody_knows_its_seats
     assert [(change.flight_id, change.seats) for change in desk.published] == [(flight, None)]
 
 
-async def test_a_stale_step_and_one_of_another_chain_tell_nothing(desk: Desk, flight: str) -> None:
+async def test_a_stale_step_and_one_of_another_chain_tell_nothing(desk: ActivityRunner, flight: str) -> None:
     order = await desk.hold(flight, ["1A"])
     desk.published.clear()
     await desk.ask(reserve(flight, ["1B"], order_id=order.id))
@@ -94,7 +96,7 @@ async def test_a_stale_step_and_one_of_another_chain_tell_nothing(desk: Desk, fl
     assert desk.published == []
 
 
-async def test_every_attempt_is_told_when_it_begins(desk: Desk, flight: str) -> None:
+async def test_every_attempt_is_told_when_it_begins(desk: ActivityRunner, flight: str) -> None:
     desk = replace(desk, gateway=ScriptedGateway(desk.pool, [Act.FAIL, Act.APPROVE]))
     ask = await ask_for_money_in_vain(desk, flight)
     desk.published.clear()
@@ -106,7 +108,7 @@ async def test_every_attempt_is_told_when_it_begins(desk: Desk, flight: str) -> 
 
 
 @pytest.mark.parametrize("prepare", [*CHANGES_SEATS, begin_payment])
-async def test_what_changed_does_not_cross_temporal(prepare: Prepare, desk: Desk, flight: str) -> None:
+async def test_what_changed_does_not_cross_temporal(prepare: Prepare, desk: ActivityRunner, flight: str) -> None:
     ask = await prepare(desk, flight)
     first = await desk.run(ask)
     again = await desk.run(ask)

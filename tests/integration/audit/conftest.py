@@ -1,4 +1,4 @@
-"""A world with one order of each kind that the audits of this folder look at."""
+"""A world with one order of each kind, for the audits of this folder."""
 
 from __future__ import annotations
 

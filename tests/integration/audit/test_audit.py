@@ -1,4 +1,4 @@
-"""The audit finds nothing in a sound ledger, and exactly what a test plants in a broken one."""
+"""The audit finds nothing in a sound ledger, and exactly the planted violation in a broken one."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ MENDED = {
     "money kept of a declined order by the gateway",
     "a refund due for a capture that the gateway does not show",
 }
-"""What of it the reconciler mends; all else cannot come from a crash, and is told to a person with a reason."""
+"""Violations that the reconciler repairs; the others cannot come from a crash, and are reported to an operator."""
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Bookings in flight raise no alarm: fifty customers hold, change, pay, cancel and walk away while audits run."""
+"""Bookings in flight are not violations: fifty customers hold, change, pay, cancel and leave while audits run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUSTOMERS = 50
 SECONDS = 3.0
 
 PATIENCE = graces(second_look=0.5, lock=10.0, workflow=10.0, repair=1.0)
-"""Less than in life, and more than a workflow task takes that timed out on a busy machine and is run again."""
+"""Shorter than in production, but longer than a workflow task that timed out on a busy machine and is run again."""
 
 
 async def test_bookings_in_flight_raise_no_alarm(temporal_client: Client, pool: Pool, redis_url: str) -> None:
@@ -44,7 +44,7 @@ async def test_bookings_in_flight_raise_no_alarm(temporal_client: Client, pool: 
 
 
 async def _book(world: Bookings, number: int, seats: list[str], end: float) -> None:
-    """Make one booking after the other, each with another end; who wants the seats of others is refused."""
+    """Make one booking after the other, with different ends; claims of other orders' seats are refused."""
     dice, turns = random.Random(number), itertools.count(number)
     while asyncio.get_running_loop().time() < end:
         try:
@@ -53,7 +53,7 @@ async def _book(world: Bookings, number: int, seats: list[str], end: float) -> N
                 await world.bookings.update_seats(booking.order_id, dice.sample(seats, dice.randint(1, 2)))
             await _end(world, booking, next(turns) % 5)
         except (SkyholdError, WorkflowUnavailable):
-            continue  # refused, or not answered in time, as on a busy machine: the order then ends by its clock
+            continue  # refused, or not answered in time on a busy machine: the order then expires
 
 
 async def _end(world: Bookings, booking: Booking, wish: int) -> None:

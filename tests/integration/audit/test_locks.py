@@ -1,4 +1,4 @@
-"""I5: every way in which a seat lock and a hold can part is found, and what is only on its way is not."""
+"""I5: the audit finds every difference between seat locks and holds, except changes in flight."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Scene:
         await self.world.redis.set(lock_name(FL101, seat), value, px=MINUTE)
 
     async def restore(self) -> None:
-        """Let the locks be as the bookings left them."""
+        """Restore the locks that the bookings left."""
         keys = [key async for key in self.world.redis.scan_iter("seat:lock:*")]
         if keys:
             await self.world.redis.delete(*keys)
@@ -85,22 +85,22 @@ BROKEN: dict[str, tuple[Break, Callable[[Scene], str | None], str]] = {
     "a lock on a seat that there is not": (
         lambda scene: scene.lock("99K", scene.held),
         lambda scene: scene.held,
-        "the lock is of no seat that there is",
+        "the lock is for a seat that does not exist",
     ),
     "a lock with a name that means nothing": (
         lambda scene: scene.world.redis.set("seat:lock:2A", scene.held, px=MINUTE),
         lambda scene: scene.held,
-        "the lock is of no seat that there is",
+        "the lock is for a seat that does not exist",
     ),
     "a lock with a value that means nothing": (
         lambda scene: scene.lock("9C", b"\xff\x00 \xfe"),
         lambda _: None,
-        "the lock has no order's id in it",
+        "the lock's value is not an order id",
     ),
     "a lock that is a list": (
         lambda scene: _list(scene, lock_name(FL101, "9C")),
         lambda _: None,
-        "the lock has no order's id in it",
+        "the lock's value is not an order id",
     ),
     "a hold without its lock": (
         lambda scene: scene.world.redis.delete(lock_name(FL101, "2A")),
@@ -306,7 +306,7 @@ async def _looking(scene: Scene, patience: Graces, pauses: list[float]) -> Async
 
 
 def _in_the_second_pause(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[object]]) -> None:
-    """Have something happen between the second look and the third, however slow the machine is."""
+    """Run an act between the second look and the third, however slow the machine is."""
     pauses: list[int] = []
 
     async def pause(_: Audit, number: int, seconds: timedelta) -> None:

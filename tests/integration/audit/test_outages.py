@@ -1,4 +1,4 @@
-"""`skyhold audit` while servers are away: the rest is told, what is not known is said, and nothing waits for ever."""
+"""`skyhold audit` during outages: the other invariants are reported, unchecked ones are named, and all waits end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""I6: orders that nobody works on and workflows without an order are found, and what is only on its way is not."""
+"""I6: the audit finds orders without a workflow and workflows without an order, except changes in flight."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, until
 
 @dataclass(frozen=True)
 class Scene:
-    """Two orders: one that holds 2A and works, one that was cancelled."""
+    """Two orders: one that holds 2A and has a workflow, one that was cancelled."""
 
     world: Bookings
     held: Booking
     cancelled: Booking
 
     async def run_without_working(self, workflow_id: str) -> WorkflowHandle[object, object]:
-        """Have a workflow that runs and whose first task is far away; return when visibility knows it."""
+        """Start a workflow whose first task is delayed; return when visibility lists it."""
         handle = await self.world.client.start_workflow(
             BOOKING_WORKFLOW, id=workflow_id, task_queue=self.world.task_queue, start_delay=timedelta(hours=1)
         )
@@ -93,7 +93,7 @@ async def test_an_order_whose_workflow_temporal_forgot_is_found(scene: Scene) ->
     report = await audit_of(scene.world).run()
 
     assert told(report) == [("I6", scene.held.order_id)]
-    assert sentences(report) == ["the order is SEATS_RESERVED, Temporal knows no workflow of its"]
+    assert sentences(report) == ["the order is SEATS_RESERVED, Temporal does not know its workflow"]
 
 
 async def test_a_workflow_of_another_chain_is_not_the_orders(scene: Scene) -> None:
@@ -163,7 +163,7 @@ async def test_an_order_without_a_workflow_counts_when_its_grace_is_over(scene: 
 
     assert told(await audit.run()) == [("I6", scene.held.order_id)]
     assert asyncio.get_running_loop().time() - began_at >= 1.4
-    # What closed before the audit began has so much less to be watched.
+    # A workflow that closed before the audit began has a shorter grace left.
     await asyncio.sleep(0.1)
     pauses.clear()
     assert told(await audit.run()) == [("I6", scene.held.order_id)]

@@ -1,4 +1,4 @@
-"""What a process has done is done, however long a server takes to say goodbye."""
+"""A process's completed work counts, however long a server takes to close a connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyhold.bootstrap.limits import open_limits
 from skyhold.bootstrap.live import open_live
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.settings import Settings
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from support.services import SECRET_KEY
 from support.web import a_guests_cookies
 
@@ -27,8 +27,8 @@ async def _redis(settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _limits(settings: Settings) -> AsyncIterator[None]:
-    seals = Seals(SECRET_KEY)
-    async with open_limits(settings, seals, a_guests_cookies(seals)) as limits:
+    signer = Signer(SECRET_KEY)
+    async with open_limits(settings, signer, a_guests_cookies(signer)) as limits:
         assert limits
         assert await limits._storage.incr("rate:a-test", 60) == 1
         yield

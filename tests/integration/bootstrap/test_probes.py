@@ -1,4 +1,4 @@
-"""What the probes say of servers that answer and cannot do their work, and that they leave nothing behind."""
+"""Probes of servers that answer but cannot do their work: their results, and that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from skyhold.queries.servers import ServerQueries
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold.web.edge import limits as web_limits
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from skyhold_local.embedded.data_directory import DataDirectory
 from skyhold_local.embedded.postgres import PostgresServer
 from skyhold_local.embedded.servers import Servers
@@ -48,11 +48,11 @@ from support.web import a_guests_cookies
 pytestmark = pytest.mark.rest
 
 RIGHTS = "~seat:lock:* ~{skyhold}:* ~rate:* +@read +@write +@scripting +@connection +info +time"
-"""As docs/runbook.md lists them."""
+"""The rights that docs/runbook.md lists."""
 
 
 async def _user_with(admin: Redis, rights: str) -> str:
-    """Make a user with these rights and no others, and return the address that has it."""
+    """Create a user with exactly these rights, and return the address with it."""
     await cast("Any", admin).execute_command("ACL", "SETUSER", REDIS_USER, "on", ">secret", *rights.split())
     where = admin.connection_pool.connection_kwargs
     return f"redis://{REDIS_USER}:secret@{where['host']}:{where['port']}/0"
@@ -167,7 +167,7 @@ async def test_a_default_that_ends_every_transaction_at_once_does_not_end_our_se
         pytest.skip("this PostgreSQL has no transaction_timeout")
     version.terminate()
     await run_sql(servers.database_url, f"ALTER ROLE {plain_role} SET transaction_timeout = '1ms'")
-    # Where exactly the server cuts a session off is chance.
+    # The point at which the server ends a session is random.
     for _ in range(20):
         pool = await open_pool(as_role(database_url, plain_role), application="tests")
         assert await pool.fetchval("SELECT 1 FROM pg_sleep(0.05)") == 1
@@ -181,13 +181,13 @@ async def test_requests_that_redis_refuses_to_count_are_known_until_one_is_count
     monkeypatch.setattr(web_limits, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(api, "KNOWN_SECONDS", 0.0)
     url = await _user_with(own_valkey_admin, f"{RIGHTS} -incrby")
-    seals = Seals("a secret of thirty-two characters")
+    signer = Signer("a secret of thirty-two characters")
     settings = Settings(redis_url=url, rate_limit="5/minute")
     live = cast("Any", SimpleNamespace(is_feed_down=False))
-    async with open_limits(settings, seals, a_guests_cookies(seals)) as limits:
+    async with open_limits(settings, signer, a_guests_cookies(signer)) as limits:
         assert limits is not None
         await limits._hit_shared({"guest": "guest:one"})
-        assert api.trouble_with_redis(live, limits) == "requests are counted by each process alone"
+        assert api.trouble_with_redis(live, limits) == "each process counts requests by itself"
         await _user_with(own_valkey_admin, RIGHTS)
         await limits._hit_shared({"guest": "guest:one"})
         assert api.trouble_with_redis(live, limits) is None
@@ -315,7 +315,7 @@ async def test_commits_that_wait_for_a_standby_that_is_gone_are_found(tmp_path: 
 
 
 class SmallDisk(Replica):
-    """A PostgreSQL whose tables cannot grow while a sign is there."""
+    """A PostgreSQL whose tables cannot grow while a marker file exists."""
 
     def __init__(self, directory: DataDirectory, variables: dict[str, str]) -> None:
         super().__init__(directory)

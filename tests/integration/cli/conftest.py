@@ -18,7 +18,7 @@ _FOREIGN = ("DATABASE_URL", "REDIS_URL", "SKYHOLD_", "TEMPORAL_", "SERVER_", "LO
 
 @pytest.fixture(scope="module")
 async def surroundings(servers: Servers, template_database: str) -> AsyncIterator[dict[str, str]]:
-    """The variables of a service of this module alone, and none of the machine's; Redis has nothing of others in it."""
+    """The variables of a service of this module, without the machine's; Redis is empty."""
     async with Redis.from_url(servers.redis_url) as redis:
         await redis.flushall()
     name = f"cli_{secrets.token_hex(4)}"
@@ -42,9 +42,9 @@ async def surroundings(servers: Servers, template_database: str) -> AsyncIterato
 
 @pytest.fixture
 def skyhold(surroundings: dict[str, str], tmp_path: Path) -> Iterator[Skyhold]:
-    """Runs commands in an empty directory, with nothing that says where an API is; what still runs is ended.
+    """Runs commands in an empty directory, without the address of an API; commands that still run are killed.
 
-    The task queue is the test's own: Temporal remembers for a while which workers asked one for work.
+    The task queue is the test's own, because Temporal remembers for a while which workers polled a queue.
     """
     own = {
         "SKYHOLD_STATE_DIR": str(tmp_path / "state"),
@@ -57,7 +57,7 @@ def skyhold(surroundings: dict[str, str], tmp_path: Path) -> Iterator[Skyhold]:
 
 @pytest.fixture(scope="module")
 def service(surroundings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A worker and an API that serve all tests of the module."""
+    """A worker and an API for all tests of the module."""
     runner = Skyhold(surroundings, tmp_path_factory.mktemp("service"))
     yield runner.start_service()
     runner.end()
@@ -65,6 +65,6 @@ def service(surroundings: dict[str, str], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def customer(skyhold: Skyhold, service: Service, surroundings: dict[str, str]) -> Skyhold:
-    """Runs commands that find the API by SKYHOLD_API, and the task queue of its workers."""
+    """Runs commands with SKYHOLD_API and the task queue of the service."""
     of_service = {"SKYHOLD_API": service.address, "TEMPORAL_TASK_QUEUE": surroundings["TEMPORAL_TASK_QUEUE"]}
     return replace(skyhold, surroundings=skyhold.surroundings | of_service)

@@ -1,4 +1,4 @@
-"""The command line as processes, on real servers: what it prints where, and how it ends."""
+"""The command line as processes, on real servers: its output on stdout and stderr, and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands say of a given Temporal behind TLS that does not let them in, and how they end."""
+"""Messages and exit codes of commands whose configured Temporal refuses them by TLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def closed(servers: Servers, certificates: Certificates) -> Iterator[dict[str, str]]:
-    """Variables of a Temporal that wants a certificate of its clients, without one."""
+    """The variables of a Temporal that requires client certificates, without one."""
     with tls_proxy(("127.0.0.1", servers.temporal.port), certificates, demands_client=True) as port:
         yield {
             "TEMPORAL_ADDRESS": f"localhost:{port}",

@@ -1,4 +1,4 @@
-"""A PostgreSQL that others run: rights that are missing, schemas that are not ours, poolers; and the way out of each."""
+"""A hosted PostgreSQL: missing rights, foreign schemas, poolers, and the remedy for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from skyhold.bootstrap import audit, ledger
 from skyhold.bootstrap.workers import open_worker
-from skyhold.cli.doctor import Finding, _probe
+from skyhold.cli.doctor import CheckResult, _probe
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.servers import explained
 from skyhold.queries.schemas import RIGHTS
@@ -40,16 +40,16 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[object]]] = {
     "worker": _work,
     "api": ledger.require_usable_ledger,
 }
-"""What each command does at its start, and what it does with an error is done with theirs; to start them costs most."""
+"""The start of each command, with its handling of errors, in this process, because starting processes is slow."""
 
 
 async def _empty(url: str) -> None:
-    """Leave a database as a server gives it: nothing in `public`, where none but its owner may create."""
+    """Restore a database to the state of a hosted server: `public` is empty, and only its owner may create in it."""
     await run_sql(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
 
 
 async def _refused(command: str, url: str, *, code: ExitCode = ExitCode.USAGE) -> str:
-    """Return the line in which a command says why it does nothing."""
+    """Return the line with the reason why a command refuses."""
     settings = Settings(database_url=url, redis_url="redis://127.0.0.1:1")
     with pytest.raises(Failure) as failure, explained(settings):
         await COMMANDS[command](settings)
@@ -63,8 +63,8 @@ async def _all_refused(url: str) -> list[str]:
     return [await _refused(command, url) for command in COMMANDS]
 
 
-async def _doctor(url: str, name: str) -> Finding:
-    """Return what the doctor finds of this name."""
+async def _doctor(url: str, name: str) -> CheckResult:
+    """Return the doctor's finding of this name."""
     settings = Settings(database_url=url, redis_url="redis://127.0.0.1:1")
     found = next(finding for finding in await _probe(settings) if finding.name == name)
     assert "hunter2" not in str(found)
@@ -122,7 +122,7 @@ async def test_a_ledger_in_another_schema_is_named_and_no_second_one_made(databa
         assert "?options=-csearch_path%3DNAME" in line
     assert await table_names(database_url) == before
     assert await ledger.migrate(Settings(database_url=database_url + OWN_SCHEMA)) == []
-    # An address that names the schema means it, and there may be two.
+    # An address that names a schema uses that one, even if there are two.
     named = f"{database_url}?options=-csearch_path%3Dpublic"
     assert (await ledger.migrate(Settings(database_url=named)))[-1] == newest_version()
 
@@ -167,7 +167,7 @@ async def test_a_ledger_of_a_newer_release_is_not_migrated_and_the_old_one_goes_
     line = await _refused("migrate", database_url)
     assert f"at version 9999, and this release knows versions up to {newest_version()}" in line
     settings = Settings(database_url=database_url, redis_url="redis://127.0.0.1:1")
-    # While a fleet is replaced, a process of the old release may have to start again.
+    # During a rolling upgrade a process of the old release may have to restart.
     for command in ("audit", "worker", "api"):
         await COMMANDS[command](settings)
     with pytest.raises(ledger.SchemaOutdatedError, match="newer than this release"):

@@ -59,7 +59,7 @@ def test_a_port_that_this_user_may_not_have_is_said() -> None:
     lowest = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if lowest.exists() and int(lowest.read_text()) <= 80:
         pytest.skip("any user may have any port here")
-    # All is loaded first: a plain user may not read where our Python is.
+    # Imports first: an ordinary user may not be able to read the directory of our Python.
     loaded = "import os, encodings.idna; from skyhold.addresses.listening import open_listener"
     program = f"{loaded}; os.setuid(65534); open_listener('127.0.0.1', 80, backlog=1)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Whose orders they are at the command line: tokens kept, found, given, missing; and how closed orders are told."""
+"""Ownership at the command line: stored, found, given and missing tokens; and the output for closed orders."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_order_is_not_there_for_who_has_no_token_and_is_with_one_that_is_give
         assert ended.stderr.count("\n") == 1
     wrong = elsewhere.run("status", order["orderId"], SKYHOLD_ORDER_TOKEN="x" * 43)
     assert wrong.returncode == 4
-    assert "SKYHOLD_ORDER_TOKEN is set, and does not open it. (ORDER_NOT_FOUND)\n" in wrong.stderr
+    assert "SKYHOLD_ORDER_TOKEN is set to another token. (ORDER_NOT_FOUND)\n" in wrong.stderr
     given = elsewhere.run("cancel", order["orderId"], "--json", SKYHOLD_ORDER_TOKEN=order["orderToken"])
     assert json.loads(given.stdout)["failureCode"] == "CANCELLED"
     broken = elsewhere.run("status", order["orderId"], SKYHOLD_ORDER_TOKEN="hunter2\nhunter2")

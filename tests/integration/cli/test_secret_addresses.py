@@ -35,7 +35,7 @@ def test_a_password_of_an_address_is_nowhere(skyhold: Skyhold, variable: str, ad
     if variable == "SKYHOLD_API":
         commands += [("status", "an-order"), ("simulate", "--customers", "1", "--for", "1s")]
     for command in commands:
-        # An API and a worker would go on without Redis, so a port that is none ends them.
+        # An API and a worker would continue without Redis, so an invalid port ends them.
         done = skyhold.run(*command, LOG_LEVEL="debug", **({"TEMPORAL_ADDRESS": NOBODY} | {variable: address}))
         said = done.stdout + done.stderr
         assert not [mark for mark in MARKS if mark in said], said

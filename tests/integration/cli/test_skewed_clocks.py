@@ -1,4 +1,4 @@
-"""A worker and an API whose wall clock is an hour off PostgreSQL's: bookings go by PostgreSQL's, and all is told."""
+"""A worker and an API whose wall clock is an hour off: bookings use PostgreSQL's, and the offset is reported."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from support.services import FL101, eventually
 pytestmark = pytest.mark.rest
 
 HOLD = timedelta(seconds=8)
-"""Longer than a busy machine takes for a few requests, each of which may be asked again."""
+"""Longer than a busy machine takes for a few requests with retries."""
 
 CHANGED_AFTER = timedelta(seconds=0.5)
 BACK_WITHIN = timedelta(seconds=5)
-"""Of the end of a hold: a second (docs/rules.md#the-clock), and some for a busy machine; a clock's fault is an hour."""
+"""After the end of a hold: 1 s (docs/rules.md#the-clock), and some for a busy machine; a wrong clock is an hour off."""
 
 AN_HOUR = 3600
 NEARLY = 5.0
-"""Seconds by which a reading may be wrong that a busy machine kept waiting."""
+"""Seconds by which a clock reading may be wrong on a busy machine."""
 
 
 @pytest.fixture(scope="module", params=[AN_HOUR, -AN_HOUR], ids=["ahead", "behind"])
@@ -62,7 +62,7 @@ async def guest(off: tuple[Skyhold, Service]) -> AsyncIterator[httpx.AsyncClient
 
 
 async def _hold(guest: httpx.AsyncClient, *seats: str, key: str = "") -> dict[str, Any]:
-    """Hold the seats, asking again under the same name if a busy machine was too slow to answer in time."""
+    """Hold the seats, with retries under the same key if a busy machine does not answer in time."""
     name = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
 
     async def held() -> dict[str, Any] | None:
@@ -79,13 +79,13 @@ def _instant(text: str) -> datetime:
 
 
 def _now() -> datetime:
-    """PostgreSQL's time, since it runs on this machine; without what replies leave out of a millisecond."""
+    """Return PostgreSQL's time, which is this machine's, truncated to milliseconds as in replies."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 async def _require_exact_life(order_id: str, database_url: str) -> None:
-    """See in the log that the order had the full time for its last seats and no more, by PostgreSQL's clock."""
+    """Check in the log that the order had exactly the full time for its last seats, by PostgreSQL's clock."""
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch(
         "SELECT status, expires_at, at FROM order_events WHERE order_id = $1 ORDER BY seq", order_id
@@ -93,19 +93,19 @@ async def _require_exact_life(order_id: str, database_url: str) -> None:
     await connection.close()
     *_, held, ended = rows
     assert (held["status"], ended["status"]) == ("SEATS_RESERVED", "EXPIRED")
-    # The line is written a moment after the seats' rows are locked, from which on the time counts.
+    # The line is written a moment after the seats' rows are locked, when the time starts.
     assert HOLD - BACK_WITHIN < held["expires_at"] - held["at"] <= HOLD
     assert held["expires_at"] <= ended["at"] <= held["expires_at"] + BACK_WITHIN
 
 
 async def _lives_its_time(guest: httpx.AsyncClient, database_url: str, *seats: str) -> None:
-    """Hold the first seat, change to each other one a moment later, and see the last ones go at their time."""
+    """Hold the first seat, change to each other one a moment later, and check that the last is released in time."""
     first, *others = seats
     began_at = time.monotonic()
     order = await _hold(guest, first)
     path, token = f"/api/orders/{order['orderId']}", {"Authorization": f"Bearer {order['orderToken']}"}
     for other in others:
-        await asyncio.sleep(CHANGED_AFTER.total_seconds())  # of the time that a change gives back
+        await asyncio.sleep(CHANGED_AFTER.total_seconds())  # the time that a change restores
         began_at = time.monotonic()
         changed = await guest.put(f"{path}/seats", json={"seats": [other]}, headers=token)
         assert changed.status_code == 200, changed.text
@@ -144,7 +144,7 @@ async def test_every_instant_that_is_told_is_postgresqls(guest: httpx.AsyncClien
         assert asked_at <= _instant(told["serverTime"]) <= _now()
         assert told["expiresAt"] == order["expiresAt"]
         left = _instant(told["expiresAt"]) - _instant(told["serverTime"])
-        # Instants are told in milliseconds.
+        # Replies have instants in milliseconds.
         assert left.total_seconds() - 0.002 <= told["timerRemaining"] < left.total_seconds() + 1.002
         assert told["timerRemaining"] <= HOLD.seconds
     page = await guest.get(f"/orders/{order['orderId']}")
@@ -176,11 +176,11 @@ async def test_readyz_the_doctor_and_the_worker_name_the_offset(
     skyhold, service = off
 
     async def is_off_in_nothing_else() -> httpx.Response | None:
-        """A busy machine may keep any of the servers from answering in time."""
+        """Return the reply once only the clock is off; on a busy machine servers may answer too late."""
         reply = await guest.get("/readyz")
         return reply if [name for name, said in reply.json()["checks"].items() if said != "ok"] == ["clock"] else None
 
-    # The worker is there as well: it asked for work a moment ago, by whatever clock.
+    # The worker counts as running: it polled a moment ago, whatever its clock.
     reply = await eventually(is_off_in_nothing_else)
     checks = reply.json()["checks"]
     assert (reply.status_code, reply.json()["status"]) == (200, "degraded")

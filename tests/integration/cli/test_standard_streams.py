@@ -1,4 +1,4 @@
-"""Commands whose standard streams are closed, full or in another encoding, as scripts, cron and services start them."""
+"""Commands with closed or full standard streams or other encodings, as started by scripts, cron and services."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="this machine has no /
 
 
 def _shell(skyhold: Skyhold, line: str, *, typed: bytes = b"", **variables: str) -> tuple[int, str, str]:
-    """Run a line of shell in which `skyhold` stands for the program; return its exit code and what it printed."""
+    """Run a shell line in which `skyhold` is the program; return its exit code, stdout and stderr."""
     done = subprocess.run(
         ["/bin/sh", "-c", line.replace("skyhold", PROGRAM)],
         input=typed,
@@ -84,7 +84,7 @@ def test_messages_that_cannot_be_written_are_lost_and_the_exit_code_says_it(
 
 @needs_full
 def test_services_go_on_without_their_output(skyhold: Skyhold) -> None:
-    """As when the disk is full that their output goes to."""
+    """As on a full disk with the log."""
     port = free_port()
     skyhold.surroundings["SERVER_PORT"] = str(port)
 
@@ -122,7 +122,7 @@ def test_a_code_that_is_no_utf_8_is_refused_and_not_repeated(customer: Skyhold, 
     for locale in ("C", "C.UTF-8", "POSIX"):
         ended, out, err = _shell(customer, "skyhold pay absent", typed=typed, LC_ALL=locale, LOG_LEVEL="debug")
         assert (ended, out) == (2, "")
-        assert err == "Error: The payment code on standard input is no UTF-8: give 5 digits.\n"
+        assert err == "Error: The payment code on standard input is not UTF-8: give 5 digits.\n"
 
 
 @pytest.mark.parametrize("typed", [b"", b"\n", b"   \n99999\n"])
@@ -142,7 +142,7 @@ def test_arguments_that_are_no_utf_8_are_wrong_usage(customer: Skyhold, command:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
 def test_characters_that_an_encoding_lacks_are_printed_in_another_way(customer: Skyhold, encoding: str) -> None:
-    # Its examples have an ellipsis in them.
+    # Its examples contain an ellipsis.
     done = customer.run("worker", "--help", PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees while they pay."""
+"""The terminal of a person who pays."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from support.commands import Service, Skyhold
 
 pytestmark = pytest.mark.rest
 
-_PATIENCE_SECONDS = 40
+_TIMEOUT_SECONDS = 40
 
 
 def _read_until(terminal: int, pattern: str, seen: str = "") -> str:
-    """Return all that was shown until the pattern came, which must be soon."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    """Wait for the pattern, with a timeout, and return the output up to it."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not re.search(pattern, seen):
         ready, _, _ = select.select([terminal], [], [], deadline - time.monotonic())
         assert ready, f"not shown: {pattern}, but: {seen}"
@@ -37,7 +37,7 @@ def _read_until(terminal: int, pattern: str, seen: str = "") -> str:
 
 @contextlib.contextmanager
 def _paying(skyhold: Skyhold, order_id: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Pay at a terminal; what is printed for programs goes into a pipe."""
+    """Pay at a terminal; stdout goes into a pipe."""
     ours, theirs = pty.openpty()
     paying = subprocess.Popen(
         [sys.executable, "-m", "skyhold", "pay", order_id],
@@ -55,7 +55,7 @@ def _paying(skyhold: Skyhold, order_id: str) -> Iterator[tuple[subprocess.Popen[
             yield paying, ours
     finally:
         paying.kill()
-        paying.wait(_PATIENCE_SECONDS)
+        paying.wait(_TIMEOUT_SECONDS)
         os.close(ours)
 
 
@@ -70,7 +70,7 @@ def test_the_code_is_asked_for_and_not_shown_and_attempts_are_told_live(skyhold:
         for attempt in (1, 2, 3):
             shown = _read_until(terminal, f"attempt {attempt} of 3", shown)
         shown = _read_until(terminal, "The payment failed. Nothing was charged.", shown)
-        assert paying.wait(_PATIENCE_SECONDS) == 1
+        assert paying.wait(_TIMEOUT_SECONDS) == 1
         assert paying.stdout is not None
         assert "PAYMENT_FAILED" in paying.stdout.read()
     assert code_told_in(shown) == ""
@@ -89,7 +89,7 @@ def test_nobody_pays_for_other_seats_than_those_that_were_shown(customer: Skyhol
         assert changed.status_code == 200
         os.write(terminal, b"99999\n")
         _read_until(terminal, "ORDER_CHANGED")
-        assert paying.wait(_PATIENCE_SECONDS) == 1
+        assert paying.wait(_TIMEOUT_SECONDS) == 1
     assert json.loads(customer.run("status", order["orderId"], "--json").stdout)["status"] == "SEATS_RESERVED"
 
 
@@ -99,7 +99,7 @@ def test_no_code_is_asked_for_that_nobody_would_take(customer: Skyhold) -> None:
     with _paying(customer, order["orderId"]) as (paying, terminal):
         shown = _read_until(terminal, r"It ended FAILED \(CANCELLED\)")
         assert "Payment code" not in shown
-        assert paying.wait(_PATIENCE_SECONDS) == 1
+        assert paying.wait(_TIMEOUT_SECONDS) == 1
 
 
 def test_who_stops_waiting_hears_that_the_payment_goes_on(skyhold: Skyhold) -> None:
@@ -111,5 +111,5 @@ def test_who_stops_waiting_hears_that_the_payment_goes_on(skyhold: Skyhold) -> N
         os.write(terminal, f"{CODE}\n".encode())
         _read_until(terminal, "attempt 1 of 3")
         paying.send_signal(signal.SIGINT)
-        _read_until(terminal, f"The payment goes on without you. See `skyhold status -- {order_id}`.")
-        assert paying.wait(_PATIENCE_SECONDS) == 130
+        _read_until(terminal, f"The payment continues in the background. See `skyhold status -- {order_id}`.")
+        assert paying.wait(_TIMEOUT_SECONDS) == 130

@@ -1,4 +1,4 @@
-"""Commands in a shell with variables that are not UTF-8, as an old locale or a file name of one leaves them."""
+"""Commands in a shell with variables that are not UTF-8, from an old locale or an old file name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.commands import Skyhold
 pytestmark = pytest.mark.rest
 
 NOT_UTF8 = os.fsdecode(b"\xff")
-"""Python's stand-in for a byte that is not UTF-8; a child process gets that byte."""
+"""Python's replacement for a byte that is not UTF-8; a child process gets that byte."""
 
 COMMANDS = {
     "doctor": 1,  # no worker runs
@@ -58,7 +58,7 @@ def test_a_setting_is_refused_by_its_name_and_its_value_is_not_shown(
     done = skyhold.run(*command.split(), REDIS_URL=f"redis://:topsecret{NOT_UTF8}@127.0.0.1", LOG_LEVEL=level)
     said = done.stdout + done.stderr
     assert done.returncode == 2, said
-    assert "REDIS_URL: has characters that are no UTF-8" in said
+    assert "REDIS_URL: has characters that are not UTF-8" in said
     assert "topsecret" not in said
 
 
@@ -70,7 +70,7 @@ def test_and_so_is_one_of_temporals(skyhold: Skyhold, command: str, name: str) -
     done = skyhold.run(*command.split(), **{name: f"topsecret{NOT_UTF8}"})
     said = done.stdout + done.stderr
     assert done.returncode == 2, said
-    assert f"{name}: has characters that are no UTF-8" in said
+    assert f"{name}: has characters that are not UTF-8" in said
     assert "topsecret" not in said
 
 

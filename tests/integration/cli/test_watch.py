@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from support.commands import Skyhold
-from support.terminals import COLOUR, CONTROL, PATIENCE_SECONDS, on_terminal
+from support.terminals import COLOUR, CONTROL, TIMEOUT_SECONDS, on_terminal
 
 pytestmark = pytest.mark.rest
 
@@ -25,7 +25,7 @@ def test_a_cabin_is_drawn_and_follows_what_others_do(customer: Skyhold) -> None:
         customer.run("pay", order["orderId"], typed="99999")
         screen.wait_for("14B taken")
         watcher.send_signal(signal.SIGINT)
-        assert watcher.wait(PATIENCE_SECONDS) == 130
+        assert watcher.wait(TIMEOUT_SECONDS) == 130
         assert "Traceback" not in screen.shown
 
 
@@ -71,7 +71,7 @@ def test_programs_get_a_line_of_json_for_each_event(arguments: tuple[str, ...], 
         assert change["id"] != snapshot["id"]
     finally:
         watcher.send_signal(signal.SIGINT)
-        _, errors = watcher.communicate(timeout=PATIENCE_SECONDS)
+        _, errors = watcher.communicate(timeout=TIMEOUT_SECONDS)
     assert (watcher.returncode, errors) == (130, "")
 
 

@@ -1,4 +1,4 @@
-"""Directories and programs for tests of the embedded servers. Everything started here is ended here, by its pid."""
+"""Directories and programs for tests of the embedded servers. Every process started here is stopped here, by pid."""
 
 import shutil
 import tempfile
@@ -12,7 +12,7 @@ from integration.embedded.up_process import UpProcess
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A directory that a lowered user can pass through; pytest's own are closed to others."""
+    """A directory that an unprivileged user can pass through, unlike pytest's own."""
     path = Path(tempfile.mkdtemp(prefix="embedded-"))
     path.chmod(0o711)
     yield path
@@ -21,7 +21,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def ups() -> Iterator[list[UpProcess]]:
-    """Runs of `skyhold up`, ended after the test however it went."""
+    """Runs of `skyhold up`, killed after the test whatever its result."""
     started: list[UpProcess] = []
     yield started
     for up in started:

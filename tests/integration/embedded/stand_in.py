@@ -1,4 +1,4 @@
-"""Stands in for `python -m skyhold`: as little of each command as the supervisor can see of it."""
+"""Stands in for `python -m skyhold`: the minimum of each command that the supervisor needs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is kept in a data directory, and who may have it."""
+"""Content of a data directory, and its lock."""
 
 import os
 import shutil

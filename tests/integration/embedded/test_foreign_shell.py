@@ -1,4 +1,4 @@
-"""`skyhold up` and every command that uses its servers, in a shell and a home that are set up for other servers."""
+"""`skyhold up` and every command that uses its servers, in a shell and a home configured for other servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def variables(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def up(passable_path: Path, variables: dict[str, str]) -> Iterator[RealUpProcess]:
-    """A `skyhold up` in such a shell, in the directory that commands look for by default."""
+    """A `skyhold up` in such a shell, in the default directory of commands."""
     up = RealUpProcess(
         passable_path / ".skyhold", **{name: variables[name] for name in (*VARIABLES, "HOME", "XDG_CONFIG_HOME")}
     )

@@ -1,4 +1,4 @@
-"""`skyhold up` over servers that are used by address and cannot be: said at once, before anything is started."""
+"""`skyhold up` over unusable servers given by address: it fails at once, before it starts anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOBODY = "127.0.0.1:1"
 
 
 def _refused(ups: list[UpProcess], scratch: Path, **variables: str) -> tuple[int, str]:
-    """Return the exit code and the last line of a run that must not come to start anything."""
+    """Return the exit code and the last line of a run that must not start anything."""
     up = RealUpProcess(scratch / "data", **variables)
     ups.append(up)
     code = up.wait_over()

@@ -1,4 +1,4 @@
-"""PostgreSQL's cluster is made also by a user id that has no passwd entry, or the way out is named."""
+"""A user id without a passwd entry can create PostgreSQL's cluster, or gets the remedies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNUSED = 3_999_999
 
 @pytest.fixture
 def no_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our user id seems to be one that no entry names, on a machine without nss_wrapper."""
+    """Pretend that our user id has no entry, on a machine without nss_wrapper."""
     with pytest.raises(KeyError):
         pwd.getpwuid(UNUSED)
     monkeypatch.setattr(os, "geteuid", lambda: UNUSED)

@@ -1,4 +1,4 @@
-"""`skyhold up` as scripts and services start it: streams closed or full, on all addresses, or where it cannot listen."""
+"""`skyhold up` started by scripts and services: closed or full streams, all addresses, unusable addresses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_closed_or_full_streams_keep_nothing_from_running(scratch: Path, streams
         wait_until(lambda: read_live_endpoints(data) or up.poll() is not None)
         endpoints = read_live_endpoints(data)
         assert endpoints is not None, f"it ended with {up.returncode}"
-        # A stream that is closed would be the next file that is opened: a lock, a secret, a connection.
+        # The number of a closed stream would be reused by the next opened file: a lock, a secret, a connection.
         assert json.loads((data / "supervisor.lock").read_text())["pid"] == up.pid
         assert set(json.loads((data / "secrets.json").read_text())) >= {"database_password"}
         assert endpoints.api.startswith("http://127.0.0.1:")
@@ -61,7 +61,7 @@ def test_a_host_that_is_not_ours_is_said_before_anything_is_started(
 def test_neither_variables_nor_directories_have_to_be_utf8(
     scratch: Path, ups: list[UpProcess], *, is_open: bool
 ) -> None:
-    """A directory that a lowered user cannot pass through has a file in it that says where the servers' state is."""
+    """A directory that an unprivileged user cannot pass through contains a file that names the servers' state."""
     odd = scratch / "caf\udce9"
     odd.mkdir(mode=0o711 if is_open else 0o700)
     try:

@@ -1,4 +1,4 @@
-"""What a machine refuses to `skyhold up` is said in one line with its way out, and a full disk stops nothing."""
+"""Limits of the machine: `skyhold up` names each in one line with the remedy, and a full disk stops nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.rest
 
 
 def _up(line: str, *, directory: Path, **variables: str) -> tuple[int, str]:
-    """Run a line of shell in which `up` stands for the program; return its exit code and what it said."""
+    """Run a shell line in which `up` is the program; return its exit code and output."""
     ports = "--port 0 --temporal-port 0 --temporal-ui-port 0"
     program = f"{shlex.quote(sys.executable)} -m skyhold up {ports}"
     done = subprocess.run(
@@ -89,7 +89,7 @@ def test_a_limit_of_open_files_that_may_be_raised_is_raised(monkeypatch: pytest.
 
 
 def test_a_child_whose_record_cannot_be_written_runs_once(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk every new start would leave the one before behind."""
+    """On a full disk every restart would otherwise leave the previous process behind."""
     directory = DataDirectory.open(scratch / "data", is_ephemeral=True)
     try:
         child = ValkeyServer(directory)

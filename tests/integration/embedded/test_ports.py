@@ -1,4 +1,4 @@
-"""Ports for servers that are found again where they were after they were killed."""
+"""Ports that servers keep after they were killed."""
 
 from __future__ import annotations
 

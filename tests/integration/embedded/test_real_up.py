@@ -11,7 +11,7 @@ from integration.embedded.up_process import RealUpProcess, UpProcess, wait_until
 
 pytestmark = pytest.mark.rest
 
-# docs/rules.md#numbers promises 20 and 8 seconds; a machine that runs other tests beside this one gets more.
+# docs/rules.md#numbers promises 20 and 8 seconds; a machine that runs other tests concurrently gets more.
 _READY_SECONDS = 60.0
 
 

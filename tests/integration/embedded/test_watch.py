@@ -1,4 +1,4 @@
-"""When a dead child is started again, how large a log may grow, what is said of a stop: decided without any server."""
+"""Restart delays, log size limits and stop requests, without any server."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from skyhold_local.embedded.restarts import KeptAlive, restart_wait_seconds
 
 
 class _Mortal:
-    """A child as the watch sees it."""
+    """A child as the supervisor sees it."""
 
     def __init__(self) -> None:
         self.name = "mortal"
@@ -173,7 +173,7 @@ def test_a_signal_is_obeyed_where_the_program_pauses_and_handlers_are_put_back()
             interruptions.pause(30)
         assert time.monotonic() - started < 20
         assert interruptions.first is signal.SIGTERM
-        # Passed on twice by a wrapper: the same wish, no hurry.
+        # Passed on twice by a wrapper: the same request, not a second one.
         signal.raise_signal(signal.SIGTERM)
         assert not interruptions.is_hurried()
     assert signal.getsignal(signal.SIGTERM) is before

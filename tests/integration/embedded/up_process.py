@@ -1,4 +1,4 @@
-"""One run of `skyhold up`, with stand-ins or real, seen from outside as a user sees it."""
+"""One run of `skyhold up`, with stand-ins or real, seen from outside."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _FOREIGN = ("DATABASE_URL", "REDIS_URL", "TEMPORAL_", "SERVER_", "SECRET_KEY")
 
 
 def wait_until(question: Callable[[], _T | None], *, seconds: float = 60.0) -> _T:
-    """Ask until the answer is true, and return it."""
+    """Repeat the query until its result is truthy, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not so within {seconds} s: {question}"
@@ -30,7 +30,7 @@ def wait_until(question: Callable[[], _T | None], *, seconds: float = 60.0) -> _
 
 
 def surroundings(**variables: str) -> dict[str, str]:
-    """Our environment without any server of someone else's, plus the variables."""
+    """Return our environment without foreign servers, plus the variables."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)} | variables
 
 
@@ -62,7 +62,7 @@ class UpProcess:
         return self._err.read_text(encoding="utf-8")
 
     def wait_ready(self, *, seconds: float = 60.0) -> Endpoints:
-        """Wait until it tells where it is, and note its processes."""
+        """Wait until it has published its endpoints, and record its processes."""
 
         def told() -> Endpoints | None:
             assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.err}"
@@ -73,16 +73,16 @@ class UpProcess:
         return endpoints
 
     def note_processes(self) -> None:
-        """Remember every process that runs for it now, so that nothing of it is missed later."""
+        """Record all of its current processes, so that none is missed later."""
         self.seen += psutil.Process(self.process.pid).children(recursive=True)
 
     def file(self) -> dict[str, Any]:
-        """Return endpoints.json as anyone's script would read it."""
+        """Return endpoints.json as a script reads it."""
         value: dict[str, Any] = json.loads((self.data_dir / "endpoints.json").read_text(encoding="utf-8"))
         return value
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop and return its exit code."""
+        """Send the signal and return its exit code."""
         self.note_processes()
         self.process.send_signal(number)
         return self.process.wait(60)
@@ -92,17 +92,17 @@ class UpProcess:
         return self.process.wait(60)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it as a crash does."""
         self.note_processes()
         self.process.kill()
         self.process.wait(10)
 
     def left(self) -> list[psutil.Process]:
-        """Return which of its processes still run."""
+        """Return its processes that still run."""
         return [process for process in self.seen if runs(process)]
 
     def end(self) -> None:
-        """End whatever of it still runs."""
+        """Kill its processes that still run."""
         if self.process.poll() is None:
             self.note_processes()
             self.process.terminate()
@@ -116,7 +116,7 @@ class UpProcess:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Tell whether this very process still runs; a zombie does not."""
+    """Return whether this same process still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -13,7 +13,7 @@ from skyhold.postgresql.pools import Pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold_local.embedded.servers import Servers
-from support.desks import Desk, a_flight
+from support.activity_runner import ActivityRunner, a_flight
 from support.gateways import ScriptedGateway
 from support.patience import patient_redis
 from support.services import SECRET_KEY
@@ -28,7 +28,7 @@ def settings(database_url: str, redis_url: str, servers: Servers, monkeypatch: p
 
 @pytest.fixture
 async def product_redis(redis_url: str) -> AsyncIterator[Redis]:
-    """A client as a worker has it."""
+    """The client of a worker."""
     redis = patient_redis(redis_url)
     yield redis
     await redis.aclose()
@@ -42,14 +42,14 @@ async def publisher(product_redis: Redis) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-def desk(pool: Pool, product_redis: Redis, publisher: Publisher) -> Desk:
+def desk(pool: Pool, product_redis: Redis, publisher: Publisher) -> ActivityRunner:
     """A desk whose changes are published."""
-    return Desk(pool, SeatLocks(product_redis), ScriptedGateway(pool), publish=publisher.publish)
+    return ActivityRunner(pool, SeatLocks(product_redis), ScriptedGateway(pool), publish=publisher.publish)
 
 
 @pytest.fixture
-def silent_desk(desk: Desk) -> Desk:
-    """A desk whose every event is lost."""
+def silent_desk(desk: ActivityRunner) -> ActivityRunner:
+    """A desk whose events are all lost."""
     return replace(desk, publish=lambda _: None)
 
 
@@ -62,14 +62,14 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def compared(api: Api, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set when the API has compared for the first time, as it does when it begins to hear events."""
-    compared, compare = asyncio.Event(), api.live.orders.compare
+    """Set when the API has resynchronised for the first time, which it does when it starts to read events."""
+    compared, resync = asyncio.Event(), api.live.orders.resync
 
     async def compare_and_say_so() -> None:
-        await compare()
+        await resync()
         compared.set()
 
-    monkeypatch.setattr(api.live.orders, "compare", compare_and_say_so)
+    monkeypatch.setattr(api.live.orders, "resync", compare_and_say_so)
     return compared
 
 

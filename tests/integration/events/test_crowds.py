@@ -1,4 +1,4 @@
-"""Many listeners on real sockets of an API process: how soon all hear, what slow ones cost, and how it ends."""
+"""Many listeners on real sockets of an API process: latency, cost of slow ones, and shutdown."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from skyhold.settings import Settings
 from skyhold.stores.ledger import seat_states_of
 from skyhold.web.live.flights import FRAME_SECONDS
 from skyhold_local.embedded.servers import Servers
+from support.activity_runner import ActivityRunner, a_flight, change
 from support.api_processes import ApiProcess, api_process
-from support.desks import Desk, a_flight, change
 from support.streams import Api, SeatView, Stream
 
 pytestmark = pytest.mark.rest
@@ -44,7 +44,7 @@ def process(settings: Settings, servers: Servers, tmp_path: Path) -> Iterator[Ap
 
 @pytest.fixture
 def bare_process(settings: Settings, servers: Servers, tmp_path: Path) -> Iterator[ApiProcess]:
-    """Another one, to which nobody listens."""
+    """Another API process, without listeners."""
     with _process(settings, servers, tmp_path) as process:
         yield process
 
@@ -68,12 +68,12 @@ async def api(process: ApiProcess) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def large_flight(pool: Pool) -> str:
-    """A wide-body: 300 seats."""
+    """The id of a flight with 300 seats."""
     return await a_flight(pool, [f"{row}{letter}" for row in range(1, 51) for letter in "ABCDEF"])
 
 
 def a_deaf_reader(port: int, flight: str) -> socket.socket:
-    """Open a stream and never read: with a small buffer, so that not much fits in between."""
+    """Open a stream and never read, with a small receive buffer."""
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.connect(("127.0.0.1", port))
@@ -82,7 +82,7 @@ def a_deaf_reader(port: int, flight: str) -> socket.socket:
 
 
 class Crowd:
-    """Listeners that note when they hear something; so cheap that the API is measured and not they."""
+    """Listeners that record arrival times, so cheap that only the API's cost counts."""
 
     def __init__(self, port: int, flight: str, count: int) -> None:
         self._selector = selectors.DefaultSelector()
@@ -92,7 +92,7 @@ class Crowd:
             self._selector.register(listener, selectors.EVENT_READ)
 
     def hear(self, mark: bytes, *, within: float = 20.0) -> list[float]:
-        """Return when each of them heard this, in the order in which they did."""
+        """Return the arrival times of this at all listeners, in order."""
         heard: dict[socket.socket, float] = {}
         told: dict[socket.socket, bytes] = defaultdict(bytes)
         deadline = time.monotonic() + within
@@ -113,9 +113,9 @@ class Crowd:
 
 @pytest.mark.quiet
 async def test_a_change_of_seats_reaches_five_hundred_listeners_within_the_promised_time(
-    process: ApiProcess, desk: Desk, large_flight: str
+    process: ApiProcess, desk: ActivityRunner, large_flight: str
 ) -> None:
-    """The median of several changes is held against the promise: the machine may have something else to do."""
+    """The median of several changes is compared with the promise, since the machine may be busy."""
     await asyncio.to_thread(_warm_up, process.port, large_flight)
     before = process.memory_bytes
     crowd = Crowd(process.port, large_flight, LISTENERS)
@@ -134,7 +134,7 @@ async def test_a_change_of_seats_reaches_five_hundred_listeners_within_the_promi
         crowd.close()
     p99s = sorted(delays[int(LISTENERS * 0.99)] for delays in rounds)
     p50s = sorted(delays[LISTENERS // 2] for delays in rounds)
-    print(  # noqa: T201 - the numbers are what this test is for
+    print(  # noqa: T201 - this test is for the numbers
         f"\n{LISTENERS} listeners: p50 {p50s[ROUNDS // 2] * 1000:.0f} ms, p99 {p99s[ROUNDS // 2] * 1000:.0f} ms "
         f"({p99s[0] * 1000:.0f} to {p99s[-1] * 1000:.0f}), {grown / LISTENERS / 1024:.0f} KB a listener"
     )
@@ -149,7 +149,7 @@ def _warm_up(port: int, flight: str) -> None:
 
 
 async def _follow(stream: Stream, view: SeatView, *, until: dict[str, int]) -> list[float]:
-    """Read until the seats have these versions, and return when each event came."""
+    """Read until the seats have these versions, and return the arrival time of each event."""
     times = []
     while any(view.seats.get(seat, ("", 0))[1] < version for seat, version in until.items()):
         event = await stream.next()
@@ -172,7 +172,7 @@ async def test_readers_that_stop_reading_are_cut_off_and_nobody_else_notices(
         asyncio.create_task(_follow(stream, view, until={"1A": 2 + 10_000}))
         for stream, view in zip(quick, views, strict=True)
     ]
-    # Every seat changes at once, again and again: each frame is as large as frames get.
+    # Every seat changes at once, repeatedly, so each frame has the maximum size.
     began_at = time.monotonic()
     async with asyncio.timeout(90):
         while await _count_of(process) > len(quick):
@@ -199,21 +199,21 @@ async def _connections(process: ApiProcess, count: int) -> None:
 
 
 async def _change_all(pool: Pool, publisher: Publisher, flight: str) -> None:
-    """Change every seat, and tell of all of them in one event."""
+    """Change every seat, and publish all of them in one event."""
     rows = await pool.fetch(
         """UPDATE seats SET status = CASE status WHEN 'blocked' THEN 'available' ELSE 'blocked' END, version = version + 1
            WHERE flight_id = $1 RETURNING seat_id, status, version, price_cents""",
         flight,
     )
     publisher.publish(Change("an-order", flight, seat_states_of(rows)))
-    await asyncio.sleep(FRAME_SECONDS)  # more would be told in one frame
+    await asyncio.sleep(FRAME_SECONDS)  # otherwise two changes would share one frame
 
 
 @pytest.mark.quiet
 async def test_a_stop_ends_an_api_with_open_streams_at_once(
     api: Api, process: ApiProcess, *, bare_process: ApiProcess, flight: str, large_flight: str
 ) -> None:
-    """Also those that nobody reads; compared with an API without streams, since starting to end takes a while too."""
+    """Also unread streams; compared with an API without streams, because a shutdown takes a while in any case."""
     streams = [await api.watch(flight) for _ in range(50)]
     deaf = [a_deaf_reader(process.port, large_flight) for _ in range(5)]
     await _connections(process, 55)
@@ -228,7 +228,7 @@ async def test_a_stop_ends_an_api_with_open_streams_at_once(
 
 
 async def _stop(process: ApiProcess) -> float:
-    """Stop it as a service manager does, and return how long that took."""
+    """Stop it as a service manager does, and return the seconds that it took."""
     began_at = time.monotonic()
     process.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.process.wait, 10) == 0

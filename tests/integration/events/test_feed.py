@@ -1,4 +1,4 @@
-"""The stream of events on real Redis: what is published is read, and what may be missing is noticed."""
+"""The stream of events on real Redis: published changes are read, and gaps are detected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def a_change(number: int = 1) -> Change:
 
 
 async def _read(reader: Reader, count: int) -> list[Change]:
-    """Read until so many changes came."""
+    """Read until this many changes have arrived."""
     changes: list[Change] = []
     async with asyncio.timeout(10):
         while len(changes) < count:
@@ -135,7 +135,7 @@ async def test_a_wipe_is_noticed_also_if_nothing_is_published_after_it(reader: R
 async def test_a_stream_whose_ids_begin_anew_below_those_that_were_read_is_noticed(
     publisher: Publisher, reader: Reader, redis: Redis
 ) -> None:
-    """As after a restart of Redis on a machine whose clock was set back."""
+    """This is the case after a restart of Redis on a machine whose clock was set back."""
     await redis.xadd(STREAM, {"epoch": "old"}, id="99999999999999-0")
     await redis.set(EPOCH, "old")
     await reader.read()

@@ -1,4 +1,4 @@
-"""The stream of a flight: every seat first, then what changes; whoever comes back hears exactly what was missed."""
+"""The stream of a flight: first all seats, then the changes; a reconnect gets exactly the missed changes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from skyhold.settings import Settings
 from skyhold.web.live import flights as live_flights
 from skyhold.web.live import watches as live
 from skyhold.web.live.stream import RETRY_MILLISECONDS
-from support.desks import Desk, a_flight, change, fail, next_step
+from support.activity_runner import ActivityRunner, a_flight, change, fail, next_step
 from support.services import eventually
 from support.streams import Api, Event, SeatView, Stream, served
 
 
 @pytest.fixture
 async def other_api(settings: Settings) -> AsyncIterator[Api]:
-    """A second process of the same API, as far as streams can tell."""
+    """A second API process, for all that streams can see."""
     async with open_api(settings) as app, served(app) as api:
         yield api
 
@@ -37,7 +37,7 @@ async def seats_of(pool: Pool, flight: str) -> dict[str, tuple[str, int]]:
 
 
 async def change_unheard(pool: Pool, flight: str, seat: str) -> None:
-    """Change a seat, as a process does that dies before it can tell anyone."""
+    """Change a seat without an event, like a process that dies before it publishes."""
     await pool.execute(
         """UPDATE seats SET status = CASE status WHEN 'blocked' THEN 'available' ELSE 'blocked' END, version = version + 1
            WHERE flight_id = $1 AND seat_id = $2""",
@@ -63,7 +63,7 @@ async def test_the_first_event_tells_every_seat(api: Api, pool: Pool, flight: st
     assert [seat["id"] for seat in event.data["seats"]][:6] == ["1A", "1B", "1C", "1D", "2A", "2B"]
 
 
-async def test_every_change_of_seats_is_told(api: Api, desk: Desk, flight: str) -> None:
+async def test_every_change_of_seats_is_told(api: Api, desk: ActivityRunner, flight: str) -> None:
     stream = await api.watch(flight)
     await stream.next()
     order = await desk.hold(flight, ["1A", "1B"])
@@ -83,7 +83,7 @@ async def test_every_change_of_seats_is_told(api: Api, desk: Desk, flight: str) 
     assert told(await stream.next()) == {"1A": "available"}
 
 
-async def test_a_flight_hears_nothing_of_another(api: Api, desk: Desk, pool: Pool, flight: str) -> None:
+async def test_a_flight_hears_nothing_of_another(api: Api, desk: ActivityRunner, pool: Pool, flight: str) -> None:
     stream = await api.watch(flight)
     await stream.next()
     await desk.hold(await a_flight(pool), ["1A"])
@@ -92,7 +92,7 @@ async def test_a_flight_hears_nothing_of_another(api: Api, desk: Desk, pool: Poo
 
 
 async def test_changes_that_come_fast_are_told_together_and_the_first_at_once(
-    api: Api, desk: Desk, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, desk: ActivityRunner, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_flights, "FRAME_SECONDS", 2.0)
     stream = await api.watch(flight)
@@ -111,7 +111,9 @@ async def test_changes_that_come_fast_are_told_together_and_the_first_at_once(
     assert view.seats == await seats_of(pool, flight)
 
 
-async def test_who_comes_back_hears_what_changed_since_and_nothing_else(api: Api, desk: Desk, flight: str) -> None:
+async def test_who_comes_back_hears_what_changed_since_and_nothing_else(
+    api: Api, desk: ActivityRunner, flight: str
+) -> None:
     stream = await api.watch(flight)
     snapshot = await _next(stream)
     order = await desk.hold(flight, ["1A"])
@@ -126,7 +128,7 @@ async def test_who_comes_back_hears_what_changed_since_and_nothing_else(api: Api
     assert (event.name, told(event)) == ("seats", {"1A": "reserved", "1B": "reserved", "1C": "reserved"})
 
 
-async def test_who_missed_nothing_hears_the_next_change_first(api: Api, desk: Desk, flight: str) -> None:
+async def test_who_missed_nothing_hears_the_next_change_first(api: Api, desk: ActivityRunner, flight: str) -> None:
     stream = await api.watch(flight)
     snapshot = await _next(stream)
     stream.close()
@@ -149,7 +151,7 @@ async def test_an_id_that_is_none_of_ours_gets_every_seat(api: Api, flight: str,
 
 
 async def test_an_id_of_another_process_gets_every_seat(api: Api, other_api: Api, flight: str) -> None:
-    """What that one had missed, and told by this id all the same, is not known here."""
+    """The changes that the other process had missed before it sent this id are unknown here."""
     first = await _next(await api.watch(flight))
     await _next(await other_api.watch(flight))
     assert (await _next(await other_api.watch(flight, last_event_id=first.id))).name == "snapshot"
@@ -191,7 +193,7 @@ async def test_the_idlest_flights_are_forgotten_first(api: Api, pool: Pool, monk
 async def test_a_change_that_no_event_told_of_is_found_by_comparing(
     api: Api, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.2)
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.2)
     stream = await api.watch(flight)
     first = await _next(stream)
     await change_unheard(pool, flight, "1C")
@@ -203,7 +205,7 @@ async def test_a_change_that_no_event_told_of_is_found_by_comparing(
 async def test_a_price_changed_by_sql_is_found_by_comparing(
     api: Api, pool: Pool, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.2)
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.2)
     stream = await api.watch(flight)
     first = await _next(stream)
     assert {seat["priceCents"] for seat in first.data["seats"]} == {35000}
@@ -233,7 +235,7 @@ async def test_what_comparing_found_reaches_also_who_comes_back(api: Api, pool: 
     first = await _next(stream)
     stream.close()
     await change_unheard(pool, flight, "1C")
-    await api.live.flights.compare()
+    await api.live.flights.resync()
     back = await api.watch(flight, last_event_id=first.id)
     event = await _next(back)
     assert (event.name, told(event)) == ("seats", {"1C": "blocked"})
@@ -259,13 +261,13 @@ async def test_many_events_that_do_not_know_their_seats_do_not_put_off_comparing
     publisher: Publisher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.5)
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.5)
     other = await a_flight(pool)
     stream, of_other = await api.watch(flight), await api.watch(other)
     await stream.next()
     await of_other.next()
     await asyncio.wait_for(compared.wait(), 10)
-    await api.live.flights.compare()
+    await api.live.flights.resync()
     await change_unheard(pool, flight, "1C")
     hearing = asyncio.create_task(stream.next(within=10))
     while not hearing.done():
@@ -274,9 +276,11 @@ async def test_many_events_that_do_not_know_their_seats_do_not_put_off_comparing
     assert told(await hearing) == {"1C": "blocked"}
 
 
-async def test_older_news_of_a_seat_is_no_news(api: Api, desk: Desk, flight: str, publisher: Publisher) -> None:
+async def test_older_news_of_a_seat_is_no_news(
+    api: Api, desk: ActivityRunner, flight: str, publisher: Publisher
+) -> None:
     seen: list[Change] = []
-    loud = Desk(desk.pool, desk.locks, desk.gateway, publish=seen.append)
+    loud = ActivityRunner(desk.pool, desk.locks, desk.gateway, publish=seen.append)
     order = await loud.hold(flight, ["1A"])
     await loud.do(fail(order))
     stream = await api.watch(flight)
@@ -308,7 +312,7 @@ async def test_many_newcomers_at_once_cost_one_read(api: Api, flight: str, monke
     monkeypatch.setattr(api.live.flights, "_read_seats", counted)
     streams = await asyncio.gather(*(api.watch(flight) for _ in range(50)))
     assert {(await _next(stream)).name for stream in streams} == {"snapshot"}
-    # One for the first, and one because the reader of events had just begun.
+    # One for the first, and one because the reader of events had just started.
     assert 1 <= len(reads) <= 2
 
 
@@ -378,7 +382,7 @@ async def test_whoever_leaves_is_forgotten(api: Api, flight: str) -> None:
 
 
 async def test_a_wipe_of_redis_costs_nobody_anything(
-    api: Api, desk: Desk, pool: Pool, flight: str, redis: Redis
+    api: Api, desk: ActivityRunner, pool: Pool, flight: str, redis: Redis
 ) -> None:
     stream = await api.watch(flight)
     view = SeatView()
@@ -405,7 +409,7 @@ async def _has_no_listener(api: Api) -> bool:
 
 
 async def _is_heard(api: Api) -> None:
-    """Wait until the API hears events."""
+    """Wait until the API reads events."""
 
     async def is_open() -> bool:
         return getattr(api.live._feed, "_position", None) is not None

@@ -13,17 +13,17 @@ from temporalio.exceptions import ApplicationError
 
 from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.messages import ClosePayment, ExpireOrder, ValidatePayment
-from skyhold.queries.orders import Claimant
+from skyhold.queries.orders import OrderAccess
 from skyhold.web.live import watches as live
+from support.activity_runner import ANY_CODE, ActivityRunner, change, fail, next_step
 from support.bookings import new_order_id
-from support.desks import ANY_CODE, Desk, change, fail, next_step
 from support.gateways import Act, ScriptedGateway
 from support.streams import Api, Event, Stream
 
 CLOCKS = {"serverTime", "timerRemaining"}
 
 
-async def held(desk: Desk, flight: str, *seats: str) -> Order:
+async def held(desk: ActivityRunner, flight: str, *seats: str) -> Order:
     return await desk.hold(flight, seats or ("1A",), guest_hash=new_order_id())
 
 
@@ -35,7 +35,7 @@ async def _next(stream: Stream) -> Event:
 
 
 async def _status(api: Api, order: Order) -> dict[str, Any]:
-    """What the status says, over the same kind of connection."""
+    """Return the status, read over the same kind of connection."""
     token = api.services.identities.token_of(order.id)
     reply = await api.get(f"/api/orders/{order.id}/status", headers={"Authorization": f"Bearer {token}"})
     body: dict[str, Any] = json.loads(await reply.body())
@@ -46,7 +46,7 @@ def _without_clocks(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in CLOCKS}
 
 
-async def test_the_first_event_is_the_body_of_the_status(api: Api, desk: Desk, flight: str) -> None:
+async def test_the_first_event_is_the_body_of_the_status(api: Api, desk: ActivityRunner, flight: str) -> None:
     order = await held(desk, flight, "1A", "1B")
     stream = await api.follow(order.id)
     event = await _next(stream)
@@ -56,14 +56,14 @@ async def test_the_first_event_is_the_body_of_the_status(api: Api, desk: Desk, f
     assert event.data["seats"] == ["1A", "1B"]
     between = datetime.fromisoformat(status["serverTime"]) - datetime.fromisoformat(event.data["serverTime"])
     assert between >= timedelta(0)
-    # Both are rounded, and the instants are told in milliseconds.
+    # Both are rounded, and replies have instants in milliseconds.
     assert abs(event.data["timerRemaining"] - status["timerRemaining"] - between.total_seconds()) < 1.01
     assert stream.retry is not None
     assert stream.headers["cache-control"] == "no-store, no-transform"
 
 
 async def test_a_booking_is_told_from_its_hold_to_its_confirmation_with_every_attempt(
-    api: Api, desk: Desk, flight: str
+    api: Api, desk: ActivityRunner, flight: str
 ) -> None:
     desk = replace(desk, gateway=ScriptedGateway(desk.pool, [Act.FAIL, Act.FAIL, Act.APPROVE]))
     order = await held(desk, flight)
@@ -96,7 +96,7 @@ async def test_a_booking_is_told_from_its_hold_to_its_confirmation_with_every_at
 
 
 async def test_an_extension_is_told_with_its_new_end_and_the_version_as_it_was(
-    api: Api, desk: Desk, flight: str
+    api: Api, desk: ActivityRunner, flight: str
 ) -> None:
     order = await held(desk, flight)
     stream = await api.follow(order.id)
@@ -109,7 +109,9 @@ async def test_an_extension_is_told_with_its_new_end_and_the_version_as_it_was(
     assert extended.version == order.version
 
 
-async def test_a_payment_that_fails_is_told_as_failed_by_its_end_alone(api: Api, desk: Desk, flight: str) -> None:
+async def test_a_payment_that_fails_is_told_as_failed_by_its_end_alone(
+    api: Api, desk: ActivityRunner, flight: str
+) -> None:
     desk = replace(desk, gateway=ScriptedGateway(desk.pool, [Act.FAIL] * 3))
     order = await desk.begin_payment(await held(desk, flight))
     stream = await api.follow(order.id)
@@ -132,7 +134,7 @@ async def test_a_payment_that_fails_is_told_as_failed_by_its_end_alone(api: Api,
 
 
 async def test_an_attempt_is_told_while_the_gateway_is_asked(
-    api: Api, compared: asyncio.Event, desk: Desk, flight: str
+    api: Api, compared: asyncio.Event, desk: ActivityRunner, flight: str
 ) -> None:
     gateway = ScriptedGateway(desk.pool, [Act.WAIT])
     desk = replace(desk, gateway=gateway)
@@ -147,16 +149,16 @@ async def test_an_attempt_is_told_while_the_gateway_is_asked(
     await asking
 
 
-async def expire(desk: Desk, order: Order) -> Order:
+async def expire(desk: ActivityRunner, order: Order) -> Order:
     await desk.let_lapse(order)
     return await desk.do(ExpireOrder(next_step(order)))
 
 
-async def cancel(desk: Desk, order: Order) -> Order:
+async def cancel(desk: ActivityRunner, order: Order) -> Order:
     return await desk.do(fail(order))
 
 
-async def fail_to_pay(desk: Desk, order: Order) -> Order:
+async def fail_to_pay(desk: ActivityRunner, order: Order) -> Order:
     order = await desk.begin_payment(order)
     order = await desk.do(ClosePayment(next_step(order)))
     return await desk.do(fail(order, FailureCode.PAYMENT_FAILED))
@@ -165,11 +167,11 @@ async def fail_to_pay(desk: Desk, order: Order) -> Order:
 @pytest.mark.rest(but_first=True)
 @pytest.mark.parametrize(
     ("end", "last"),
-    [(expire, "EXPIRED"), (cancel, "FAILED"), (fail_to_pay, "FAILED"), (Desk.pay, "CONFIRMED")],
+    [(expire, "EXPIRED"), (cancel, "FAILED"), (fail_to_pay, "FAILED"), (ActivityRunner.pay, "CONFIRMED")],
     ids=["expired", "cancelled", "payment failed", "confirmed"],
 )
 async def test_the_stream_ends_with_the_order_and_who_comes_back_is_sent_away(
-    end: Any, last: str, api: Api, desk: Desk, flight: str
+    end: Any, last: str, api: Api, desk: ActivityRunner, flight: str
 ) -> None:
     order = await held(desk, flight)
     stream = await api.follow(order.id)
@@ -183,7 +185,7 @@ async def test_the_stream_ends_with_the_order_and_who_comes_back_is_sent_away(
     assert api.live.orders._watches == {}
 
 
-async def test_who_has_not_heard_the_end_hears_it_and_no_more(api: Api, desk: Desk, flight: str) -> None:
+async def test_who_has_not_heard_the_end_hears_it_and_no_more(api: Api, desk: ActivityRunner, flight: str) -> None:
     order = await held(desk, flight)
     stream = await api.follow(order.id)
     first = await _next(stream)
@@ -197,7 +199,7 @@ async def test_who_has_not_heard_the_end_hears_it_and_no_more(api: Api, desk: De
 
 
 async def test_who_comes_back_in_the_middle_is_told_at_once_where_the_order_stands(
-    api: Api, desk: Desk, flight: str
+    api: Api, desk: ActivityRunner, flight: str
 ) -> None:
     order = await held(desk, flight)
     stream = await api.follow(order.id)
@@ -209,7 +211,7 @@ async def test_who_comes_back_in_the_middle_is_told_at_once_where_the_order_stan
     assert (await _next(back)).data["status"] == "PAYMENT_PENDING"
 
 
-async def test_a_refused_change_is_told(api: Api, desk: Desk, flight: str) -> None:
+async def test_a_refused_change_is_told(api: Api, desk: ActivityRunner, flight: str) -> None:
     order = await held(desk, flight)
     await held(desk, flight, "1B")
     stream = await api.follow(order.id)
@@ -220,7 +222,7 @@ async def test_a_refused_change_is_told(api: Api, desk: Desk, flight: str) -> No
     assert event.data["seats"] == ["1A"]
 
 
-async def test_everybody_who_follows_an_order_is_told_the_same(api: Api, desk: Desk, flight: str) -> None:
+async def test_everybody_who_follows_an_order_is_told_the_same(api: Api, desk: ActivityRunner, flight: str) -> None:
     order = await held(desk, flight)
     streams = [await api.follow(order.id) for _ in range(3)]
     await desk.pay(order)
@@ -229,7 +231,9 @@ async def test_everybody_who_follows_an_order_is_told_the_same(api: Api, desk: D
     assert told[0][-1][0] == "CONFIRMED"
 
 
-async def test_an_order_that_cannot_be_seen_is_a_problem_before_any_stream(api: Api, desk: Desk, flight: str) -> None:
+async def test_an_order_that_cannot_be_seen_is_a_problem_before_any_stream(
+    api: Api, desk: ActivityRunner, flight: str
+) -> None:
     order = await held(desk, flight)
     by_hand = await desk.hold(flight, ["2A"])  # has no owner over HTTP
     token = api.services.identities.token_of(order.id)
@@ -247,9 +251,9 @@ async def test_an_order_that_cannot_be_seen_is_a_problem_before_any_stream(api: 
 
 
 async def test_a_change_that_no_event_told_of_is_found_by_comparing(
-    api: Api, desk: Desk, silent_desk: Desk, flight: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, desk: ActivityRunner, silent_desk: ActivityRunner, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.2)
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.2)
     order = await held(desk, flight)
     stream = await api.follow(order.id)
     await _next(stream)
@@ -260,20 +264,24 @@ async def test_a_change_that_no_event_told_of_is_found_by_comparing(
     assert (await stream.rest())[-1].data["status"] == "CONFIRMED"
 
 
-async def test_nothing_is_told_twice(api: Api, desk: Desk, flight: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.05)
+async def test_nothing_is_told_twice(
+    api: Api, desk: ActivityRunner, flight: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.05)
     order = await held(desk, flight)
     stream = await api.follow(order.id)
     await _next(stream)
-    await desk.do(ExpireOrder(next_step(order)))  # has time left: a step, and nothing that a customer sees
+    await desk.do(ExpireOrder(next_step(order)))  # has time left: a step without a visible change
     with pytest.raises(TimeoutError):
         await stream.next(within=0.5)
 
 
-async def test_a_change_between_the_first_look_and_the_first_event_is_told(api: Api, desk: Desk, flight: str) -> None:
-    """Nobody followed the order when its event came, so the event was passed over."""
+async def test_a_change_between_the_first_look_and_the_first_event_is_told(
+    api: Api, desk: ActivityRunner, flight: str
+) -> None:
+    """The order had no watch when its event arrived, so the event was skipped."""
     order = await held(desk, flight)
-    before = await api.services.orders.find(order.id, Claimant(has_token=True))
+    before = await api.services.orders.find(order.id, OrderAccess(has_token=True))
     assert before is not None
     await desk.begin_payment(order)
     listener = api.live.orders.join(before)
@@ -284,12 +292,12 @@ async def test_a_change_between_the_first_look_and_the_first_event_is_told(api: 
 
 
 async def test_an_older_look_never_follows_a_newer_one(
-    api: Api, desk: Desk, flight: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, desk: ActivityRunner, flight: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A newcomer's look overtakes one of ours that was slow."""
+    """The read of a new listener overtakes a slow one of the watch."""
     orders = api.services.orders
     order = await held(desk, flight)
-    slow = await orders.find(order.id, Claimant(has_token=True))
+    slow = await orders.find(order.id, OrderAccess(has_token=True))
     assert slow is not None
     listener = api.live.orders.join(slow)
     watch = api.live.orders._watches[order.id]
@@ -297,12 +305,12 @@ async def test_an_older_look_never_follows_a_newer_one(
     async def read_slowly(_: str) -> Any:
         order_now = await desk.begin_payment(order)
         assert order_now.status is OrderStatus.PAYMENT_PENDING
-        quick = await orders.find(order.id, Claimant(has_token=True))
+        quick = await orders.find(order.id, OrderAccess(has_token=True))
         assert quick is not None
         api.live.orders.join(quick)
         return slow
 
     monkeypatch.setattr(watch, "_read", read_slowly)
-    await watch._refresh.be_fresh()
+    await watch._refresh.refresh()
     frames = (await listener.take()).decode()
     assert [frames.count(status) for status in ("SEATS_RESERVED", "PAYMENT_PENDING")] == [1, 1]

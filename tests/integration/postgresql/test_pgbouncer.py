@@ -1,4 +1,4 @@
-"""PgBouncer itself before PostgreSQL, where it is installed (apt-get install pgbouncer); its stand-in is tested anywhere."""
+"""PgBouncer in front of PostgreSQL, if installed (apt-get install pgbouncer); its stand-in is always tested."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAY_OUT = "set DATABASE_URL to the address of the server itself"
 
 @contextmanager
 def pgbouncer(servers: Servers, database_url: str, folder: Path, **options: str) -> Iterator[str]:
-    """Run PgBouncer before the server of an address, and give its own."""
+    """Run PgBouncer in front of the server at an address, and yield its address."""
     parts, port = urlsplit(database_url), free_port()
     users, configuration = folder / "users.txt", folder / "pgbouncer.ini"
     users.write_text(f'"{parts.username}" "{parts.password}"\n')

@@ -1,4 +1,4 @@
-"""Every session is as the code needs it, whatever database, role and pooler have for defaults, or there is none."""
+"""Every session has the required settings, whatever the defaults of database, role and pooler, or it is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyhold.postgresql.pools import open_pool
 from skyhold.postgresql.sessions import MIGRATION_SETTINGS, SETTINGS, open_session
 from skyhold.stores.schema import migrate, newest_version
 from skyhold.stores.seat_locks import SeatLocks, open_redis
-from support.desks import Desk, a_flight, change, fail, next_step
+from support.activity_runner import ActivityRunner, a_flight, change, fail, next_step
 from support.gateways import ScriptedGateway
 from support.poolers import Manner, pooler
 from support.roles import as_role
@@ -42,7 +42,7 @@ HOSTILE = {
 
 @pytest.fixture
 async def hostile_url(database_url: str) -> str:
-    """A database whose every default is against us; those of a role work in the same way."""
+    """The URL of a database with unsuitable defaults only; those of a role work in the same way."""
     connection = await asyncpg.connect(database_url)
     name = await connection.fetchval("SELECT current_database()")
     has = {row["name"] for row in await connection.fetch("SELECT name FROM pg_settings")}
@@ -69,7 +69,7 @@ async def test_a_session_for_migrations_has_its_own_time_limits(hostile_url: str
 
 async def test_bookings_go_their_ways_whatever_the_defaults_are(hostile_url: str, redis_url: str) -> None:
     pool, redis = await open_pool(hostile_url, application="tests"), open_redis(redis_url)
-    desk = Desk(pool, SeatLocks(redis), ScriptedGateway(pool))
+    desk = ActivityRunner(pool, SeatLocks(redis), ScriptedGateway(pool))
     flight = await a_flight(pool)
     paid = await desk.do(change(await desk.hold(flight, ["1A"]), ["1A", "1B"]))
     assert (await desk.pay(paid)).status is OrderStatus.CONFIRMED

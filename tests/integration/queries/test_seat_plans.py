@@ -1,4 +1,4 @@
-"""Seat plans as the real ledger tells them."""
+"""Seat plans from the real ledger."""
 
 from __future__ import annotations
 

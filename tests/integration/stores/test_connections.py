@@ -1,4 +1,4 @@
-"""A connection is made by what its address says, whatever the shell and the home of the user say of other servers."""
+"""A connection uses its address alone, whatever the user's shell and home say about other servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.tls_proxies import Certificates, make_certificates, postgres_tls_pr
 
 @pytest.fixture
 def foreign_shell(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Variables and a home that are meant for other servers, and of no use for ours; the database is made before."""
+    """Set variables and a home for other servers, useless for ours; the database is created before."""
     assert database_url
     for name, value in foreign_home(tmp_path).items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""The table of constraints against the schema: every name that can be violated is in it, and nothing else."""
+"""The table of constraints matches the schema: it has every constraint that can be violated, and no other."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from skyhold.postgresql.pools import Pool
 from skyhold.stores.constraints import CONSTRAINTS
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.seats import SeatStore
-from support.desks import a_flight
+from support.activity_runner import a_flight
 
-# NOT NULL has a name of its own from PostgreSQL 18 on, and nothing to say that its column does not.
+# From PostgreSQL 18 on NOT NULL has a constraint name, which adds nothing to its column.
 _NAMES = """
 SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
 UNION

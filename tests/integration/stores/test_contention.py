@@ -1,4 +1,4 @@
-"""Many at the same seats at once: nothing is sold twice, nobody waits for ever, and no two wait for each other."""
+"""Concurrent claims of the same seats: nothing is sold twice, all waits end, and there are no deadlocks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.seats import SeatStore
+from support.activity_runner import ActivityRunner, a_flight, change, fail, next_step, reserve
 from support.bookings import NAMESPACE_ID, new_order_id, until
-from support.desks import Desk, a_flight, change, fail, next_step, reserve
 
 pytestmark = pytest.mark.rest
 
 SWAPPERS = 30
 SWAPS_EACH = 30
 
-# I1, I2 and I4 of the product, section 4, for one flight.
+# I1, I2 and I4 of docs/rules.md#invariants, for one flight.
 _VIOLATIONS = """
 SELECT 'I1 status and owner disagree: ' || s.seat_id FROM seats s LEFT JOIN orders o ON o.id = s.order_id
 WHERE s.flight_id = $1 AND ((s.status IN ('reserved', 'booked')) <> (o.id IS NOT NULL)
@@ -78,7 +78,7 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
                 assert answer.refusal is not None
                 assert answer.refusal.error == SeatsUnavailable.__name__
 
-    # All have a seat before anyone looks at another's.
+    # All have a seat before any claims another's.
     held = [await hold(seats, reserve(flight, [seat])) for seat in cabin[:SWAPPERS]]
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         for answer in held:
@@ -109,8 +109,8 @@ async def test_of_twenty_orders_of_one_guest_at_once_five_are_held(shared_pool: 
     assert refusals[0].fields == {"limit": 5}
 
 
-async def test_an_order_that_ended_makes_room_for_another(desk: Desk) -> None:
-    desk = Desk(desk.pool, desk.locks, desk.gateway, Policy(max_holds=1))
+async def test_an_order_that_ended_makes_room_for_another(desk: ActivityRunner) -> None:
+    desk = ActivityRunner(desk.pool, desk.locks, desk.gateway, Policy(max_holds=1))
     flight, guest = await a_flight(desk.pool), new_order_id()
     first = await desk.hold(flight, ["1A"], guest_hash=guest)
     paying = await desk.begin_payment(first)
@@ -139,10 +139,10 @@ async def test_the_wait_for_a_guests_other_order_is_bounded(shared_pool: Pool, s
 
 
 @pytest.mark.parametrize("act", ["payment begins", "order fails", "order is confirmed", "seats change"])
-async def test_every_act_locks_its_seats_from_nose_to_tail(desk: Desk, act: str) -> None:
-    """A rival that holds the lock of the first seat finds the last one free: so no two can wait for each other."""
+async def test_every_act_locks_its_seats_from_nose_to_tail(desk: ActivityRunner, act: str) -> None:
+    """A rival that holds the row lock of the first seat finds the last one free, so no deadlock is possible."""
     flight = await a_flight(desk.pool, ["1A", "1B", "1C"])
-    # 1A is taken after 1B, so its row lies behind: whoever takes rows as they lie takes 1B first.
+    # 1A is claimed after 1B, so its row is stored later: a claim in storage order would lock 1B first.
     order = await desk.do(change(await desk.hold(flight, ["1B"]), ["1A", "1B"]))
     if act == "order is confirmed":
         order = await desk.capture(await desk.begin_payment(order))
@@ -156,7 +156,7 @@ async def test_every_act_locks_its_seats_from_nose_to_tail(desk: Desk, act: str)
         assert await acting is not None
 
 
-async def _act(desk: Desk, act: str, order: Order) -> Order:
+async def _act(desk: ActivityRunner, act: str, order: Order) -> Order:
     match act:
         case "payment begins":
             return await desk.do(RefreshSeatLocks(next_step(order)))
@@ -174,7 +174,7 @@ async def _is_waiting(pool: Pool, rival: Connection) -> bool:
 
 
 async def _keep_alive(connection: Connection) -> None:
-    """Keep an idle transaction from being ended by its own bound, so that the waiting one's bound is what is tried."""
+    """Keep an idle transaction below its own timeout, so that the test exercises the timeout of the waiting one."""
     while True:
         await connection.execute("SELECT 1")
         await asyncio.sleep(0.5)

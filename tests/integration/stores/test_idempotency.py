@@ -1,4 +1,4 @@
-"""The memory of named requests: one row for each name and day, and nothing that grows with how many there are."""
+"""Storage of idempotency keys: one row for each key and day, and costs that do not grow with their number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from skyhold.domain.idempotency import NamedCommand
+from skyhold.domain.idempotency import KeyedCommand
 from skyhold.postgresql.pools import Pool
 from skyhold.queries import database
 from skyhold.queries.database import Database
@@ -22,11 +22,11 @@ SELECT 'a-guest', decode(md5(number::text), 'hex'), 'request', 'an-order', 'an-u
 FROM generate_series(1, $1) AS number
 """
 
-COMMAND = NamedCommand(b"another request", "another-order", "another-update")
+COMMAND = KeyedCommand(b"another request", "another-order", "another-update")
 
 
 class ExplainedStatements:
-    """Runs statements, and keeps how PostgreSQL went about them."""
+    """Runs statements, and records their query plans."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""How the ledger judges: by PostgreSQL's clock, at the prices of the claims, once for each step, and never out of turn."""
+"""The ledger judges by PostgreSQL's clock, at the prices of the claims, once for each step, and never out of order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from skyhold.messages import Answer, ClosePayment, ConfirmOrder, ExpireOrder, Ou
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.ledger import Ledger
 from skyhold.stores.payments import PaymentStore
+from support.activity_runner import ANY_CODE, ActivityRunner, StepAsk, a_flight, change, fail, next_step, reserve
 from support.bookings import until
-from support.desks import ANY_CODE, Desk, StepAsk, a_flight, change, fail, next_step, reserve
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def payments(shared_pool: Pool) -> PaymentStore:
     return PaymentStore(Ledger(shared_pool), shared_pool)
 
 
-def with_policy(desk: Desk, **policy: float) -> Desk:
+def with_policy(desk: ActivityRunner, **policy: float) -> ActivityRunner:
     return replace(desk, policy=Policy(**policy))  # type: ignore[arg-type]
 
 
@@ -35,7 +35,7 @@ def error_of(answer: Answer) -> str:
     return answer.refusal.to_error().code
 
 
-async def now(desk: Desk) -> datetime:
+async def now(desk: ActivityRunner) -> datetime:
     instant: datetime = await desk.pool.fetchval("SELECT clock_timestamp()")
     return instant
 
@@ -43,7 +43,7 @@ async def now(desk: Desk) -> datetime:
 # -- Holds --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_hold_has_its_seats_its_total_and_its_time(desk: Desk) -> None:
+async def test_a_hold_has_its_seats_its_total_and_its_time(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=35000)
     before = await now(desk)
     order = await desk.hold(flight, ["1B", "1A"])
@@ -62,7 +62,7 @@ async def test_a_hold_has_its_seats_its_total_and_its_time(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("days", "code"), [(-0.01, FailureCode.FLIGHT_DEPARTED), (None, FailureCode.FLIGHT_NOT_FOUND)])
 async def test_a_first_hold_that_is_refused_leaves_a_failed_order_without_seats(
-    desk: Desk, days: float | None, code: FailureCode
+    desk: ActivityRunner, days: float | None, code: FailureCode
 ) -> None:
     flight = await a_flight(desk.pool, departs_in_days=days) if days else "00000000-0000-4000-8000-000000000000"
     answer = await desk.ask(reserve(flight, ["1A"]))
@@ -71,18 +71,18 @@ async def test_a_first_hold_that_is_refused_leaves_a_failed_order_without_seats(
     assert (answer.order.status, answer.order.failure_code, answer.order.seats) == (OrderStatus.FAILED, code, ())
 
 
-async def test_a_flight_id_that_no_flight_can_have_is_a_flight_that_is_not_found(desk: Desk) -> None:
+async def test_a_flight_id_that_no_flight_can_have_is_a_flight_that_is_not_found(desk: ActivityRunner) -> None:
     assert error_of(await desk.ask(reserve("FL101\x00", ["1A"]))) == "FLIGHT_NOT_FOUND"
 
 
-async def test_a_hold_ends_at_departure_at_the_latest(desk: Desk) -> None:
+async def test_a_hold_ends_at_departure_at_the_latest(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, departs_in_days=0.005)  # 7.2 minutes
     order = await desk.hold(flight, ["1A"])
     departs_at = await desk.pool.fetchval("SELECT departs_at FROM flights WHERE id = $1", flight)
     assert order.expires_at == order.max_expires_at == departs_at
 
 
-async def test_a_change_keeps_the_prices_of_the_seats_it_keeps(desk: Desk) -> None:
+async def test_a_change_keeps_the_prices_of_the_seats_it_keeps(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     order = await desk.hold(flight, ["1A", "1B"])
     await desk.pool.execute("UPDATE seats SET price_cents = 999, version = version + 1 WHERE flight_id = $1", flight)
@@ -92,7 +92,7 @@ async def test_a_change_keeps_the_prices_of_the_seats_it_keeps(desk: Desk) -> No
     assert order.total_cents == 999 + 100, "a seat that was given up has no old price any more"
 
 
-async def test_a_change_that_succeeds_restarts_the_time_and_no_other_does(desk: Desk) -> None:
+async def test_a_change_that_succeeds_restarts_the_time_and_no_other_does(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     await desk.hold(flight, ["1D"])
     order = await desk.hold(flight, ["1A"])
@@ -110,7 +110,7 @@ async def test_a_change_that_succeeds_restarts_the_time_and_no_other_does(desk: 
     assert changed.max_expires_at == order.max_expires_at
 
 
-async def test_a_change_that_names_the_same_seats_extends_the_hold(desk: Desk) -> None:
+async def test_a_change_that_names_the_same_seats_extends_the_hold(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     order = await desk.hold(flight, ["1A", "1B"])
     await desk.pool.execute("UPDATE seats SET price_cents = 999, version = version + 1 WHERE flight_id = $1", flight)
@@ -131,7 +131,7 @@ async def test_a_change_that_names_the_same_seats_extends_the_hold(desk: Desk) -
     assert (logged[-1]["step"], logged[-1]["expires_at"]) == (extended.step, extended.expires_at)
 
 
-async def test_extensions_count_as_changes_and_end_with_them(desk: Desk) -> None:
+async def test_extensions_count_as_changes_and_end_with_them(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await with_policy(desk, max_changes=2).hold(flight, ["1A"])
     for _ in range(2):
@@ -139,7 +139,7 @@ async def test_extensions_count_as_changes_and_end_with_them(desk: Desk) -> None
     assert error_of(await desk.ask(change(order, ["1A"]))) == "TOO_MANY_CHANGES"
 
 
-async def test_an_extension_never_passes_the_longest_life_of_a_hold(desk: Desk) -> None:
+async def test_an_extension_never_passes_the_longest_life_of_a_hold(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await with_policy(desk, hold_seconds=60, max_lifetime_seconds=61).hold(flight, ["1A"])
     for _ in range(2):
@@ -154,7 +154,7 @@ async def test_an_extension_never_passes_the_longest_life_of_a_hold(desk: Desk) 
     assert log[-1]["expires_at"] == order.expires_at
 
 
-async def test_a_lapsed_hold_is_not_extended(desk: Desk) -> None:
+async def test_a_lapsed_hold_is_not_extended(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     await desk.let_lapse(order)
     assert error_of(await desk.ask(change(order, ["1A"]))) == "ORDER_EXPIRED"
@@ -163,7 +163,7 @@ async def test_a_lapsed_hold_is_not_extended(desk: Desk) -> None:
 # -- Prices -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_hold_at_the_expected_price_is_held_and_at_another_fails(desk: Desk) -> None:
+async def test_a_hold_at_the_expected_price_is_held_and_at_another_fails(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     assert (await desk.hold(flight, ["1A"], expected_total_cents=100)).total_cents == 100
 
@@ -182,7 +182,7 @@ async def test_a_hold_at_the_expected_price_is_held_and_at_another_fails(desk: D
     assert {row["status"] for row in statuses} == {"available"}
 
 
-async def test_a_change_at_another_price_than_expected_keeps_the_old_seats_and_their_time(desk: Desk) -> None:
+async def test_a_change_at_another_price_than_expected_keeps_the_old_seats_and_their_time(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     order = await desk.hold(flight, ["1A", "1B"])
     await desk.pool.execute("UPDATE seats SET price_cents = 150, version = version + 1 WHERE flight_id = $1", flight)
@@ -201,13 +201,13 @@ async def test_a_change_at_another_price_than_expected_keeps_the_old_seats_and_t
     assert changed.total_cents == 250
 
 
-async def test_a_taken_seat_is_named_before_its_price(desk: Desk) -> None:
+async def test_a_taken_seat_is_named_before_its_price(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     await desk.hold(flight, ["1A"])
     assert error_of(await desk.ask(reserve(flight, ["1A"], expected_total_cents=1))) == "SEATS_UNAVAILABLE"
 
 
-async def test_a_price_is_judged_after_the_wait_for_its_seat(desk: Desk) -> None:
+async def test_a_price_is_judged_after_the_wait_for_its_seat(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool, price_cents=100)
     async with desk.pool.acquire() as connection, connection.transaction():
         await connection.execute(
@@ -218,21 +218,21 @@ async def test_a_price_is_judged_after_the_wait_for_its_seat(desk: Desk) -> None
     assert error_of(await waiting) == "PRICE_CHANGED"
 
 
-async def _waits(desk: Desk) -> bool | None:
+async def _waits(desk: ActivityRunner) -> bool | None:
     waiting: bool | None = await desk.pool.fetchval(
         "SELECT true FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     return waiting
 
 
-async def _seats(desk: Desk, order: Order) -> list[tuple[str, int, datetime, int]]:
+async def _seats(desk: ActivityRunner, order: Order) -> list[tuple[str, int, datetime, int]]:
     rows = await desk.pool.fetch(
         "SELECT seat_id, version, held_until, price_cents FROM seats WHERE order_id = $1 ORDER BY seat_id", order.id
     )
     return [tuple(row) for row in rows]
 
 
-async def test_a_lapsed_hold_is_not_changed_and_can_still_be_paid(desk: Desk) -> None:
+async def test_a_lapsed_hold_is_not_changed_and_can_still_be_paid(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     await desk.let_lapse(order)
@@ -243,14 +243,14 @@ async def test_a_lapsed_hold_is_not_changed_and_can_still_be_paid(desk: Desk) ->
     assert (await desk.pay(refused.order)).status is OrderStatus.CONFIRMED
 
 
-async def test_the_changes_of_an_order_are_counted_and_end(desk: Desk) -> None:
+async def test_the_changes_of_an_order_are_counted_and_end(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await with_policy(desk, max_changes=1).hold(flight, ["1A"])
     order = await desk.do(change(order, ["1B"]))
     assert error_of(await desk.ask(change(order, ["1C"]))) == "TOO_MANY_CHANGES"
 
 
-async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_wait(desk: Desk) -> None:
+async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_wait(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     soon = (
@@ -267,18 +267,18 @@ async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_w
     assert error_of(answer) == "ORDER_EXPIRED"
 
 
-async def test_a_payment_that_waited_for_its_order_is_judged_by_the_time_after_the_wait(desk: Desk) -> None:
+async def test_a_payment_that_waited_for_its_order_is_judged_by_the_time_after_the_wait(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     give_up_at = await now(desk) + timedelta(seconds=1.5)
     ask = RefreshSeatLocks(next_step(order), give_up_at=give_up_at)
     answer = await _let_wait(
         desk, ask, "SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order.id, until_after=give_up_at
     )
-    assert error_of(answer) == "GIVEN_UP"
+    assert error_of(answer) == "DEADLINE_EXCEEDED"
 
 
-async def _let_wait(desk: Desk, ask: StepAsk, lock: str, order_id: str, *, until_after: datetime) -> Answer:
-    """Run the activity in time, and let it wait for a row lock until it is late."""
+async def _let_wait(desk: ActivityRunner, ask: StepAsk, lock: str, order_id: str, *, until_after: datetime) -> Answer:
+    """Start the activity in time, and let it wait for a row lock until it is late."""
     async with desk.pool.acquire() as rival, rival.transaction():
         await rival.execute(lock, order_id)
         waiting = asyncio.create_task(desk.ask(ask))
@@ -290,15 +290,15 @@ async def _let_wait(desk: Desk, ask: StepAsk, lock: str, order_id: str, *, until
         return await waiting
 
 
-# -- Commands that were given up -----------------------------------------------------------------------------------------
+# -- Commands after their deadline -------------------------------------------------------------------------------------
 
 
-async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk: Desk) -> None:
+async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     past, future = await now(desk), await now(desk) + timedelta(minutes=1)
 
     answer = await desk.ask(reserve(flight, ["1A"], give_up_at=past))
-    assert error_of(answer) == "GIVEN_UP"
+    assert error_of(answer) == "DEADLINE_EXCEEDED"
     assert answer.order is not None
     assert (answer.order.status, answer.order.failure_code) == (OrderStatus.FAILED, FailureCode.INTERNAL)
 
@@ -308,7 +308,7 @@ async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk:
         lambda order: RefreshSeatLocks(next_step(order), give_up_at=past),
     ):
         answer = await desk.ask(ask(order))
-        assert error_of(answer) == "GIVEN_UP"
+        assert error_of(answer) == "DEADLINE_EXCEEDED"
         assert answer.order is not None
         assert (answer.order.status, answer.order.seats) == (OrderStatus.SEATS_RESERVED, ("1A",))
         order = answer.order
@@ -317,7 +317,7 @@ async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk:
 # -- Steps ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_refusal_is_the_answer_of_its_step_whatever_became_possible_since(desk: Desk) -> None:
+async def test_a_refusal_is_the_answer_of_its_step_whatever_became_possible_since(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     other, order = await desk.hold(flight, ["1B"]), await desk.hold(flight, ["1A"])
     ask = change(order, ["1B"])
@@ -329,7 +329,7 @@ async def test_a_refusal_is_the_answer_of_its_step_whatever_became_possible_sinc
     assert (await desk.do(change(again.order, ["1B"]))).seats == ("1B",), "the next step is judged by itself"
 
 
-async def test_another_command_under_the_number_of_a_step_is_stale(desk: Desk) -> None:
+async def test_another_command_under_the_number_of_a_step_is_stale(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     await desk.do(change(order, ["1B"]))
@@ -337,14 +337,14 @@ async def test_another_command_under_the_number_of_a_step_is_stale(desk: Desk) -
         assert (await desk.ask(ask)).outcome is Outcome.STALE
 
 
-async def test_an_order_that_is_being_paid_listens_to_no_command_of_a_held_one(desk: Desk) -> None:
+async def test_an_order_that_is_being_paid_listens_to_no_command_of_a_held_one(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.begin_payment(await desk.hold(flight, ["1A"]))
     for ask in (change(order, ["1B"]), RefreshSeatLocks(next_step(order)), ExpireOrder(next_step(order))):
         assert (await desk.ask(ask)).outcome is Outcome.STALE
 
 
-async def test_an_order_with_time_left_stays_and_says_how_much(desk: Desk) -> None:
+async def test_an_order_with_time_left_stays_and_says_how_much(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     answer = await desk.ask(ExpireOrder(next_step(order)))
     assert answer.outcome is Outcome.DONE
@@ -353,7 +353,7 @@ async def test_an_order_with_time_left_stays_and_says_how_much(desk: Desk) -> No
     assert 890 < answer.order.left_seconds < order.left_seconds
 
 
-async def test_a_late_twin_of_an_expiry_that_found_time_left_expires_nothing(desk: Desk) -> None:
+async def test_a_late_twin_of_an_expiry_that_found_time_left_expires_nothing(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     ask = ExpireOrder(next_step(order))
     told = await desk.do(ask)
@@ -363,7 +363,7 @@ async def test_a_late_twin_of_an_expiry_that_found_time_left_expires_nothing(des
     assert (await desk.do(RefreshSeatLocks(next_step(told)))).status.is_paying, "a payment in time is taken"
 
 
-async def test_a_payment_that_waits_beyond_its_callers_patience_is_given_up(desk: Desk) -> None:
+async def test_a_payment_that_waits_beyond_its_callers_patience_is_given_up(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     give_up_at = await desk.pool.fetchval("SELECT clock_timestamp() + interval '0.5 s'")
@@ -372,10 +372,10 @@ async def test_a_payment_that_waits_beyond_its_callers_patience_is_given_up(desk
         paying = asyncio.create_task(desk.ask(RefreshSeatLocks(next_step(order), give_up_at=give_up_at)))
         await connection.execute("SELECT pg_sleep(1)")
 
-    assert error_of(await paying) == "GIVEN_UP"
+    assert error_of(await paying) == "DEADLINE_EXCEEDED"
 
 
-async def test_a_seat_that_was_lost_can_be_chosen_again_and_leaves_no_trace_in_the_total(desk: Desk) -> None:
+async def test_a_seat_that_was_lost_can_be_chosen_again_and_leaves_no_trace_in_the_total(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     for wanted in (["1A", "1B"], ["1C"]):
         order = await desk.hold(flight, ["1A", "1B"])
@@ -393,7 +393,7 @@ async def test_a_seat_that_was_lost_can_be_chosen_again_and_leaves_no_trace_in_t
         await desk.do(fail(changed))
 
 
-async def test_the_hold_of_an_order_that_pays_is_never_shortened(desk: Desk) -> None:
+async def test_the_hold_of_an_order_that_pays_is_never_shortened(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     until = "SELECT max(held_until) FROM seats WHERE order_id = $1"
     before = await desk.pool.fetchval(until, order.id)
@@ -402,14 +402,14 @@ async def test_the_hold_of_an_order_that_pays_is_never_shortened(desk: Desk) -> 
     assert await desk.pool.fetchval(until, order.id) >= before
 
 
-async def test_a_policy_of_a_newer_version_is_read(desk: Desk) -> None:
+async def test_a_policy_of_a_newer_version_is_read(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     await desk.pool.execute("""UPDATE orders SET policy = policy || '{"not_known_yet": 1}' WHERE id = $1""", order.id)
 
     assert (await desk.do(change(order, ["1B"]))).policy == order.policy
 
 
-async def test_a_payment_for_other_seats_is_refused(desk: Desk) -> None:
+async def test_a_payment_for_other_seats_is_refused(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
     changed = await desk.do(change(order, ["1B"]))
     refused = await desk.ask(RefreshSeatLocks(next_step(changed), version=order.version))
@@ -431,7 +431,7 @@ async def _open(payments: PaymentStore, order: Order) -> ValidatePayment:
     return ask
 
 
-async def test_of_two_runs_of_one_attempt_one_verdict_is_counted(desk: Desk, payments: PaymentStore) -> None:
+async def test_of_two_runs_of_one_attempt_one_verdict_is_counted(desk: ActivityRunner, payments: PaymentStore) -> None:
     order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
     ask = await _open(payments, order)
     for _ in range(2):
@@ -445,7 +445,7 @@ async def test_of_two_runs_of_one_attempt_one_verdict_is_counted(desk: Desk, pay
 
 @pytest.mark.parametrize("verdict", PaymentVerdict)
 async def test_a_verdict_of_a_step_that_was_never_opened_changes_nothing(
-    desk: Desk, payments: PaymentStore, verdict: PaymentVerdict
+    desk: ActivityRunner, payments: PaymentStore, verdict: PaymentVerdict
 ) -> None:
     order = await desk.capture(await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"])))
     answer = await payments.record_verdict(ValidatePayment(next_step(order), ANY_CODE), 1, verdict)
@@ -453,7 +453,7 @@ async def test_a_verdict_of_a_step_that_was_never_opened_changes_nothing(
     assert answer.order == replace(order, left_seconds=answer.order.left_seconds if answer.order else 0)
 
 
-async def test_a_closing_that_was_never_opened_changes_nothing(desk: Desk, payments: PaymentStore) -> None:
+async def test_a_closing_that_was_never_opened_changes_nothing(desk: ActivityRunner, payments: PaymentStore) -> None:
     order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
     answer = await payments.record_close(ClosePayment(next_step(order)), is_captured=False)
     assert answer.outcome is Outcome.STALE
@@ -461,26 +461,26 @@ async def test_a_closing_that_was_never_opened_changes_nothing(desk: Desk, payme
     assert answer.order.payment == "open"
 
 
-async def test_an_order_is_not_confirmed_without_its_capture(desk: Desk, payments: PaymentStore) -> None:
+async def test_an_order_is_not_confirmed_without_its_capture(desk: ActivityRunner, payments: PaymentStore) -> None:
     order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
     ask = await _open(payments, order)
     await _is_broken(desk, order, lambda: desk.ask(ConfirmOrder(replace(ask.step, number=ask.step.number + 1))))
 
 
-async def test_an_order_that_is_being_paid_does_not_fail_while_a_charge_could_still_come(desk: Desk) -> None:
+async def test_an_order_that_is_being_paid_does_not_fail_while_a_charge_could_still_come(desk: ActivityRunner) -> None:
     order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
     await _is_broken(desk, order, lambda: desk.ask(fail(order)))
 
 
-async def test_a_capture_that_nobody_asked_for_is_not_believed(desk: Desk, payments: PaymentStore) -> None:
+async def test_a_capture_that_nobody_asked_for_is_not_believed(desk: ActivityRunner, payments: PaymentStore) -> None:
     order = await desk.begin_payment(await desk.hold(await a_flight(desk.pool), ["1A"]))
     ask = ClosePayment(next_step(order))
     await payments.open_close(ask)
     await _is_broken(desk, order, lambda: payments.record_close(ask, is_captured=True))
 
 
-async def _is_broken(desk: Desk, order: Order, run: Callable[[], Awaitable[object]]) -> None:
-    """What is broken is no "no": it is not stored as the step's answer, and nothing changes."""
+async def _is_broken(desk: ActivityRunner, order: Order, run: Callable[[], Awaitable[object]]) -> None:
+    """Check that a failure is not a refusal: it is not stored as the step's answer, and nothing changes."""
     before = await desk.pool.fetchrow("SELECT * FROM orders WHERE id = $1", order.id)
     with pytest.raises(RuntimeError) as fault:
         await run()

@@ -1,4 +1,4 @@
-"""What the schema itself forbids, whatever a program does; and migrations and demo flights, twice and at once."""
+"""Rules that the schema itself enforces; migrations and demo flights, repeated and concurrent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, seed_demo_flights
 from skyhold.stores.schema import migrate, newest_version
+from support.activity_runner import ActivityRunner, a_flight, fail
 from support.bookings import FL101, new_order_id
-from support.desks import Desk, a_flight, fail
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_the_event_log_can_only_grow(shared_pool: Pool, statement: str) ->
     assert await shared_pool.fetchval("SELECT seq FROM order_events WHERE order_id = $1", order_id) == 1
 
 
-async def test_the_event_log_tells_each_change_once_with_its_seats(desk: Desk) -> None:
+async def test_the_event_log_tells_each_change_once_with_its_seats(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1B", "1A"])
     await desk.pool.execute("UPDATE orders SET updated_at = clock_timestamp() WHERE id = $1", order.id)
@@ -81,7 +81,7 @@ async def test_the_event_log_tells_each_change_once_with_its_seats(desk: Desk) -
     assert rows[-1]["failure_code"] == "CANCELLED"
 
 
-async def test_a_seat_never_passes_from_one_order_to_another(desk: Desk) -> None:
+async def test_a_seat_never_passes_from_one_order_to_another(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     first, second = await desk.hold(flight, ["1A"]), await desk.hold(flight, ["1B"])
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
@@ -100,7 +100,7 @@ async def test_a_seat_never_passes_from_one_order_to_another(desk: Desk) -> None
     ],
 )
 @pytest.mark.parametrize("version", ["version", "version - 1"])
-async def test_a_seat_changes_only_with_a_higher_version(desk: Desk, change: str, version: str) -> None:
+async def test_a_seat_changes_only_with_a_higher_version(desk: ActivityRunner, change: str, version: str) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
@@ -108,7 +108,7 @@ async def test_a_seat_changes_only_with_a_higher_version(desk: Desk, change: str
     assert refusal.value.constraint_name == "seats_version_rises"
 
 
-async def test_the_versions_of_seats_rise_with_every_change_of_their_owner_or_status(desk: Desk) -> None:
+async def test_the_versions_of_seats_rise_with_every_change_of_their_owner_or_status(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     before = await _versions(desk.pool, flight)
     order = await desk.hold(flight, ["1A"])
@@ -171,8 +171,10 @@ async def test_seeding_twice_and_three_at_once_sows_each_flight_once(empty_datab
         await pool.close()
 
 
-async def test_seeding_moves_a_flight_that_has_left_unless_an_order_on_it_is_open(desk: Desk, pool: Pool) -> None:
-    desk = Desk(pool, desk.locks, desk.gateway)
+async def test_seeding_moves_a_flight_that_has_left_unless_an_order_on_it_is_open(
+    desk: ActivityRunner, pool: Pool
+) -> None:
+    desk = ActivityRunner(pool, desk.locks, desk.gateway)
     order = await desk.hold(FL101, ["1A"])
     await _let_depart(desk.pool, FL101)
     assert await seed_demo_flights(desk.pool) == (0, 0)
@@ -199,7 +201,7 @@ async def _insert_order(pool: Pool | Connection, order_id: str, status: OrderSta
 
 
 async def _insert_order_at(pool: Pool, order_id: str, status: OrderStatus) -> None:
-    """Make an order that has come to this status, whichever way: only the way onwards is what is tried."""
+    """Insert an order with this status directly: only the next transition is under test."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")  # without triggers
         await _insert_order(connection, order_id, status)

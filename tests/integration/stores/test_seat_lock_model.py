@@ -1,7 +1,7 @@
 """Random walks of seat locks on real Valkey, beside a model that is a dict from seat to owner and seconds to live.
 
-Two clients of two processes act for several orders, one after the other or at once; time passes, locks end, and
-everything is wiped. Real time passes too, so the times to live are further apart than an example may take.
+Two clients act for several orders, in sequence or concurrently; time passes, locks expire, and everything is wiped.
+Real time passes too, so the times to live differ by more than the duration of an example.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FLIGHT = "00000000-0000-4000-8000-00000000f117"
 SEATS = ("1A", "1B", "1C", "1D")
 ORDERS = ("first", "second", "third")
 GRAIN = 50
-"""All times to live are a multiple of this many seconds; so a machine may dawdle for nearly as long in one walk."""
+"""All times to live are a multiple of this many seconds, so one walk may take nearly as long."""
 
 orders = st.sampled_from(ORDERS)
 some_seats = st.lists(st.sampled_from(SEATS), unique=True, max_size=4).map(tuple)
@@ -38,7 +38,7 @@ some_seats = st.lists(st.sampled_from(SEATS), unique=True, max_size=4).map(tuple
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that one order does to some locks."""
+    """One operation of one order on some locks."""
 
     verb: str
     order_id: str
@@ -73,7 +73,7 @@ acts = st.builds(
 
 @dataclass
 class Model:
-    """The locks as they should be: seat to owner and seconds to live."""
+    """The expected locks: seat to owner and seconds to live."""
 
     locks: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class Model:
 
 
 class Valkey:
-    """The server under test, two clients of it, and the loop on which they were made."""
+    """The server under test, two clients of it, and their event loop."""
 
     def __init__(self, url: str, stack: ExitStack) -> None:
         self.runner = stack.enter_context(asyncio.Runner(loop_factory=asyncio.new_event_loop))
@@ -122,12 +122,12 @@ class Valkey:
         await self.redis.delete(*(lock_name(FLIGHT, seat) for seat in SEATS))
 
     async def forget(self) -> None:
-        """As a restart without data does: locks and scripts are gone."""
+        """Delete locks and scripts, as a restart without data does."""
         await self.redis.flushall()
         await self.redis.script_flush()
 
     async def let_pass(self, seconds: int) -> None:
-        """Take this much of every lock's life; what has none left ends as it would by itself."""
+        """Reduce every lock's time to live by this; locks without time left expire."""
         keys = [lock_name(FLIGHT, seat) for seat in SEATS]
         lives = await self._all("pttl", keys)
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -173,7 +173,7 @@ class SeatLockWalk(Walker):
         assert self.run(act.on(self.valkey.clients[client])) == expected, act
 
     def act_at_once(self, draw: Draw) -> None:
-        """Let two clients ask at once: it must be as if one had come after the other."""
+        """Run the operations of two clients concurrently: the result must equal one order of them."""
         pair = (draw(acts), draw(acts))
 
         async def both() -> tuple[LockAttempt | None, ...]:

@@ -1,4 +1,4 @@
-"""Seat locks on real Valkey: the owner's alone, all or none, never without an end; and what an absent Redis costs."""
+"""Seat locks on real Valkey: owned, all or none, always with a TTL; and the cost of an unavailable Redis."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from support.patience import patient_redis
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 SEATS = ["1A", "1B", "1C", "1D"]
 SLACK = 20.0
-"""Seconds that a busy machine may take for one example; the times to live tried are further apart than that."""
+"""Seconds that a busy machine may take for one example; the times to live differ by more than that."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that one order does to some locks."""
+    """One operation of one order on some locks."""
 
     verb: str
     order_id: str
@@ -41,7 +41,7 @@ class Act:
 
 @pytest.fixture(autouse=True)
 def no_locks(redis_url: str) -> None:
-    """Let nobody else's locks stand on the seats of these tests."""
+    """Remove all locks of the seats of these tests."""
 
 
 LONG, SHORT = timedelta(seconds=300), timedelta(seconds=100)
@@ -57,7 +57,7 @@ acts = st.builds(
 
 
 class Model:
-    """The locks as they should be: seat to owner and seconds to live."""
+    """The expected locks: seat to owner and seconds to live."""
 
     def __init__(self) -> None:
         self.locks: dict[str, tuple[str, float]] = {}
@@ -146,13 +146,13 @@ async def test_nothing_to_lock_asks_nobody() -> None:
 @asynccontextmanager
 async def _nobody_listens() -> AsyncIterator[str]:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port meanwhile
+        taken.bind(("127.0.0.1", 0))  # bound without listening, so that no other process gets the port
         yield f"redis://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @asynccontextmanager
 async def _never_answers() -> AsyncIterator[str]:
-    """Accepts every connection, reads what comes and says nothing."""
+    """Accept every connection, read its input and never answer."""
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
@@ -166,12 +166,12 @@ async def _never_answers() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _never_accepts() -> AsyncIterator[str]:
-    """A listener whose queue is full: the connection itself hangs."""
+    """Listen with a full backlog: the connection itself hangs."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         for waiting in (first, second):
-            waiting.setblocking(False)  # noqa: FBT003 - the standard library's way to say it
+            waiting.setblocking(False)  # noqa: FBT003 - the standard library's signature
             waiting.connect_ex(listener.getsockname())
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -181,7 +181,7 @@ async def _never_accepts() -> AsyncIterator[str]:
 async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
     absence: Callable[[], AbstractAsyncContextManager[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seat_locks, "PAUSE_SECONDS", 60.0)  # longer than a busy machine takes for what comes meanwhile
+    monkeypatch.setattr(seat_locks, "PAUSE_SECONDS", 60.0)  # longer than the rest of the test on a busy machine
     async with absence() as url, _redis(url) as redis:
         locks = SeatLocks(redis)
         with structlog.testing.capture_logs() as lines:
@@ -228,7 +228,7 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
 async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> None:
     async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
-        # Several connections at once, each of which the restart breaks.
+        # Several connections, all broken by the restart.
         await asyncio.gather(*(locks.acquire(FLIGHT, [seat], "first", LONG) for seat in SEATS))
         servers.redis.stop()
         servers.redis.start()
@@ -239,7 +239,7 @@ async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> 
 
 
 def _redis(url: str) -> AbstractAsyncContextManager[Redis]:
-    """The client of the product, as impatient as it is."""
+    """Return the product's client, with its own timeouts."""
     return aclosing(open_redis(url))
 
 

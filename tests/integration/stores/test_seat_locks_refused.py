@@ -1,4 +1,4 @@
-"""A Redis that answers and refuses to write: booking goes on without locks, and with them as soon as it writes again."""
+"""A Redis that refuses to write: booking continues without locks, and with them as soon as it writes again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_demoted_redis_is_left_for_the_one_that_writes(
             assert (await locks.acquire(FLIGHT, ["1A"], "first", LONG)).fresh == {"1A"}
             publisher.publish(Change("first", None))
             await _until_published(own_valkey_admin, 1)
-            # The address leads to another server from now on; the connections to the first stay open.
+            # From now on the address leads to another server; connections to the first stay open.
             await own_valkey_admin.replicaof("127.0.0.1", "1")
             leads_to[0] = second.port
             assert (await locks.acquire(FLIGHT, ["2A"], "second", LONG)).fresh == {"2A"}

@@ -1,4 +1,4 @@
-"""The simulated gateway keeps the promises that the ledger is built on: one capture a key, and keys that close."""
+"""The simulated gateway fulfils the contract that the ledger relies on: one capture a key, and keys that close."""
 
 from __future__ import annotations
 

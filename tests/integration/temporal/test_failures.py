@@ -1,4 +1,4 @@
-"""Why a given Temporal cannot be reached, by the real client before a real server, behind TLS where it matters."""
+"""Reasons for an unreachable Temporal, by the real client and a real server, with TLS if necessary."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CA, CERT, KEY, TLS, NAME, API_KEY = (
 
 @dataclass(frozen=True)
 class Case:
-    """A server, what is given to reach it, and what must be said: what is wrong and which variable to change."""
+    """A server, the client's variables, and the expected message: the cause and the variable to change."""
 
     port: str
     given: dict[str, str]
@@ -46,7 +46,7 @@ class Case:
 
 @dataclass
 class World:
-    """Ports of servers of every kind, and files of two authorities, of which only the first is theirs."""
+    """Ports of servers of every kind, and files of two authorities; only the first signed the servers' certificates."""
 
     ours: Certificates
     others: Certificates
@@ -146,7 +146,7 @@ FAILURES = [
     Case("mutual", {CA: "ca", CERT: "other cert", KEY: "other key"}, "the client's certificate", CERT),
     Case("http/1.1", {CA: "ca"}, "is not Temporal", "TEMPORAL_ADDRESS"),
     Case("redis", {}, "if it is not Temporal", "TEMPORAL_ADDRESS"),
-    Case("unauthenticated", {}, "does not know who asks", API_KEY),
+    Case("unauthenticated", {}, "does not accept the credentials", API_KEY),
     Case("denied", {}, "denies permission", API_KEY),
     Case("limited", {}, "takes no more requests", "at the moment"),
 ]
@@ -203,7 +203,7 @@ WRONG = pytest.mark.parametrize(
         ({CA: "ca", "TEMPORAL_TLS_SERVER_CA_CERT_DATA": "x"}, f"{CA} and TEMPORAL_TLS_SERVER_CA_CERT_DATA: only one"),
         ({"TEMPORAL_PROFILE": "absent"}, "TEMPORAL_PROFILE: there is no profile"),
         ({"TEMPORAL_CONFIG_FILE": "/nowhere/t.toml"}, "TEMPORAL_CONFIG_FILE: there is no such file"),
-        ({"TEMPORAL_CONFIG_FILE": "nonsense"}, "TEMPORAL_CONFIG_FILE: is no TOML, at line 1"),
+        ({"TEMPORAL_CONFIG_FILE": "nonsense"}, "TEMPORAL_CONFIG_FILE: is not valid TOML, at line 1"),
         ({"TEMPORAL_CONFIG_FILE": "folder"}, "TEMPORAL_CONFIG_FILE"),
         ({CA: "ca", NAME: "no name!"}, NAME),
         ({CA: "ca", NAME: "-a..b"}, NAME),

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from skyhold.bootstrap import api
 from skyhold.queries import database
 from skyhold.settings import Settings
-from skyhold.web.api.gate import LOOKING_SHARE
+from skyhold.web.api.gate import PRECHECK_SHARE
 from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
 from skyhold_local.embedded.servers import Servers
@@ -20,7 +20,7 @@ from support.services import SECRET_KEY, Service, running_service
 
 @pytest.fixture
 def patience() -> timedelta:
-    """What the APIs of these tests wait for a booking: more than a customer would, since machines may be busy."""
+    """The command timeout of these tests' APIs: longer than in production, since machines may be busy."""
     return timedelta(seconds=10)
 
 
@@ -28,7 +28,7 @@ def patience() -> timedelta:
 def patient_apis(patience: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BookingClient", partial(BookingClient, timeout=patience))
     monkeypatch.setattr(api, "Services", partial(Services, command_timeout=patience))
-    monkeypatch.setattr(database, "READ_TIMEOUT", patience.total_seconds() * LOOKING_SHARE)
+    monkeypatch.setattr(database, "READ_TIMEOUT", patience.total_seconds() * PRECHECK_SHARE)
 
 
 @pytest.fixture

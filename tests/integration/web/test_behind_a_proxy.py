@@ -1,4 +1,4 @@
-"""Commands behind a proxy: those of our own pages pass, those of pages that we do not know are refused before all else.
+"""Commands behind a proxy: those of our own pages pass, those of unknown pages are rejected before anything else.
 
 The proxies are stand-ins over sockets; test_proxy_programs.py has the real programs.
 """
@@ -38,14 +38,14 @@ Behind = Callable[..., AbstractAsyncContextManager[None]]
 
 @pytest.fixture
 async def behind(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Behind:
-    """Give `behind(proxy, **settings)`: the API with a worker, behind this proxy."""
+    """Yield `behind(proxy, **settings)`: the API with a worker, behind this proxy."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     return partial(serving_behind, settings)
 
 
 @contextlib.asynccontextmanager
 async def _page_at(proxy: Proxy, origin: str) -> AsyncIterator[Service]:
-    """A browser that shows a page of this origin: over plain HTTP it says no more than that of where it is."""
+    """Yield a browser that shows a page of this origin; over plain HTTP it sends no header but `Origin` about it."""
     async with httpx.AsyncClient(base_url=proxy.address(), headers={"Origin": origin}, timeout=20) as client:
         yield Service(client)
 
@@ -165,7 +165,7 @@ async def test_below_a_prefix_every_address_that_is_sent_leads_below_it(manners:
             assert len(addresses) >= 4
             assert {to for to in addresses if not to.startswith(f"{PREFIX}/")} == set(), path
             for address in addresses:
-                if address != f"{PREFIX}/flights/":  # of the template of a row, which has no flight yet
+                if address != f"{PREFIX}/flights/":  # of a row's template, which has no flight yet
                     there = await page.api.get(address.removeprefix(PREFIX))
                     assert there.status_code == 200, address
         assert f'"{PREFIX}/openapi.json"' in (await page.api.get("/docs/start.js")).text

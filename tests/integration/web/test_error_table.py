@@ -30,7 +30,7 @@ MEMBERS = {"type", "title", "status", "detail", "instance", "error", "message", 
 
 @dataclass
 class Scene:
-    """A service, and what is needed to bring it into trouble."""
+    """A service, and the means to provoke its errors."""
 
     service: Service
     settings: Settings
@@ -92,7 +92,7 @@ async def flight_departed(scene: Scene) -> httpx.Response:
 
 async def order_expired(scene: Scene) -> httpx.Response:
     held = await scene.service.hold("1A")
-    # Its time is up, and nobody has looked yet.
+    # It has lapsed, but no step has noticed yet.
     await scene.pool.execute("UPDATE orders SET expires_at = clock_timestamp() WHERE id = $1", held["orderId"])
     return await scene.service.change(held["orderId"], "1B")
 
@@ -129,7 +129,7 @@ async def precondition_failed(scene: Scene) -> httpx.Response:
 
 async def order_changed(scene: Scene) -> httpx.Response:
     held = await scene.service.hold("1A")
-    # A step that its workflow has not heard of, as after a reset.
+    # A step that its workflow does not know, as after a reset.
     await scene.pool.execute("UPDATE orders SET step = step + 1 WHERE id = $1", held["orderId"])
     return await scene.service.change(held["orderId"], "1B")
 
@@ -177,7 +177,7 @@ async def rate_limited(scene: Scene) -> httpx.Response:
 
 async def internal(scene: Scene) -> httpx.Response:
     held = await scene.service.hold("1A")
-    # A row that no code of ours writes, and none can read.
+    # A row that our code never writes and cannot read.
     await scene.pool.execute("UPDATE orders SET policy = '[]' WHERE id = $1", held["orderId"])
     return await scene.api.get(f"/api/orders/{held['orderId']}")
 
@@ -215,7 +215,7 @@ TABLE: list[tuple[Provoke, int, str, set[str]]] = [
     (too_many_changes, 409, "TOO_MANY_CHANGES", {"limit"}),
     (precondition_failed, 412, "ORDER_CHANGED", {"version"}),
     (order_changed, 409, "ORDER_CHANGED", set()),
-    (given_up, 409, "GIVEN_UP", set()),
+    (given_up, 409, "DEADLINE_EXCEEDED", set()),
     (body_too_large, 413, "BODY_TOO_LARGE", set()),
     (unsupported_media_type, 415, "UNSUPPORTED_MEDIA_TYPE", set()),
     (idempotency_key_reused, 422, "IDEMPOTENCY_KEY_REUSED", set()),
@@ -228,7 +228,7 @@ TABLE: list[tuple[Provoke, int, str, set[str]]] = [
 
 @pytest.fixture
 def patience(provoke: Provoke, patience: timedelta) -> timedelta:
-    """As much as usual, save for the errors that come of waiting."""
+    """The usual timeout, except for the errors that a timeout causes."""
     return COMMAND_TIMEOUT if provoke in {given_up, workflow_unavailable} else patience
 
 

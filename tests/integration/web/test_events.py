@@ -1,4 +1,4 @@
-"""Live events as the API and a worker are put together: what customers do over HTTP is seen by who watches."""
+"""Live events with API and worker: listeners see the commands of customers over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.web import client_of
 
 @pytest.fixture
 async def api(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
-    """The API on a port, and a worker whose gateway always fails, save for the codes that never do."""
+    """The API on a port, and a worker whose gateway fails for all codes except the fixed ones."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     unlucky = settings.model_copy(update={"payment_failure_rate": 1.0})
     async with open_worker(unlucky) as running, running.worker, open_api(unlucky) as app, served(app) as api:
@@ -60,7 +60,7 @@ async def test_a_customer_sees_every_attempt_of_a_payment_and_its_end(api: Api, 
     await service.pay(order["orderId"], "12345")
     events = await stream.rest()
     seen = [(event.data["status"], event.data["paymentAttempts"]) for event in events]
-    # The last refusal is told as well, so a step may be seen more than once.
+    # The last refusal is sent as well, so a step may be seen more than once.
     attempts = list(dict.fromkeys(attempt for status, attempt in seen if status == "PAYMENT_PROCESSING"))
     assert attempts == [1, 2, 3]
     assert (seen[-1], events[-1].data["failureCode"]) == (("FAILED", 3), "PAYMENT_FAILED")

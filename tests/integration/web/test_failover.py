@@ -1,4 +1,4 @@
-"""Another PostgreSQL takes over: what customers see meanwhile, and that all goes on without a restart."""
+"""Failover to another PostgreSQL: replies to customers meanwhile, and recovery without a restart."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tools.chaos.proxy import Link
 pytestmark = pytest.mark.rest
 
 AT_ONCE = 1.0
-"""Seconds; a command that is refused because nothing writes does not wait."""
+"""Seconds; a command that is refused because no server writes does not wait."""
 
 RECOVERS_WITHIN = 20.0
 
@@ -64,7 +64,7 @@ def _settings(database_url: str, redis_url: str) -> Settings:
 
 @contextlib.asynccontextmanager
 async def _link(replicas: Replicas) -> AsyncIterator[tuple[str, list[tuple[str, int]]]]:
-    """Give an address that leads to whichever replica the list names; connections that are open stay where they are."""
+    """Yield an address that leads to the replica in the list; open connections stay where they are."""
     leads_to = [replicas.first.address]
     link = Link(lambda: leads_to[0])
     await link.open()
@@ -76,7 +76,7 @@ async def _link(replicas: Replicas) -> AsyncIterator[tuple[str, list[tuple[str, 
 
 @contextlib.asynccontextmanager
 async def _service(replicas: Replicas, address: str, redis_url: str) -> AsyncIterator[tuple[Service, Settings]]:
-    """Run API and worker on a ledger whose every commit is on both servers."""
+    """Run API and worker on a ledger with synchronous replication to both servers."""
     settings = _settings(address, redis_url)
     await ledger.migrate(settings)
     await ledger.seed(settings)
@@ -88,7 +88,7 @@ async def _service(replicas: Replicas, address: str, redis_url: str) -> AsyncIte
 
 @dataclass
 class Customers:
-    """Customers who hold and pay, one seat after the other, whatever comes; their replies, by status and error."""
+    """Customers who hold and pay one seat after the other despite errors; counts their replies by status and error."""
 
     service: Service
     orders: list[str] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Customers:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def paid(self, more: int) -> None:
-        """Wait until so many more payments were accepted."""
+        """Wait until this many more payments were accepted."""
         goal = self.replies[202, ""] + more
 
         async def is_reached() -> bool:
@@ -128,7 +128,7 @@ class Customers:
 
 
 async def _holds_again(service: Service, seats: list[str]) -> None:
-    """Wait until an order is paid for."""
+    """Wait until an order can be held and paid again."""
 
     async def paid() -> bool:
         reply = await service.order([seats.pop()])
@@ -138,7 +138,7 @@ async def _holds_again(service: Service, seats: list[str]) -> None:
 
 
 async def _all_well(service: Service, customers: Customers, held: str, settings: Settings) -> None:
-    """Check that no reply was a 500, every order is paid or comes to its end, and the audit is clean."""
+    """Check that no reply was a 500, every order is paid or ends, and the audit finds nothing."""
     assert {status for status, _ in customers.replies} <= {201, 202, 503}, customers.replies
     assert (await service.pay(held)).status_code == 202
 
@@ -160,10 +160,10 @@ async def _refused_at_once(call: Awaitable[httpx.Response]) -> None:
 
 
 async def _only_reads(service: Service, held: str) -> None:
-    """See that commands are refused at once, and what was there can be read."""
+    """Check that commands are refused at once, and that existing data can be read."""
 
     async def is_refused() -> bool:
-        # What a server that vanished was asked is waited for; what is asked after that is not.
+        # Requests to a vanished server wait for their timeout; later requests do not.
         began = time.monotonic()
         refusal = (await service.order(["19F"])).json()
         return refusal.get("error") == "DATABASE_UNAVAILABLE" and time.monotonic() - began < AT_ONCE
@@ -196,7 +196,7 @@ async def test_a_demoted_primary_reads_on_and_all_is_well_as_soon_as_another_ser
             replicas.first.demote()
             await _only_reads(service, held)
             await replicas.second.promote()
-            # Sessions to the first stay open: nothing but its answers says that it is the wrong one now.
+            # Sessions to the first stay open: only its answers show that it is the wrong one now.
             leads_to[0] = replicas.second.address
             await _holds_again(service, customers.free)
             await customers.paid(5)
@@ -230,7 +230,7 @@ async def test_an_address_of_two_servers_leads_to_the_one_that_writes(
         async with customers.busy():
             await customers.paid(10)
             if (come_back := loss(replicas.first)) is not None:
-                stack.callback(come_back)  # at the end: two that write are what no address can tell apart
+                stack.callback(come_back)  # at the end: no address can distinguish two servers that write
             await _only_reads(service, held)
             await replicas.second.promote()
             await _holds_again(service, customers.free)

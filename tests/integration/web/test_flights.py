@@ -51,7 +51,7 @@ async def test_flights_are_found_by_origin_and_destination(
 
 
 async def test_the_day_of_a_flight_is_that_of_its_place_of_departure(service: Service, pool: Pool) -> None:
-    # Ten at night in New York is tomorrow in UTC.
+    # 22:00 in New York is the next day in UTC.
     await pool.execute(
         """UPDATE flights SET departs_at = ((current_date + 9) + time '22:00') AT TIME ZONE departure_zone,
                               arrives_at = ((current_date + 10) + time '04:00') AT TIME ZONE departure_zone

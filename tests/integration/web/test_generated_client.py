@@ -1,4 +1,4 @@
-"""A client that a generator made from the contract books, knowing nothing but the contract."""
+"""A client that is generated from the OpenAPI document alone makes a booking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.rest, pytest.mark.timeout(400)]
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables of this process that lead to no other Python."""
+    """Return the variables of this process without those that lead to another Python."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
 
 
@@ -34,7 +34,7 @@ def programs() -> Path:
 
 @pytest.fixture(scope="module")
 def client(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the package of the generated client, of which no part may be missing."""
+    """The folder with the package of the complete generated client."""
     package = tmp_path_factory.mktemp("generated") / "skyhold_client"
     generated = subprocess.run(
         [

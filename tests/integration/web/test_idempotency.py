@@ -1,4 +1,4 @@
-"""Requests with an Idempotency-Key: asked twice, at once, after a lost reply, after the end, they are one request."""
+"""Requests with an Idempotency-Key: repeated, concurrent, after a lost reply, after the end, they count once."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ async def _create(service: Service, key: dict[str, str], *seats: str, **more: An
 
 
 def _said(reply: httpx.Response) -> tuple[int, dict[str, Any]]:
-    """Return what is the same at every time of asking."""
+    """Return the part of a reply that is the same in every retry."""
     body = reply.json()
     return reply.status_code, {name: value for name, value in body.items() if name != "serverTime"}
 
 
 def _is_replay(reply: httpx.Response) -> bool:
-    """Say whether the reply is marked as an answer that was there before."""
+    """Return whether the reply is marked as replayed."""
     assert reply.headers.get(REPLAYED, "true") == "true"
     return REPLAYED in reply.headers
 
 
 @contextlib.asynccontextmanager
 async def _locked(pool: Pool, seat: str) -> AsyncIterator[None]:
-    """Keep the ledger from deciding about the seat."""
+    """Lock the seat's row, so that the ledger cannot decide about it."""
     async with pool.acquire() as holder, holder.transaction():
         await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await holder.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE", FL101, seat)
@@ -97,7 +97,7 @@ async def test_twenty_times_at_once_by_a_guest_without_a_cookie_is_one_order_of_
     assert len(set(replies)) == 1
     assert replies[0][0] == 201
     assert await pool.fetchval("SELECT count(*) FROM orders") == 1
-    # Whoever has one of the replies is known again, and asks for the same with the cookie.
+    # A client with one of the replies has the cookie, and sends the same request with it.
     async with client_of(app) as guest:
         guest.cookies[COOKIE] = replies[0][2]
         assert (await _create(Service(guest), key, "2A")).json()["orderId"] == replies[0][1]
@@ -186,7 +186,7 @@ async def test_a_payment_asked_for_again_is_charged_once_and_accepted_as_before(
 
 async def test_a_refusal_by_the_booking_is_given_again_and_marked(service: Service) -> None:
     held, key = await service.hold("8B"), a_key()
-    # A version that the order does not have is judged by the ledger; what a look would refuse is not.
+    # The ledger judges a wrong version; a refusal by the precheck does not reach it.
     headers = key | {"If-Match": '"7"'}
     replies = [
         await service.api.put(f"/api/orders/{held['orderId']}/seats", json={"seats": ["8C"]}, headers=headers)
@@ -215,7 +215,7 @@ async def test_a_hold_that_the_booking_refused_is_refused_again_and_marked(
 async def test_a_key_that_was_remembered_and_never_carried_out_is_no_replay(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API died between remembering the key and sending the command."""
+    """The API died after storing the key and before sending the command."""
     held, hold_key, change_key = await service.hold("8F"), a_key(), a_key()
     address, body = f"/api/orders/{held['orderId']}/seats", {"seats": ["9A"]}
     with monkeypatch.context() as broken:
@@ -326,7 +326,7 @@ async def test_a_retry_after_the_api_died_before_its_reply_finds_the_same_order(
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     key = a_key()
     async with open_worker(settings) as running, running.worker:
-        # The seat's row is locked, so that the hold waits while the API that asked for it goes.
+        # The seat's row is locked, so that the hold waits while the API that requested it stops.
         async with _locked(pool, "12A"), open_api(settings) as app, client_of(app) as client:
             asking = asyncio.create_task(_create(Service(client), key, "12A"))
             await _transaction_waits(pool)

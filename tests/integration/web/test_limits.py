@@ -1,4 +1,4 @@
-"""How often callers may ask, counted in a real Valkey, and by the process itself while it is away."""
+"""Rate limits, counted in a real Valkey, and by the process itself while it is unavailable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skyhold.web.edge import limits as web_limits
 from skyhold.web.edge.limits import PAUSE_SECONDS, WAIT_SECONDS, LocalCounters, RateLimits
 from skyhold.web.edge.middleware import Edge
 from skyhold.web.identity import Identities
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from skyhold_local.embedded.child import Child
 from skyhold_local.embedded.servers import Servers, running_servers
 from support.absences import Return, killed, stopped
@@ -28,12 +28,12 @@ from support.services import SECRET_KEY, eventually
 from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over
 
 PATH = "/api/orders/no!order"
-IDENTITIES = Identities(Seals(SECRET_KEY))
+IDENTITIES = Identities(Signer(SECRET_KEY))
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a Redis that is there, however busy the machine is."""
+    """Lengthen the Redis timeouts, since the machine may be busy."""
     for module in (web_limits, bootstrap_limits):
         monkeypatch.setattr(module, "WAIT_SECONDS", 20.0)
 
@@ -41,7 +41,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def _limited(redis_url: str, rate: str | None) -> AsyncIterator[tuple[FastAPI, RateLimits | None]]:
     settings = Settings(redis_url=redis_url, rate_limit=rate, secret_key=SECRET_KEY)
-    async with open_limits(settings, Seals(SECRET_KEY), a_guests_cookies(Seals(SECRET_KEY))) as limits:
+    async with open_limits(settings, Signer(SECRET_KEY), a_guests_cookies(Signer(SECRET_KEY))) as limits:
         yield create_app(app_over(ScriptedServices()).state.services, Edge(limits=limits)), limits
 
 
@@ -109,11 +109,11 @@ async def test_an_address_may_ask_as_often_as_a_hundred_guests(
 
 async def test_what_is_told_is_true(redis_url: str) -> None:
     async with _limited(redis_url, "3/second") as (app, _), _client(app, cookie=_cookie()) as client:
-        # A window may end between two requests: it takes a few to be refused.
+        # A window may end between two requests, so the refusal needs a few.
         while (reply := await client.get(PATH)).status_code != 429:
             assert reply.status_code == 404
         assert reply.headers["retry-after"] == "1"
-        await asyncio.sleep(1)  # Whether this is long enough is what the test is about.
+        await asyncio.sleep(1)  # The test is about whether this is long enough.
         assert await _statuses(client, 3) == [404] * 3
 
 
@@ -128,10 +128,10 @@ async def test_the_rest_of_a_window_is_never_told_too_short(milliseconds: int, r
         _client(other, cookie=cookie) as there,
     ):
         await here.get(PATH)
-        for _ in range(20):  # the short window may be over before a busy machine has asked
+        for _ in range(20):  # the short window may be over before a busy machine has sent the request
             for key in [key async for key in redis.scan_iter("*")]:
                 await redis.pexpire(key, milliseconds)
-            # What this process has not counted itself it hears from Redis.
+            # Requests that this process has not counted itself come from Redis.
             reply = await there.get(PATH)
             if reply.status_code == 429:
                 break
@@ -233,7 +233,7 @@ async def test_without_redis_each_process_counts_and_nobody_waits_for_long(
                 took = time.monotonic() - started_at
             assert statuses == [404] * 10 + [429] * 50
             assert limits.is_away
-            # Both counters once when it goes, and once for every second since, whatever the number of requests.
+            # Both counters once at the outage, and once for every second since, whatever the number of requests.
             assert len(asked) <= 2 * (1 + took / PAUSE_SECONDS)
             assert took < 60 * WAIT_SECONDS / 2, "each that waits would wait so long by itself"
         finally:
@@ -261,13 +261,13 @@ async def test_many_at_once_do_not_wait_one_after_the_other_for_an_absent_redis(
 
 
 def test_a_process_keeps_no_more_counters_than_it_has_room_for() -> None:
-    limits = RateLimits("1/minute", None, Seals(SECRET_KEY), IDENTITIES)  # type: ignore[arg-type]
+    limits = RateLimits("1/minute", None, Signer(SECRET_KEY), IDENTITIES)  # type: ignore[arg-type]
     limit = limits._limits["guest"]
     now = 1000.0
     counters = LocalCounters(room=3, clock=lambda: now)
     assert [counters.hit(name, limit) for name in "abcd"] == [0.0] * 4
     assert len(counters) == 3
-    # The oldest was forgotten, the others are known.
+    # The oldest was evicted, the others are kept.
     assert [counters.hit(name, limit) for name in "bcd"] == [60.0] * 3
     assert counters.hit("a", limit) == 0.0
     now += 59

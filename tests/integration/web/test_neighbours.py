@@ -1,4 +1,4 @@
-"""Two Skyholds on one host: browsers send both the same cookies, since cookies know no ports and no paths that matter."""
+"""Two Skyholds on one host: browsers send the same cookies to both, since cookies ignore ports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPa
 
 @contextlib.asynccontextmanager
 async def _browser(*apps: FastAPI) -> AsyncIterator[list[Service]]:
-    """One browser at all of them: what one sets, the others are sent."""
+    """Yield one browser with all of them: it sends each app's cookies to the others, too."""
     jar = httpx.Cookies()
     async with contextlib.AsyncExitStack() as stack:
         services = []
@@ -55,7 +55,7 @@ async def test_two_on_one_host_each_know_their_own_guest(
     secret_key: str, app: FastAPI, settings: Settings, pool: Pool
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        # The first one knows its name by now; the ledger becomes that of another.
+        # The app knows its cookie's name now; then the ledger gets another id.
         [one] = await stack.enter_async_context(_browser(app))
         await one.hold("1A")
         await pool.execute("UPDATE instance SET id = $1", uuid4())
@@ -80,7 +80,7 @@ async def test_a_cookie_of_the_version_before_is_read_and_followed_by_one_of_its
         page = await service.api.get("/")
         assert [told.partition(";")[0] for told in page.headers.get_list("set-cookie")] == [f"{COOKIE}={cookie}"]
         assert f"Max-Age={COOKIE_SECONDS}" in page.headers["set-cookie"]
-        # A process of the version before may still be asked by this browser, and knows no other name.
+        # This browser may still send requests to a process of the previous version, which knows no other name.
         assert service.api.cookies[OF_BEFORE] == cookie
         assert "set-cookie" not in (await service.api.get("/")).headers
 

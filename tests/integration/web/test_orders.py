@@ -1,4 +1,4 @@
-"""A customer's acts over HTTP, on real servers."""
+"""A customer's commands over HTTP, on real servers."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_a_refused_change_leaves_everything_and_is_told_as_the_last_error(
     assert (reply.status_code, reply.json()["error"]) == (409, "SEATS_UNAVAILABLE")
     status = await service.status(held["orderId"])
     assert (status["seats"], status["expiresAt"]) == (["5B"], held["expiresAt"])
-    # That one was answered; who sends a signal has no answer but this.
+    # That command got a reply; a signal has no other answer than this.
     client = await connect_temporal()
     await client.get_workflow_handle(held["workflowId"]).signal(UPDATE_SEATS, {"seats": ["5A", "5B"]})
 
@@ -128,7 +128,7 @@ async def test_status_has_the_members_of_the_contract_and_a_clock_that_is_true(s
         *("maxPaymentAttempts", "serverTime"),
     }
     left = (_instant(status["expiresAt"]) - _instant(status["serverTime"])).total_seconds()
-    # Instants are told in milliseconds.
+    # Replies have instants in milliseconds.
     assert left - 0.002 <= status["timerRemaining"] < left + 1.002
     assert (status["paymentAttempts"], status["maxPaymentAttempts"]) == (0, 3)
 
@@ -269,10 +269,10 @@ async def test_a_hold_whose_booking_is_terminated_under_way_is_unknown_until_it_
         told = (await asking).json()
     assert (told["status"], told.get("outcome"), f"booking-{told['orderId']}") == (503, "unknown", workflow_id)
 
-    # Its step was under way: the ledger may have the order after all, or never will.
+    # Its step was running: the ledger may still get the order, or never.
     again = (await service.api.post("/api/orders", json=body, headers=key)).json()
     held = await pool.fetchval("SELECT status FROM orders WHERE id = $1", told["orderId"])
-    is_none = held in {None, "FAILED"}  # what came too late was given up
+    is_none = held in {None, "FAILED"}  # a step after its deadline is refused
     expected = (409, "ORDER_CLOSED") if is_none else (503, "WORKFLOW_UNAVAILABLE")
     assert (again["status"], again["error"]) == expected
 
@@ -294,9 +294,9 @@ async def test_a_refused_order_leaves_no_lock_behind(service: Service, redis_of_
 async def test_fifty_customers_want_one_seat_and_one_gets_it(
     service: Service, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(claims, "CLAIM_TIMEOUT_SECONDS", 30.0)
     replies = await asyncio.gather(*(service.order(["20F"]) for _ in range(50)))
-    # All saw it free; one was sent to the booking, and the others waited for what became of it.
+    # All found it available; one was sent to the booking, and the others waited for its outcome.
     assert await pool.fetchval("SELECT count(*) FROM orders") == 1
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 49
     refused = [reply.json() for reply in replies if reply.status_code == 409]

@@ -1,4 +1,4 @@
-"""What the API says while a server is away, and that it recovers by itself. These tests stop servers of their own."""
+"""Replies of the API while a server is unavailable, and its recovery. These tests stop servers of their own."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from support.services import FL101, SECRET_KEY, Service, eventually, running_api
 pytestmark = pytest.mark.rest
 
 COMMANDS_ANSWER_WITHIN = 3.0 + 2.0
-"""What docs/rules.md#numbers promises, and as much as a machine that runs other tests may be late; without a bound it is minutes."""
+"""The promise of docs/rules.md#numbers, plus a margin for a busy machine; without a bound it would be minutes."""
 
 RECOVERS_WITHIN = 10.0 + 5.0
 
 
 @pytest.fixture
 def patience() -> timedelta:
-    """What a customer's command may take, which is what these tests are about."""
+    """The command timeout of production, because these tests are about it."""
     return COMMAND_TIMEOUT
 
 
@@ -68,7 +68,7 @@ async def service(own_settings: Settings) -> AsyncIterator[Service]:
 
 @pytest.fixture
 def free_seat() -> Callable[[], str]:
-    """Gives a seat that no other test of this module takes."""
+    """Return a function that returns seats that no other test of this module uses."""
     return _SEATS.pop
 
 
@@ -226,7 +226,7 @@ async def test_without_a_worker_a_command_is_unknown_and_nothing_is_held_when_on
                 return (await service.api.get(f"{address}/status", headers=bearer)).status_code == 200
 
             await eventually(is_judged)
-            # The cookie came with the reply that knew no outcome: its guest can look as well.
+            # The cookie came with the reply "unknown", so its guest can read the order.
             status = await lonely.outcome(unknown["orderId"])
             assert (status["status"], status["failureCode"]) == ("FAILED", "INTERNAL")
             assert (await service.seat(seat))["status"] == "available"
@@ -245,12 +245,12 @@ async def test_a_payment_that_no_worker_saw_in_time_is_not_made_when_one_comes(
         assert time.monotonic() - started_at < COMMANDS_ANSWER_WITHIN
         assert (reply.status_code, reply.json()["outcome"]) == (503, "unknown")
         async with open_worker(own_settings) as running, running.worker:
-            # Asked again under the same name, the outcome is known: it came too late, and was not obeyed.
+            # A retry under the same key gets the outcome: the command was late, and was not carried out.
             async def is_known() -> dict[str, Any] | None:
                 again = await lonely.api.post(address, json=body, headers=key)
                 return None if again.status_code == 503 else again.json()
 
-            assert (await eventually(is_known))["error"] == "GIVEN_UP"
+            assert (await eventually(is_known))["error"] == "DEADLINE_EXCEEDED"
             status = await lonely.status(held["orderId"])
             assert (status["status"], status["paymentAttempts"]) == ("SEATS_RESERVED", 0)
             assert (await lonely.pay(held["orderId"])).status_code == 202

@@ -1,4 +1,4 @@
-"""Whose an order is: its guest's, by a signed cookie, and whoever's that holds its token. To all others it is not there."""
+"""Access to an order: its guest, by a signed cookie, and the holder of its token. All others get 404."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.web import COOKIE, client_of
 
 NOBODYS = "01a203b1-c506-75c8-9d65-356101a1b6aa"
 OF_BEFORE = "skyhold-guest"
-"""The name that the cookie had in every Skyhold."""
+"""The cookie's former name, the same in every Skyhold."""
 
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "", None),
@@ -38,7 +38,7 @@ ROUTES: list[tuple[str, str, Any]] = [
 
 @pytest.fixture
 async def app(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    """The app, with a worker behind it."""
+    """The app, with a worker."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     settings = settings.model_copy(update={"cors_origins": ("https://friend.example",)})
     async with open_worker(settings) as running, running.worker, open_api(settings) as app:
@@ -54,7 +54,7 @@ async def guest(app: FastAPI) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[Service]:
-    """Somebody else, with an order of their own."""
+    """Another guest, with an order of their own."""
     async with client_of(app) as client:
         somebody = Service(client)
         await somebody.hold("19A")
@@ -62,7 +62,7 @@ async def stranger(app: FastAPI) -> AsyncIterator[Service]:
 
 
 def _told(reply: httpx.Response) -> dict[str, Any]:
-    """Return all that a reply says, but for the id that each has of its own."""
+    """Return the content of a reply, without its request id."""
     body = reply.json()
     headers = {name: value for name, value in reply.headers.items() if name not in {"x-request-id", "date"}}
     return {name: value for name, value in body.items() if name not in {"instance", "requestId"}} | {"headers": headers}

@@ -1,4 +1,4 @@
-"""The pages as the server renders them: from a real ledger, for people with and without scripts."""
+"""The pages as the server renders them: from a real ledger, for browsers with and without scripts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FROM flights, generate_series(1, $2) AS n WHERE id = $1
 
 @pytest.fixture
 async def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    """The API alone: nobody works on bookings, and Temporal is not there."""
+    """The API alone, without a worker and without Temporal."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     async with open_api(settings) as app:
         yield app
@@ -47,14 +47,14 @@ async def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest.fixture
 async def visitor(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Someone who comes for the first time, with a browser that takes everything compressed."""
+    """A new visitor, whose browser accepts every compression."""
     async with client_of(app) as client:
         yield client
 
 
 @pytest.fixture
 async def stranger(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """Someone else at the same service."""
+    """Another guest of the same service."""
     transport: httpx.AsyncBaseTransport = service.api._transport
     async with httpx.AsyncClient(transport=transport, base_url="http://skyhold.test") as client:
         yield client
@@ -245,7 +245,7 @@ async def test_the_windows_show_the_sky_at_the_place_of_departure(visitor: httpx
 
 
 async def test_a_flight_that_arrives_on_another_day_says_on_which(visitor: httpx.AsyncClient, pool: Pool) -> None:
-    # A date line away from summer time, so that the test says the same all year.
+    # January, so that summer time does not matter.
     await pool.execute(
         """UPDATE flights SET departs_at = '2099-01-01T15:35Z', arrives_at = '2099-01-02T05:35Z' WHERE id = $1""", SK900
     )

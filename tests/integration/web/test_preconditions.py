@@ -1,4 +1,4 @@
-"""Commands that are meant for the order as it was seen: judged by the ledger, whatever happened meanwhile."""
+"""Commands with `If-Match`: judged by the ledger, whatever happened meanwhile."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_payment_for_seats_that_were_changed_meanwhile_is_refused(servic
     changed, paid = await asyncio.gather(
         service.change(held["orderId"], "6B", "6C"), _pay(service, held["orderId"], if_match='"1"')
     )
-    # Whichever came first: never is the new set paid by who saw the old one.
+    # Whichever came first, a payment for the old set never pays for the new one.
     assert (changed.status_code, paid.status_code) in {(200, 412), (409, 202)}
 
 

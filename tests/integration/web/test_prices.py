@@ -1,4 +1,4 @@
-"""A total that a customer agreed to, and holds that are extended: through HTTP, and what both leave behind."""
+"""Expected totals and extended holds over HTTP, and the rows that both leave."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _price_changed(reply: httpx.Response) -> tuple[int, Any]:
 
 @pytest.fixture
 def no_precheck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every command reach the ledger, as one does whose price changes just after the API looked."""
+    """Let every command reach the ledger, as if the price changed just after the precheck."""
     monkeypatch.setattr(SeatRequest, "precheck", lambda *_, **__: None)
 
 

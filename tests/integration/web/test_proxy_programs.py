@@ -45,7 +45,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture
 def behind(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give `behind(proxy, **settings)`: the API with a worker, for this proxy."""
+    """Yield `behind(proxy, **settings)`: the API with a worker, for this proxy."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.2)
     return partial(serving_behind, settings.model_copy(update={"trusted_proxies": ("127.0.0.1/32",)}))
@@ -101,7 +101,7 @@ async def test_behind_the_lines_of_the_runbook_a_customer_books(
 
 
 async def _listen(client: httpx.AsyncClient, path: str) -> list[str]:
-    """Return the names of the events of a stream until its first beat, which must come while it is open."""
+    """Return the names of a stream's events until its first beat, which must arrive while the stream is open."""
     heard: list[str] = []
     async with asyncio.timeout(20), client.stream("GET", path) as stream:
         async for line in stream.aiter_lines():

@@ -1,4 +1,4 @@
-"""What a client can do to a connection: too slow, too large, or not HTTP at all. On real sockets."""
+"""Misbehaving clients on real sockets: too slow, too large, or not HTTP."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SLOW = 0.5
 """Instead of ten seconds."""
 
 SOON = 10.0
-"""Time enough for a busy machine."""
+"""Enough time for a busy machine."""
 
 LONG = 30.0
-"""For what would keep a connection as long as it goes on."""
+"""Seconds for clients that would keep a connection as long as they continue."""
 
 GOOD = json.dumps({"flightId": FLIGHT, "seats": ["12A"]}).encode()
 POST = b"POST /api/orders HTTP/1.1\r\nHost: skyhold.test\r\nContent-Type: application/json\r\n"
@@ -82,7 +82,7 @@ async def _connection(address: tuple[str, int]) -> AsyncIterator[tuple[asyncio.S
 
 
 async def _drip(writer: asyncio.StreamWriter, piece: bytes, seconds: float) -> None:
-    """Send a piece every now and then, so that the connection is never quiet."""
+    """Send a piece at intervals, so that the connection is never quiet."""
     until = time.monotonic() + seconds
     with contextlib.suppress(ConnectionError):
         while time.monotonic() < until:
@@ -92,7 +92,7 @@ async def _drip(writer: asyncio.StreamWriter, piece: bytes, seconds: float) -> N
 
 
 async def _all(reader: asyncio.StreamReader) -> bytes:
-    """Return what comes until the server closes, which it does soon."""
+    """Return all data until the server closes, with a timeout."""
     received = b""
     with contextlib.suppress(ConnectionError):
         async with asyncio.timeout(2 * SOON):
@@ -165,7 +165,7 @@ async def test_a_body_that_nobody_reads_does_not_keep_a_connection_for_ever(addr
 async def test_a_client_that_reads_no_answer_does_not_keep_a_connection_for_ever(
     count: int, last: bytes, running: Server, address: tuple[str, int]
 ) -> None:
-    """Whether all has been answered and waits to be sent, or answers wait to be made."""
+    """Both if all replies wait to be sent, and if replies are still to be made."""
     request = b"GET /openapi.json HTTP/1.1\r\nHost: skyhold.test\r\n"
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

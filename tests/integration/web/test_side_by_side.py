@@ -1,6 +1,6 @@
-"""The status over HTTP and the booking's own status query, held side by side through every path: they tell the same.
+"""The status over HTTP equals the booking's own status query, on every path.
 
-One reads the ledger, the other the workflow; what they differ in lasts less than a second.
+One reads the ledger, the other the workflow; a difference lasts less than a second.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Path = Callable[[Service, dict[str, Any]], Awaitable[None]]
 
 @dataclass
 class SideBySide:
-    """Looks at both again and again, and remembers for how long they differed at most, and all that was seen."""
+    """Reads both repeatedly, and records the longest difference and all values."""
 
     service: Service
     client: Client
@@ -41,7 +41,7 @@ class SideBySide:
     differed_in: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     async def watch(self) -> None:
-        """Look until the order has ended and both say so."""
+        """Read both until they show that the order has ended."""
         differ_since: float | None = None
         while True:
             status = await self.service.status(self.order["orderId"])
@@ -82,7 +82,7 @@ async def refused_signal_and_cancel(service: Service, order: dict[str, Any]) -> 
         return "lastError" in await service.status(order["orderId"])
 
     assert await eventually(is_told)
-    await asyncio.sleep(0.2)  # for looks at an order that stands still, not for anything to happen
+    await asyncio.sleep(0.2)  # time for more reads of an unchanged order; nothing is awaited
     await service.cancel(order["orderId"])
 
 
@@ -100,7 +100,7 @@ async def expire(_: Service, __: dict[str, Any]) -> None:
 
 @pytest.fixture
 async def busy(settings: Settings, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    """A service whose gateway takes its time and never succeeds but with the code that always does."""
+    """A service with a slow gateway that approves only the fixed code."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", servers.temporal_address)
     slow = {"payment_simulated_latency": (timedelta(seconds=0.3),) * 2, "payment_failure_rate": 1.0}
     short = {"seat_reservation_timeout": timedelta(seconds=3)}

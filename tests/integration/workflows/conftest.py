@@ -23,7 +23,7 @@ from support.processes import worker_processes
 
 @pytest.fixture
 async def open_world(temporal_client: Client, pool: Pool, redis_url: str) -> AsyncIterator[OpenWorld]:
-    """Opens a world in which bookings run: with this policy, a gateway that follows this script."""
+    """Return a function that opens a world with this policy and a gateway that follows this script."""
     async with AsyncExitStack() as stack:
 
         async def open_one(*script: Act, late: float = 0.0, cache: int = 1000, **policy: float) -> Bookings:

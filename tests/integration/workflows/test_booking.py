@@ -1,4 +1,4 @@
-"""Bookings through real Temporal, PostgreSQL and Valkey: the ways in which one begins, changes and ends."""
+"""Bookings through real Temporal, PostgreSQL and Valkey: starts, changes and ends."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ async def test_a_cancel_meant_for_other_seats_than_the_order_has_is_refused(worl
     booking = await world.hold(["16A"])
     seen = (await booking.row())["version"]
     async with world.pool.acquire() as holder, holder.transaction():
-        # The change waits for its seat, and the cancel of whoever saw the old seats waits for the change.
+        # The change waits for its seat, and the cancel, which has the version of the old seats, waits for the change.
         await holder.execute("SELECT FROM seats WHERE flight_id = $1 AND seat_id = '16B' FOR UPDATE", FL101)
         changing = asyncio.create_task(world.bookings.update_seats(booking.order_id, ["16B"]))
         await until(
@@ -326,7 +326,7 @@ async def test_a_cancel_meant_for_other_seats_than_the_order_has_is_refused(worl
 
 
 def _events_of_its_own(history: WorkflowHistory) -> list[int]:
-    """Return the ids of all events but those of tasks that a busy machine took too late, and that were given again."""
+    """Return the ids of all events except those of tasks that timed out on a busy machine and were retried."""
     given_again: set[int] = set()
     for event in history.events:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:

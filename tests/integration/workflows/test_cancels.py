@@ -1,4 +1,4 @@
-"""A cancel by Temporal's operator that comes together with an answer, or at any moment at all."""
+"""A cancel by an operator of Temporal, together with an answer or at any other moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowFailureError
 from skyhold.postgresql.pools import Pool
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
-from support.splits import split_world
+from support.separate_workers import split_world
 
 pytestmark = pytest.mark.rest
 
@@ -37,7 +37,7 @@ async def test_a_cancel_that_comes_with_an_answer_leaves_nothing_half_done(
                 await _lose_the_seat(world)
                 world.gateway.go_on.set()
             await world.gateway.is_settling.wait()
-        # While no workflow is worked on, the gateway answers and the operator cancels: one task brings both.
+        # While no worker runs workflows, the gateway answers and the operator cancels, so one task brings both.
         answers = await _answers(booking)
         world.gateway.may_settle.set()
         await until(lambda: _has_answers(booking, answers + 1), what="the gateway's answer to be in the history")
@@ -59,7 +59,7 @@ async def test_a_cancel_at_any_moment_leaves_all_or_nothing(open_world: OpenWorl
     async def cancel_some_time(seat: str, pause: float) -> None:
         booking = await world.hold([seat])
         paying = asyncio.create_task(_suppressed(world.bookings.pay(booking.order_id, code)))
-        await asyncio.sleep(pause)  # Not to synchronise: the moment is what is drawn.
+        await asyncio.sleep(pause)  # Not to synchronise: the moment is random.
         await _suppressed(booking.handle.cancel())
         is_canceled = await _ended(booking)
         await paying
@@ -91,7 +91,7 @@ async def _has_answers(booking: Booking, count: int) -> bool:
 
 
 async def _ended(booking: Booking) -> bool:
-    """Wait for the end, and say whether Temporal calls it Canceled."""
+    """Wait for the end, and return whether the workflow is Canceled."""
     try:
         await booking.result()
     except WorkflowFailureError:

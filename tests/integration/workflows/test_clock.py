@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from skyhold.domain.errors import GivenUp, HoldExpired, SeatsUnavailable, SkyholdError
+from skyhold.domain.errors import DeadlineExceeded, HoldExpired, SeatsUnavailable, SkyholdError
 from support.bookings import FL101, Booking, Bookings, OpenWorld, new_order_id, until
 from support.gateways import Act
 
@@ -92,7 +92,7 @@ async def test_the_time_that_remains_is_true_at_the_moment_of_asking(open_world:
         await _until_left(booking, wanted)
         before = await _left(booking)
         told = (await booking.status())["timerRemaining"]
-        # Rounded up, at some moment between the two looks.
+        # Rounded up, at a moment between the two reads.
         assert await _left(booking) - 0.3 < told < before + 1.3
 
     await booking.result()
@@ -160,7 +160,7 @@ async def test_a_change_that_meets_the_end_has_one_outcome_that_everyone_is_told
 async def test_a_hold_whose_caller_was_told_no_is_given_up(world: Bookings) -> None:
     order_id = new_order_id()
 
-    with pytest.raises(GivenUp):
+    with pytest.raises(DeadlineExceeded):
         await world.bookings.hold(order_id, FL101, ["10A"], give_up_at=datetime.now(UTC) - timedelta(seconds=5))
 
     row = await Booking(world, order_id, world.client.get_workflow_handle(f"booking-{order_id}")).row()
@@ -174,9 +174,9 @@ async def test_commands_whose_caller_was_told_no_are_refused_and_change_nothing(
     before = await booking.row()
     past = datetime.now(UTC) - timedelta(seconds=5)
 
-    with pytest.raises(GivenUp):
+    with pytest.raises(DeadlineExceeded):
         await world.bookings.update_seats(booking.order_id, ["11B"], give_up_at=past)
-    with pytest.raises(GivenUp):
+    with pytest.raises(DeadlineExceeded):
         await world.bookings.pay(booking.order_id, "99999", give_up_at=past)
 
     after = await booking.row()
@@ -214,7 +214,7 @@ async def _until_left(booking: Booking, seconds: float) -> None:
 
 
 async def _left(booking: Booking) -> float:
-    """Seconds by PostgreSQL's clock, and none once the time is over."""
+    """Return the seconds left by PostgreSQL's clock, 0 after the end."""
     left: float = await booking.world.pool.fetchval(
         "SELECT greatest(0, extract(epoch FROM expires_at - clock_timestamp()))::float8 FROM orders WHERE id = $1",
         booking.order_id,

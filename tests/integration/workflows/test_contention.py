@@ -1,4 +1,4 @@
-"""Many customers, few seats: one of them gets each, the others are told, and nothing of the losers is left."""
+"""Many customers, few seats: one of them gets each, the others are refused and leave nothing behind."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One booking down every path: its history must replay with today's code, and be saved for tomorrow's.
+"""One booking for every path: its history must replay with today's code, and can be saved for later versions.
 
-`pytest tests/integration/workflows/test_histories.py --record` saves them anew into tests/workflows/histories, where
-`tests/workflows/test_replay.py` replays them. Record only when the story changed on purpose and no booking of before
-is under way any more.
+`pytest tests/integration/workflows/test_histories.py --record` saves them again into tests/workflows/histories, where
+`tests/workflows/test_replay.py` replays them. Record only if the sequence changed on purpose and no booking of an
+earlier version is open any more.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ PATHS = (
 
 @pytest.fixture
 async def world(servers: Servers, pool: Pool, redis_url: str, path: str) -> AsyncIterator[Bookings]:
-    # An identity of its own: histories tell who worked on them, and this machine is nobody's business.
+    # A neutral identity: histories contain the worker's, and this machine's must not be published.
     client = await Client.connect(servers.temporal_address, identity="skyhold-tests", data_converter=DATA_CONVERTER)
     policy = Policy(hold_seconds=1 if path == "expired" else 30)
     gateway = ScriptedGateway(pool, SCRIPTS.get(path, (Act.APPROVE,)))
@@ -144,7 +144,7 @@ async def _go(world: Bookings, path: str) -> Booking:  # noqa: C901, PLR0912 - o
         case "adopted":
             await world.bookings.update_seats(order_id, ["1B"])
             booking = await booking.reset(to_first=True, forget_messages=True)
-            # What comes before the ledger was heard is refused ORDER_CHANGED: it may have been obeyed already.
+            # Commands before the ledger's first answer get ORDER_CHANGED: they may have been executed already.
             await until(lambda: _has_adopted(booking), what="the ledger's order to be adopted")
             await booking.handle.execute_update("update-seats", {"seats": ["1C"]})
             await booking.handle.execute_update("proceed-to-payment", {"paymentCode": "99999"})
@@ -161,7 +161,7 @@ async def _by_signals(world: Bookings) -> Booking:
 
 
 async def _reconciled(world: Bookings, *, has_captures: bool) -> Booking:
-    """Leave behind orders that are held and paid for, a lock without a hold, and money, and let them be mended."""
+    """Leave a held, a paying and a robbed order and a lock without a hold, and run the reconciler."""
     held, paying, robbed = [await world.hold([seat]) for seat in ("1A", "1B", "1C")]
     for booking in (paying, robbed):
         await world.bookings.pay(booking.order_id, "12345")
@@ -194,13 +194,13 @@ async def _has_adopted(booking: Booking) -> bool:
 async def _ended(booking: Booking) -> Booking:
     try:
         await booking.result()
-    except Exception as ended:  # noqa: BLE001 - cancelled or terminated: an end as well
+    except Exception as ended:  # noqa: BLE001 - cancelled or terminated: also an end
         assert "Workflow execution" in str(ended)
     return booking
 
 
 def _save(path: str, history: WorkflowHistory) -> None:
     HISTORIES.mkdir(exist_ok=True)
-    # Stack traces tell where this machine keeps its programs, and replaying does not read them.
+    # Stack traces contain paths of this machine, and replays do not read them.
     told = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history.to_json())
     (HISTORIES / f"{path}.json").write_text(told + "\n")

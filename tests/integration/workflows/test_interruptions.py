@@ -1,4 +1,4 @@
-"""A cancel or a reset by Temporal's operator at every stage: seats back and nothing kept, or confirmed and kept."""
+"""A cancel or a reset by an operator at every stage: seats released and nothing charged, or confirmed and charged."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_a_waiting_cancel_is_obeyed_after_a_reset(world: Bookings) -> None
 
 @contextlib.asynccontextmanager
 async def _at_stage(world: Bookings, stage: str) -> AsyncIterator[Booking]:
-    """Bring a booking to the stage and keep it there while the block runs: row locks of ours hold its step up."""
+    """Bring a booking to the stage and keep it there during the block: row locks of the test block its step."""
     if stage in {"start", "holding"}:
         async with _row_locks(world, "1A"):
             booking = await world.start(["1A"])

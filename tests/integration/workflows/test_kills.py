@@ -1,4 +1,4 @@
-"""Workers killed and stopped at the worst moments, servers away for a while: every order reaches its right end."""
+"""Workers killed and stopped at the worst moments, outages of servers: every order reaches its correct end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_killed_while_a_hold_waits_for_its_end(open_killable: OpenKillable
             booking.order_id,
         )
         assert row is not None
-        # By default Temporal would leave the alarm to the worker that is dead for ten seconds.
+        # By default Temporal would leave the alarm to the dead worker for ten seconds.
         assert row["expires_at"] <= row["at"] <= max(row["expires_at"], is_there) + timedelta(seconds=5)
 
 
@@ -94,7 +94,7 @@ async def test_stopped_in_the_middle_of_a_transaction(open_killable: OpenKillabl
             await until(lambda: _is_waiting_for_lock(world), what="the hold to be in its transaction")
             world.workers[0].stop()
         world.workers[1].start()
-        await asyncio.sleep(seconds)  # The time for which the process is away is what the test is about.
+        await asyncio.sleep(seconds)  # The test is about this downtime of the process.
         booking = await holding
         world.workers[0].go_on()
 
@@ -129,7 +129,7 @@ async def test_postgresql_away_for_a_while(
             await world.bookings.pay(booking.order_id, "12345")
             await until(lambda: _is_asked(world, 1), what="the gateway to be asked")
         with _away(servers):
-            await asyncio.sleep(seconds)  # The time for which the server is away is what the test is about.
+            await asyncio.sleep(seconds)  # The test is about this downtime of the server.
 
         result = await booking.result(within=60)
 
@@ -207,5 +207,5 @@ async def _is_past_deadline(booking: Booking) -> bool:
 async def _when_back(ask: Callable[[], object]) -> object:
     try:
         return await ask()  # type: ignore[misc]
-    except Exception:  # noqa: BLE001 - whatever a server that comes back may say
+    except Exception:  # noqa: BLE001 - any error of a server that is restarting
         return None

@@ -1,4 +1,4 @@
-"""A worker is lost for good while a hundred customers book; another takes over what it had, and all end right."""
+"""A worker is lost permanently while a hundred customers book; another takes over, and all orders end correctly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_of_many_bookings_none_is_lost_with_its_worker(open_killable: Open
 
 
 async def _book(world: KillableWorld, number: int) -> Booking:
-    """Hold a seat of one's own, perhaps want another that many want, and pay with a good code or a bad one, or leave."""
+    """Hold a seat, sometimes claim a contended one, then pay with a good or a bad code, or leave."""
     random, order_id = Random(number), new_order_id()
     await asyncio.sleep(number * 0.02)
     await _again_and_again(lambda: world.bookings.hold(order_id, FL101, [f"{1 + number // 6}{'ABCDEF'[number % 6]}"]))
@@ -61,7 +61,7 @@ async def _book(world: KillableWorld, number: int) -> Booking:
 
 
 async def _again_and_again(ask: Callable[[], Awaitable[object]]) -> None:
-    """Ask until there is an answer: what a lost worker left without one is asked again under the same name."""
+    """Retry under the same key until there is an answer: a lost worker leaves commands without one."""
     for _ in range(5):
         with contextlib.suppress(WorkflowUnavailable):
             await ask()

@@ -1,4 +1,4 @@
-"""Whatever JSON a message brings: nothing breaks, the reason is told, and no value is echoed."""
+"""Any JSON in a message: nothing breaks, the reason is returned, and no value is echoed."""
 
 from __future__ import annotations
 

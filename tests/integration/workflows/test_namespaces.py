@@ -1,4 +1,4 @@
-"""A worker finds out that its Temporal was replaced by one that knows nothing, and takes an outage for no such thing."""
+"""A worker detects that its Temporal was replaced by one without its data, and does not mistake an outage for it."""
 
 from __future__ import annotations
 

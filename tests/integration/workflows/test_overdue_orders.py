@@ -1,4 +1,4 @@
-"""Orders that should have ended and whose workflow runs: the audit finds them, the reconciler names the failing step."""
+"""Overdue orders whose workflow runs: the audit finds them, the reconciler reports the failing step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skyhold.activities.failing_steps import FailingStep, FailingSteps, error_na
 from skyhold.audit.workflows import find_workflows
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.orders import Policy
-from skyhold.messages import BOOKING_WORKFLOW, Finding
+from skyhold.messages import BOOKING_WORKFLOW, Repair
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
@@ -25,7 +25,7 @@ from support.audits import audit_of, graces, sentences, told, workflows_of
 from support.bookings import Booking, Bookings, OpenWorld, until
 from support.canaries import CODE, code_told_in
 from support.gateways import Act
-from support.splits import split_world
+from support.separate_workers import split_world
 
 pytestmark = pytest.mark.rest
 
@@ -61,7 +61,7 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "GRACE", timedelta(seconds=0.5))
 
 
-async def _findings(world: Bookings) -> list[Finding]:
+async def _findings(world: Bookings) -> list[Repair]:
     return list((await world.reconcile()).findings)
 
 
@@ -92,7 +92,7 @@ async def test_a_step_of_the_ledger_that_fails_again_and_again_is_named(
     assert "Its workflow runs; ExpireOrder fails: " in finding.detail
     assert "InsufficientPrivilegeError" in finding.detail
     assert code_told_in(finding.detail) == ""
-    assert finding.result == "It is left to its workflow, which may go on."
+    assert finding.result == "It is left to its workflow, which may continue."
     report = await audit_of(world, graces(second_look=0.1)).run()
     assert told(report) == [("I6", booking.order_id)]
     assert sentences(report) == ["the order is SEATS_RESERVED past its deadline, though its workflow is RUNNING"]
@@ -131,7 +131,7 @@ async def test_a_gateway_that_does_not_answer_is_named(open_world: OpenWorld) ->
 
 @workflow.defn(name=BOOKING_WORKFLOW)
 class BrokenBooking:
-    """What a bad release might make of the booking's workflow: every task of it fails."""
+    """The booking's workflow in a bad release: every task of it fails."""
 
     @workflow.run
     async def run(self, *_payloads: object) -> None:
@@ -162,7 +162,7 @@ async def test_a_workflow_whose_tasks_fail_is_named_with_what_fails_them(
 async def test_an_order_that_no_worker_answers_for_says_so(
     temporal_client: Client, pool: Pool, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where TEMPORAL_TASK_QUEUE of the workers has changed."""
+    """This is the case if TEMPORAL_TASK_QUEUE of the workers has changed."""
     monkeypatch.setattr(booking_runs, "QUERY_TIMEOUT", timedelta(seconds=1))
     async with split_world(temporal_client, pool, redis_url, policy=Policy(hold_seconds=1)) as world:
         async with world.workflow_worker():
@@ -235,7 +235,7 @@ async def test_many_overdue_orders_are_named_up_to_a_limit(
         assert (await booking.result())["status"] == "EXPIRED"
 
 
-# -- What is remembered -------------------------------------------------------------------------------------------------
+# -- Recorded findings -------------------------------------------------------------------------------------------------
 
 
 def test_an_error_is_named_by_its_class_and_that_of_its_cause() -> None:

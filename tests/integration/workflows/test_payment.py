@@ -38,7 +38,7 @@ async def test_three_failed_attempts_with_growing_waits_fail_the_order(open_worl
     assert (result["status"], result["failureCode"], result["paymentAttempts"]) == ("FAILED", "PAYMENT_FAILED", 3)
     assert await booking.verdicts() == ["error", "error", "error"]
     times = [asking.at for asking in world.gateway.askings]
-    # A busy machine may make them longer; the longest wait that the policy knows is five seconds.
+    # A busy machine may make them longer; the policy's longest wait is five seconds.
     assert 0.9 < times[1] - times[0] < 4
     assert 1.4 < times[2] - times[1] < 4.5
     assert await booking.captures() == (0, 0)
@@ -128,7 +128,7 @@ async def test_a_capture_whose_answer_was_lost_is_found_and_confirmed(open_world
     await world.bookings.pay(booking.order_id, "12345")
     result = await booking.result()
 
-    # The second asking finds the capture under the key, and fails to say so; closing finds it for good.
+    # The second request finds the capture under the key, but its reply is lost; closing the key finds it finally.
     assert result["status"] == "CONFIRMED"
     assert await booking.captures() == (1, 0)
     assert (await booking.payment() or {})["state"] == "captured"

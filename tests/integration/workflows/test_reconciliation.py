@@ -1,4 +1,4 @@
-"""The reconciler mends what terminated, reset and forgotten workflows leave behind, and touches nothing that is alive."""
+"""The reconciler repairs the remains of terminated, reset and forgotten workflows, and leaves live bookings alone."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, told
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until
 from support.gateways import Act
-from support.splits import split_world
+from support.separate_workers import split_world
 
 pytestmark = pytest.mark.rest
 
 
 async def _let_lapse(booking: Booking) -> None:
-    """Put the end of the hold into the past; no clock moves."""
+    """Move the end of the hold into the past; no clock changes."""
     await booking.world.pool.execute(
         "UPDATE orders SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", booking.order_id
     )
@@ -191,14 +191,14 @@ async def test_orders_of_another_namespace_are_told_and_left_alone(open_world: O
 
 @workflow.defn(name=BOOKING_WORKFLOW)
 class BrokenBooking:
-    """What a bad release might make of the booking's workflow: every task of it fails."""
+    """The booking's workflow in a bad release: every task of it fails."""
 
     @workflow.run
     async def run(self, *_payloads: Any) -> None:
         raise RuntimeError("a bad release")
 
 
-@pytest.mark.long  # Temporal waits longer and longer before it tries a failed task again
+@pytest.mark.long  # Temporal's backoff of a failed task grows
 async def test_a_workflow_that_fails_its_task_for_ever_is_ended_and_its_order_expires(
     temporal_client: Client, pool: Pool, redis_url: str
 ) -> None:
@@ -230,7 +230,7 @@ async def test_a_workflow_without_an_open_order_is_ended_after_a_minute(
     async with split_world(temporal_client, pool, redis_url) as world:
         async with world.workflow_worker():
             ended, held = await world.hold(["1A"]), await world.hold(["1B"])
-        # Nobody runs bookings any more: whatever becomes of their orders, their workflows do not hear of it.
+        # No worker runs bookings any more, so their workflows do not see changes of their orders.
         unknown = await world.start(["1C"])
         await pool.execute(
             """WITH freed AS (UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL,
@@ -277,7 +277,7 @@ async def test_one_reconciler_beside_another_mends_each_thing_once(open_world: O
     reports = await asyncio.gather(*(world.reconcile() for _ in range(3)))
 
     mended = [finding.order_id for report in reports for finding in report.findings if finding.is_mended]
-    # Who asks for the same step gets the same answer, so more than one of them may say that it was done.
+    # The same step gets the same answer, so more than one of them may report it as done.
     assert set(mended) == {booking.order_id for booking in bookings}
     for booking in bookings:
         assert len(await _findings_in_log(booking)) == 1

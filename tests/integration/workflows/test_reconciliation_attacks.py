@@ -1,4 +1,4 @@
-"""What the reconciler must not take for an order's end, and what must not keep it from its work."""
+"""States that the reconciler must not take for an order's end, and states that must not block it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from skyhold.workflows import reconciliation
 from support.audits import audit_of, told
 from support.bookings import FL101, Bookings, OpenWorld
 from support.gateways import Act
-from support.splits import split_world
+from support.separate_workers import split_world
 
 pytestmark = pytest.mark.rest
 
@@ -36,7 +36,7 @@ async def _troubles(world: Bookings) -> list[tuple[str, str | None, bool]]:
 
 
 def _let_describe(monkeypatch: pytest.MonkeyPatch, change: Callable[[str, Any], Any]) -> None:
-    """Let Temporal's answers about workflows pass this on their way."""
+    """Apply this change to Temporal's answers about workflows."""
     describe = WorkflowService.describe_workflow_execution
 
     async def describe_changed(self: WorkflowService, ask: Any, **options: Any) -> Any:
@@ -51,7 +51,7 @@ async def test_a_workflow_that_is_paused_or_of_an_unknown_status_may_go_on(
 ) -> None:
     world = await open_world()
     paused, lost = await world.hold(["1A"]), await world.hold(["1B"])
-    await paused.terminate()  # so that the list of those that run does not have it
+    await paused.terminate()  # so that the list of running workflows omits it
     await lost.terminate()
 
     def change(workflow_id: str, reply: DescribeWorkflowExecutionResponse) -> DescribeWorkflowExecutionResponse:
@@ -92,7 +92,7 @@ async def test_an_order_of_which_temporal_says_nothing_is_skipped_and_the_others
         nonlocal times
         if workflow_id == silent.handle.id:
             times += 1
-            if times > 1:  # the survey hears of it, the examination does not
+            if times > 1:  # the survey sees it, the examination does not
                 raise RPCError("not now", RPCStatusCode.UNAVAILABLE, b"")
         return reply
 
@@ -192,7 +192,7 @@ async def test_a_second_start_under_a_lost_orders_id_changes_nothing_and_the_ord
     assert told(await audit_of(world).run()) == []
 
 
-@pytest.mark.parametrize("bound", ["FRESH", "ENOUGH"])
+@pytest.mark.parametrize("bound", ["MAX_SURVEY_AGE", "START_CUTOFF"])
 async def test_what_was_found_too_long_ago_or_would_take_too_long_is_left_to_the_next_run(
     temporal_client: Client, pool: Pool, redis_url: str, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The reconciler's own workers are killed and stopped while it mends, and what it mends is mended once all the same."""
+"""The reconciler's own workers are killed and stopped during repairs, and each repair still happens once."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ async def test_killed_and_stopped_at_any_moment_it_leaves_nothing_half_done(open
 
 
 async def _leave_behind(world: KillableWorld, *, row: int, chance: random.Random) -> list[Booking]:
-    """Hold six seats, pay for every other, and terminate all of them at whatever point they are."""
+    """Hold six seats, pay for every other one, and terminate all of them at a random point."""
     bookings = [await world.hold([f"{row}{letter}"]) for letter in "ABCDEF"]
     for booking in bookings[::2]:
         await world.bookings.pay(booking.order_id, "12345")
     await asyncio.sleep(chance.uniform(0, 0.4))
     for booking in bookings:
-        with contextlib.suppress(RPCError):  # paid for and ended by now
+        with contextlib.suppress(RPCError):  # already paid and ended
             await booking.terminate()
     return bookings
 

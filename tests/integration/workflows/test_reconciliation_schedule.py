@@ -1,4 +1,4 @@
-"""The reconciler's schedule is made once, however many workers start, and follows the settings of the last of them."""
+"""The reconciler's schedule is created once, however many workers start, with the settings of the last one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_a_schedule_that_somebody_deleted_comes_back_and_an_interval_is_ta
         kept_schedule(temporal_client, task_queue=task_queue, interval=MINUTE, every=soon),
         kept_schedule(temporal_client, task_queue=task_queue, interval=2 * MINUTE, every=soon),
     ):
-        await asyncio.sleep(1)  # in which each looks several times
+        await asyncio.sleep(1)  # time in which each checks several times
         described = await _described(temporal_client, task_queue)
         assert [interval.every for interval in described.schedule.spec.intervals] == [2 * MINUTE]
 

@@ -1,4 +1,4 @@
-"""The ledger is restored from a dump under running workflows: what it says is so, and everything else follows."""
+"""The ledger is restored from a dump under running workflows: it is the truth, and everything else follows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _restore(database_url: str, name: str) -> None:
 
 
 async def _maintain(database_url: str, statement: str) -> None:
-    """Run a statement that wants the database for itself, from another one."""
+    """Run a statement that needs exclusive access to the database, from another one."""
     connection = await asyncpg.connect(f"{database_url.rpartition('/')[0]}/postgres")
     try:
         await connection.execute(

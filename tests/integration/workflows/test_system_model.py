@@ -1,7 +1,7 @@
-"""Random walks of bookings through the whole system, beside a model of who owns which seat and who paid what.
+"""Random walks of bookings through the whole system, beside a model of the seats' owners and the payments.
 
-PostgreSQL, Valkey and Temporal are real, and so are the workflows; the worker is in this process, and stopped and
-started among the steps; the reconciler runs when a step says so. The model knows no step, no lock and no timer: only what customers have been promised.
+PostgreSQL, Valkey, Temporal and the workflows are real; the worker is in this process, and steps stop and start it and
+run the reconciler. The model has no ledger steps, locks or timers: only the promises to customers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
-from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS, Trouble
+from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS, RepairKind
 from skyhold.queries import database
 from skyhold_local.embedded.servers import Servers
+from support.activity_runner import a_flight
 from support.bookings import new_order_id, until
-from support.desks import a_flight
 from support.gateways import Act
 from support.models import SHRINK_SECONDS, Draw, Walker, walk, walk_at_random
 from support.system_world import System, refusal_of
@@ -30,7 +30,7 @@ SEATS = ("1A", "1B", "1C", "2A", "2B")
 PRICE_CENTS = 35000
 HELD = "SEATS_RESERVED"
 ENDED = ("CONFIRMED", "FAILED", "EXPIRED")
-LOCK_TROUBLES = {Trouble.LOCK_WITHOUT_HOLD, Trouble.HOLD_WITHOUT_LOCK, Trouble.WRONG_LOCK}
+LOCK_TROUBLES = {RepairKind.LOCK_WITHOUT_HOLD, RepairKind.HOLD_WITHOUT_LOCK, RepairKind.WRONG_LOCK}
 APPROVED, DECLINED, SIMPLE = "99999", "00000", "12345"
 
 wishes = st.lists(st.sampled_from(SEATS), unique=True, min_size=1, max_size=3).map(tuple)
@@ -38,13 +38,13 @@ wishes = st.lists(st.sampled_from(SEATS), unique=True, min_size=1, max_size=3).m
 
 @dataclass
 class Promise:
-    """What the customer of an order was told: its status, its seats, and whether money was taken."""
+    """The promise to the customer of an order: its status, its seats, and whether it was charged."""
 
     status: str = HELD
     seats: tuple[str, ...] = ()
     paid_cents: int = 0
-    is_reset: bool = False  # once: Temporal's server refuses to reset a run that a reset has made
-    is_lost: bool = False  # its workflow is terminated: it is the reconciler's now
+    is_reset: bool = False  # at most once: Temporal's server refuses to reset the run of a reset
+    is_lost: bool = False  # its workflow is terminated, so the reconciler ends it
 
 
 class SystemWalk(Walker):
@@ -94,7 +94,7 @@ class SystemWalk(Walker):
     def can_have(self, order_id: str, seats: tuple[str, ...]) -> bool:
         return all(self.owner(seat) in {None, order_id} for seat in seats)
 
-    # -- What customers do --------------------------------------------------------------------------------------------
+    # -- Commands of customers ----------------------------------------------------------------------------------------
 
     def hold(self, draw: Draw) -> None:
         order_id, seats = new_order_id(), draw(wishes)
@@ -144,7 +144,7 @@ class SystemWalk(Walker):
         asks = [bookings.cancel(order_id), bookings.pay(order_id, APPROVED), bookings.update_seats(order_id, ["1A"])]
         assert {self.refusal(ask) for ask in asks} == {"OrderClosed"}
 
-    # -- What happens to them -----------------------------------------------------------------------------------------
+    # -- Operators, outages and repairs -------------------------------------------------------------------------------
 
     def cancel_by_operator(self, draw: Draw) -> None:
         order_id = draw(st.sampled_from(self.held()))
@@ -153,19 +153,19 @@ class SystemWalk(Walker):
         self.settle(order_id)
 
     def terminate(self, draw: Draw) -> None:
-        """End the workflow and nothing else: the seats stay with an order that nobody looks after."""
+        """Terminate only the workflow: the seats stay with an order without one."""
         order_id = draw(st.sampled_from(self.held()))
         self.run(self.system.booking(order_id).terminate())
         self.promises[order_id].is_lost = True
 
     def reconcile(self, draw: Draw) -> None:
-        """End the orders that are lost, mend the locks that were wiped, and leave alone what lives."""
+        """End lost orders, restore wiped locks, and leave live bookings alone."""
         del draw
         report = self.run(self.system.world.reconcile())
         lost = self.lost()
-        assert {found.order_id for found in report.findings if found.trouble is Trouble.LOST_ORDER} == set(lost)
+        assert {found.order_id for found in report.findings if found.trouble is RepairKind.LOST_ORDER} == set(lost)
         assert all(found.is_mended for found in report.findings)
-        assert {found.trouble for found in report.findings} <= {Trouble.LOST_ORDER, *LOCK_TROUBLES}
+        assert {found.trouble for found in report.findings} <= {RepairKind.LOST_ORDER, *LOCK_TROUBLES}
         for order_id in lost:
             self.promises[order_id].status = "FAILED"
             self.seen["mended"] += 1
@@ -180,7 +180,7 @@ class SystemWalk(Walker):
         self.run(self.system.start_worker())
 
     def ask_while_no_worker_runs(self, draw: Draw) -> None:
-        """Send a signal, as whoever does not wait for an answer does; it is obeyed by the worker that comes."""
+        """Send a signal, which needs no answer; the next worker executes it."""
         order_id, seats = draw(st.sampled_from(self.held())), draw(wishes)
         message = draw(st.sampled_from([UPDATE_SEATS, PROCEED_TO_PAYMENT, CANCEL_BOOKING]))
         body = {UPDATE_SEATS: {"seats": list(seats)}, PROCEED_TO_PAYMENT: {"paymentCode": APPROVED}}.get(message)
@@ -196,13 +196,13 @@ class SystemWalk(Walker):
         else:
             if self.can_have(order_id, seats):
                 self.promises[order_id].seats = seats
-            # An extension is granted after what was sent before it.
+            # An extension succeeds after the commands that were sent before it.
             assert (
                 self.refusal(self.system.world.bookings.update_seats(order_id, self.promises[order_id].seats)) is None
             )
 
     def reset(self, draw: Draw) -> None:
-        """Let an operator start the workflow over: it may be behind until the first command that the ledger refuses."""
+        """Reset the workflow: it may be behind until the ledger refuses its first command."""
         order_id = draw(st.sampled_from(self.never_reset()))
         promise = self.promises[order_id]
         promise.is_reset, promise.is_lost = True, False
@@ -216,7 +216,7 @@ class SystemWalk(Walker):
 
         self.run(until(agrees, what=f"{order_id} to be {promise.status} again"))
 
-    # -- What must hold -----------------------------------------------------------------------------------------------
+    # -- Invariants ---------------------------------------------------------------------------------------------------
 
     def refusal(self, command: Awaitable[Any]) -> str | None:
         refusal: str | None = self.run(refusal_of(command))
@@ -224,7 +224,7 @@ class SystemWalk(Walker):
         return refusal
 
     def settle(self, order_id: str) -> None:
-        """Wait until what was promised is in the ledger."""
+        """Wait until the ledger has the promised state."""
         promise = self.promises[order_id]
 
         async def agrees() -> bool | None:
@@ -262,7 +262,7 @@ class SystemWalk(Walker):
 def machine(
     servers: Servers, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[type[SystemWalk]]:
-    del redis_url  # emptied for us
+    del redis_url  # emptied by the fixture
     monkeypatch.setattr(database, "READ_TIMEOUT", 60.0)
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         SystemWalk.system = System(servers, database_url, runner)

@@ -1,4 +1,4 @@
-"""Where the API listens, and what is said where it cannot."""
+"""Listening addresses of the API, and the error if it cannot listen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _answers(host: str, port: int) -> bool:
     ("host", "families"),
     [
         ("127.0.0.1", {"127.0.0.1"}),
-        ("0.0.0.0", {"127.0.0.1"}),  # noqa: S104 - it is what is tried
+        ("0.0.0.0", {"127.0.0.1"}),  # noqa: S104 - the value under test
         ("::", {"127.0.0.1", "::1"}),
         ("[::]", {"127.0.0.1", "::1"}),
         ("::1", {"::1"}),
@@ -44,8 +44,8 @@ def test_a_host_is_listened_on_in_the_families_that_it_stands_for(host: str, fam
         ("no-such-host.invalid", "its name is not known"),
         ("not a host", "its name is not known"),
         ("a" * 300, "its name is not known"),
-        ("192.0.2.1", "it is no address of this machine"),
-        ("2001:db8::1", "it is no address of this machine"),
+        ("192.0.2.1", "it is not an address of this machine"),
+        ("2001:db8::1", "it is not an address of this machine"),
     ],
 )
 def test_a_host_that_is_not_ours_is_a_bad_setting(host: str, what: str) -> None:

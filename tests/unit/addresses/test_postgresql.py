@@ -1,4 +1,4 @@
-"""Addresses of PostgreSQL: what libpq knows is taken or refused by its name, and nothing is dropped or guessed."""
+"""Addresses of PostgreSQL: each libpq parameter is accepted or rejected by name; none is dropped or guessed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Option(ctypes.Structure):
 
 
 def _parameters_of_libpq() -> list[str]:
-    """Return every parameter of the libpq beside our PostgreSQL, as it says itself."""
+    """Return every parameter that the libpq of our PostgreSQL lists."""
     library = next((find_postgres().parents[1] / "lib").glob("libpq.so*"), None)
     if library is None:
         pytest.skip("no libpq lies beside this PostgreSQL")
@@ -167,7 +167,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 async def _sent(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return everything that the driver is given for an address with these parameters."""
+    """Return the arguments that the driver gets for an address with these parameters."""
     sent: list[object] = []
 
     async def connect(**options: Any) -> None:
@@ -207,7 +207,7 @@ async def test_every_parameter_that_is_taken_reaches_the_driver(
     others = {"user": "me", "sslmode": "require"} if name not in {"ssl", "sslmode"} else {"user": "me"}
     others |= {key: files[key] for key in {"sslkey": ["sslcert"], "sslpassword": ["sslcert", "sslkey"]}.get(name, [])}
     others |= {"sslrootcert": files["sslrootcert"]} if name == "sslmode" else {}
-    if name != "user":  # without one it is this process's, which need not have a name
+    if name != "user":  # the default is this process's user, which may have no name
         others.pop(name, None)
     given = others | {name: values.get(name, "given")}
     assert await _sent(given, monkeypatch) != await _sent(others, monkeypatch)

@@ -1,4 +1,4 @@
-"""Addresses of Redis: what its client reads in a URL is taken or refused by its name."""
+"""Addresses of Redis: each parameter that its client reads is accepted or rejected by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No password is shown, whichever place of an address it stands in, encoded or not."""
+"""No password is shown, wherever it is in an address, encoded or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of servers that are named by host and port alone."""
+"""Addresses of servers by host and port alone."""
 
 from __future__ import annotations
 

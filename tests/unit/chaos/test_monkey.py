@@ -1,4 +1,4 @@
-"""The monkey's plan: the same for the same seed, bounded, and nothing forgotten."""
+"""The monkey's plan: the same for the same seed, bounded, and with every kind of fault."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_fault_begins_in_its_turn_and_has_ended_in_time(seed: int) -> None
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_fault_lasts_as_long_as_it_may(seed: int) -> None:
     for fault in plan_faults(seed, 60):
-        shortest, longest = FAULT_SECONDS if lasts(fault.act, fault.victim) else (0.0, 0.0)
+        shortest, longest = FAULT_SECONDS if lasts(fault.act, fault.target) else (0.0, 0.0)
         assert shortest <= fault.seconds <= longest
 
 
@@ -46,7 +46,7 @@ def test_no_more_faults_last_at_once_than_may(seed: int) -> None:
 
 def test_nothing_is_forgotten_before_anything_comes_again() -> None:
     plan = plan_faults(1, 3600)
-    first = Counter((fault.act, fault.victim) for fault in plan[: len(DECK)])
+    first = Counter((fault.act, fault.target) for fault in plan[: len(DECK)])
     assert first == Counter(DECK)
 
 

@@ -1,4 +1,4 @@
-"""The link: what passes over it, late, not at all, cut, or unanswered, and well again afterwards."""
+"""The link: data that are passed, delayed, stalled, reset or unanswered, and normal again afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WITHIN = 10.0
 
 
 class Echo:
-    """A server that says again what it hears, and remembers it."""
+    """A server that echoes and records its input."""
 
     def __init__(self) -> None:
         self.address: Address | None = None
@@ -48,7 +48,7 @@ async def a_link() -> AsyncIterator[tuple[Link, Echo]]:
 
 
 class Caller:
-    """Somebody with a connection over the link."""
+    """A client with a connection over the link."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -145,7 +145,7 @@ async def test_a_reset_is_heard_as_one_and_the_next_connection_is_well() -> None
 async def test_over_a_deaf_link_what_is_asked_is_done_and_never_answered() -> None:
     async with a_link() as (link, echo):
         async with calling(link) as caller:
-            with link.deaf():
+            with link.dropping_replies():
                 await caller.say(b"one")
                 assert await caller.is_cut()
         assert echo.heard == [b"one"]

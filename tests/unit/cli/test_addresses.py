@@ -1,4 +1,4 @@
-"""Where commands look for servers, and in which order."""
+"""Sources of server addresses for commands, and their order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _endpoints(name: str) -> Endpoints:
 
 @pytest.fixture(autouse=True)
 def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[Path, Endpoints]]:
-    """What is up, by its directory; nothing of the machine's environment is seen, and all of it is there afterwards."""
+    """Running stacks by directory; the machine's environment is hidden during the test."""
     live: dict[Path, Endpoints] = {}
     before = dict(os.environ)
     monkeypatch.setattr(addresses, "read_live_endpoints", live.get)
@@ -165,7 +165,7 @@ def test_proxies_have_no_business_on_this_machine(address: str, is_far: bool) ->
 def test_nor_at_an_address_of_its_own_network() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent; it only chooses where it would come from
+            probe.connect(("192.0.2.1", 9))  # sends nothing; only chooses the source address
         except OSError:
             pytest.skip("this machine has no network")
         own = probe.getsockname()[0]

@@ -1,4 +1,4 @@
-"""What a command does when its reply is lost: asks again under the same name, and stops in time."""
+"""A command whose reply is lost: it retries under the same key, and stops in time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def asked() -> list[httpx.Request]:
 
 @pytest.fixture
 def api(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ApiClient]]:
-    """Make a client of an API that answers so, one answer after the other, the last for ever; time flies."""
+    """Make a client of an API with these answers, one after the other, the last repeated; sleeps take no time."""
     now = iter(range(0, 10_000, 4))
     monkeypatch.setattr(api_client, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(api_client, "sleep", lambda _: None)

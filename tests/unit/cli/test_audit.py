@@ -1,4 +1,4 @@
-"""What `skyhold audit` prints and ends with, by what the audit found and could not ask."""
+"""Output and exit code of `skyhold audit`, by findings and unchecked invariants."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner, Result
 
-from skyhold.audit.findings import AuditReport, Finding, Invariant
+from skyhold.audit.findings import AuditReport, Invariant, Violation
 from skyhold.bootstrap import audit as bootstrap
 from skyhold.cli.app import app
 
-BROKEN = Finding(Invariant.I5, "an-order", 3, "seat:lock:{a}:1A", "the lock has no time to live")
+BROKEN = Violation(Invariant.I5, "an-order", 3, "seat:lock:{a}:1A", "the lock has no time to live")
 AWAY = {Invariant.I6: "Temporal cannot be reached"}
 
 Run = Callable[..., Result]
@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command with an audit that has come to this."""
+    """Run the command with this result of the audit."""
 
     def run(report: AuditReport, *arguments: str) -> Result:
         async def audit(*_: object, **__: object) -> AuditReport:
@@ -57,7 +57,7 @@ def test_every_invariant_is_told_with_what_is_known_of_it(ended: Run) -> None:
     assert lines[4] == f"I5  broken  {Invariant.I5.rule}"
     assert lines[5] == "I6  not checked: Temporal cannot be reached"
     assert lines[7] == "1 open order of other Temporal namespaces, left out of I5 and I6"
-    assert lines[8] == "    Order     About             What is wrong"
+    assert lines[8] == "    Order     About             Finding"
     assert lines[9] == "I5  an-order  seat:lock:{a}:1A  the lock has no time to live"
     assert result.stderr == "1 finding.\nNot checked: I6.\n"
 

@@ -1,4 +1,4 @@
-"""What the doctor makes of what a probe found."""
+"""The doctor's output for results of probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands end when something goes wrong."""
+"""Exit codes and messages of failed commands."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_fault_of_ours_is_one_line_without_what_it_held(
 
 
 class _Panic(BaseException):
-    """As a library of Rust's raises one: no Exception."""
+    """Like the panic of a Rust library: not an Exception."""
 
 
 def test_a_panic_is_one_line_too_and_its_message_is_never_shown(

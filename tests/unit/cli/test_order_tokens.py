@@ -1,4 +1,4 @@
-"""Where tokens of orders are kept, for which server, and for how long."""
+"""Storage of orders' tokens: place, server, lifetime."""
 
 from __future__ import annotations
 

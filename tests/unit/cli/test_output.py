@@ -1,4 +1,4 @@
-"""What commands print, whatever the encoding of their output."""
+"""Output of commands in any encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Problems in words for a person."""
+"""Problems rendered for a person."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""What `skyhold reconcile` prints of what it found: whole, however narrow the terminal or the pipe is."""
+"""Findings printed by `skyhold reconcile`: complete, however narrow the terminal or the pipe is."""
 
 from __future__ import annotations
 
 import pytest
 from typer.testing import CliRunner
 
-from skyhold.audit.findings import AuditReport, Invariant
-from skyhold.audit.findings import Finding as Violation
+from skyhold.audit.findings import AuditReport, Invariant, Violation
 from skyhold.bootstrap import audit, reconciliation
 from skyhold.cli.app import app
-from skyhold.messages import Finding, Reconciliation, Trouble
+from skyhold.messages import Reconciliation, Repair, RepairKind
 
 ORDER = "0193b5d2-7c1e-7aaa-8f00-00000000000a"
 DETAIL = (
@@ -21,8 +20,8 @@ DETAIL = (
 @pytest.mark.parametrize("columns", ["20", "80"])
 def test_ids_and_errors_are_printed_whole_at_any_width(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     async def found(*_: object, **__: object) -> Reconciliation:
-        result = "It is left to its workflow, which may go on."
-        return Reconciliation((Finding(Trouble.OVERDUE_ORDER, ORDER, DETAIL, result=result),), {}, is_complete=True)
+        result = "It is left to its workflow, which may continue."
+        return Reconciliation((Repair(RepairKind.OVERDUE_ORDER, ORDER, DETAIL, result=result),), {}, is_complete=True)
 
     async def audited(*_: object, **__: object) -> AuditReport:
         return AuditReport((Violation(Invariant.I6, ORDER, 3, "[a]:lock:", DETAIL),))

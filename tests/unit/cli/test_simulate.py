@@ -1,4 +1,4 @@
-"""What `skyhold simulate` ends with, by what its crowd has come to."""
+"""Exit code of `skyhold simulate`, by the result of its crowd."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from skyhold.audit.findings import Finding, Invariant
+from skyhold.audit.findings import Invariant, Violation
 from skyhold.cli.app import app
 from skyhold.cli.failures import ExitCode
 from skyhold_local.cli import simulate, verdicts
@@ -18,17 +18,17 @@ from skyhold_local.cli.verdicts import Verdict
 from skyhold_local.simulation.connections import Api
 from skyhold_local.simulation.crowd import Closing, Crowd, CrowdPlan
 from skyhold_local.simulation.outcomes import State
-from skyhold_local.simulation.replies import Act, ContractViolation, Waited
+from skyhold_local.simulation.replies import Act, ContractViolation, ResponseTime
 
 ADDRESS = "http://skyhold.test"
 CLEAN = Verdict()
 NOTHING_TO_AUDIT = Verdict(why_not="nothing.")
 NO_LATENCY = {"count": 0, "p50Ms": None, "p99Ms": None, "maxMs": None, "maxWithQueueMs": None}
-BROKEN = Verdict((Finding(Invariant.I1, "an-order", 3, "12A", "The seat has two orders."),))
+BROKEN = Verdict((Violation(Invariant.I1, "an-order", 3, "12A", "The seat has two orders."),))
 
 
 def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Crowd:
-    """Return a crowd that has come to this."""
+    """Return a crowd with this result."""
     crowd = Crowd(Api(ADDRESS), CrowdPlan(30, 60.0, {"an-id": "FL101"}, seed=7))
     crowd.closing, crowd.failure = closing, "ConnectError"
     for order_id, state in states.items():
@@ -38,7 +38,7 @@ def a_crowd(closing: Closing | None = Closing.TIME_OVER, **states: State) -> Cro
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run the command with a crowd that has ended so, and a verdict on it."""
+    """Run the command with this result of the crowd, and a verdict on it."""
 
     def run(crowd: Crowd, *arguments: str, verdict: Verdict = CLEAN) -> Result:
         async def run_crowd(*_: object) -> tuple[Crowd, ExitCode]:
@@ -57,7 +57,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     [
         (Closing.TIME_OVER, {"1": State.CONFIRMED, "2": State.EXPIRED}, 0, ""),
         (Closing.SOLD_OUT, {}, 0, "Every seat is sold."),
-        (Closing.STOPPED, {"1": State.LET_GO}, 130, ""),
+        (Closing.STOPPED, {"1": State.RELEASED}, 130, ""),
         (Closing.STOPPED, {"1": State.PAYING}, 130, "Orders that are still open: 1."),
         (Closing.UNREACHABLE, {"1": State.HELD}, 3, f"The API at {ADDRESS} does not answer any more (ConnectError)."),
         (Closing.TIME_OVER, {"1": State.PAYING}, 1, "Not every order ended."),
@@ -86,9 +86,9 @@ def test_what_nobody_must_see_is_exit_code_1_whatever_else_there_is(
 
 def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
     crowd = a_crowd(a=State.CONFIRMED, b=State.CONFIRMED, c=State.PAYMENT_FAILED)
-    crowd.outcomes.sell("an-id", ("1A", "1B", "1C"), "a")
+    crowd.outcomes.record_sale("an-id", ("1A", "1B", "1C"), "a")
     crowd.outcomes.refusals.update(SEATS_UNAVAILABLE=3, ORDER_EXPIRED=1)
-    crowd.outcomes.took(Act.HOLD, Waited(0.0123, 0.0234))
+    crowd.outcomes.record_success(Act.HOLD, ResponseTime(0.0123, 0.0234))
     crowd.outcomes.failures["503 WORKFLOW_UNAVAILABLE"] += 4
     told = json.loads(ended(crowd, "--json").stdout)
     assert told.pop("seconds") >= 0
@@ -136,7 +136,7 @@ def test_a_program_gets_everything(ended: Callable[..., Result]) -> None:
         (Closing.TIME_OVER, (), BROKEN, 1, "I1  12A: The seat has two orders."),
         (Closing.TIME_OVER, (), Verdict(why_not="it is far away."), 0, "Not audited: it is far away."),
         (Closing.TIME_OVER, (), Verdict(unchecked={"I5": "Redis is away"}), 0, "I5  not checked: Redis is away"),
-        (Closing.TIME_OVER, ("--no-audit",), BROKEN, 0, "Not audited: not wanted."),
+        (Closing.TIME_OVER, ("--no-audit",), BROKEN, 0, "Not audited: skipped by --no-audit."),
         (Closing.STOPPED, (), BROKEN, 130, "Not audited: stopped before the end"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_program_gets_the_verdict(ended: Callable[..., Result], verdict: Verdi
 def test_progress_fits_into_a_small_terminal() -> None:
     crowd = a_crowd(None, **{str(number): State.HELD for number in range(1000)})
     crowd.outcomes.refusals["SEATS_UNAVAILABLE"] = 10_000
-    crowd.outcomes.news.append("FL101  customer 1000 changes " + "12A " * 40)
+    crowd.outcomes.recent_events.append("FL101  customer 1000 changes " + "12A " * 40)
     console = Console(width=80)
     with console.capture() as shown:
         console.print(picture_of(crowd))
@@ -201,7 +201,7 @@ def test_progress_says_that_they_finish_and_that_they_let_go() -> None:
     with console.capture() as shown:
         console.print(picture_of(crowd))
     assert "finishing" in shown.get()
-    crowd.leave()
+    crowd.stop()
     with console.capture() as shown:
         console.print(picture_of(crowd))
     assert "Releasing holds." in shown.get()

@@ -1,4 +1,4 @@
-"""How a stream of events is listened to: from the last event on, with pauses, and until the API will not have it."""
+"""Reading a stream of events: from the last event on, with pauses, until the API refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _event(name: str, event_id: str, *, retry: int | None = None) -> str:
 
 
 def _client(*answers: Answer, asked: list[httpx.Request]) -> ApiClient:
-    """Return a client of an API that answers so, one answer after the other, the last for ever."""
+    """Return a client of an API with these answers, one after the other, the last repeated."""
     left = list(answers)
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -39,7 +39,7 @@ def _client(*answers: Answer, asked: list[httpx.Request]) -> ApiClient:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was paused, without pausing."""
+    """Record the pauses in seconds, without waiting."""
     pauses: list[float] = []
     monkeypatch.setattr(watch, "sleep", pauses.append)
     return pauses

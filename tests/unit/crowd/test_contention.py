@@ -1,4 +1,4 @@
-"""Contention: few seats, many customers, and no way out."""
+"""Contention: many customers claim the same few seats, and none leaves."""
 
 from __future__ import annotations
 

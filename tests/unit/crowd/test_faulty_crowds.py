@@ -35,7 +35,7 @@ async def test_forbidden_requests_are_counted_and_their_senders_book_like_anyone
 
 
 async def test_an_accepted_forbidden_request_is_reported() -> None:
-    small = SmallApi(is_gullible=True)
+    small = SmallApi(accepts_everything=True)
     plan, counts = with_faults(a_plan(), forbidden=100)
     crowd = await run(small, plan, closed_when(lambda outcomes: outcomes.violations))
     assert counts.sent.total() > counts.rejected.total()
@@ -52,12 +52,12 @@ async def test_a_forbidden_request_that_changes_the_senders_own_order_is_reporte
     small = SmallApi(fault=obey_and_refuse)
     plan, counts = with_faults(a_plan(customers=30), forbidden=100)
     crowd = await run(small, plan, closed_when(lambda outcomes: outcomes.violations))
-    assert "An order that nobody paid for became CONFIRMED." in crowd.outcomes.violation_details
+    assert "An order without a payment became CONFIRMED." in crowd.outcomes.violation_details
     assert counts.sent[ForbiddenRequest.STALE_TAG] > counts.rejected[ForbiddenRequest.STALE_TAG] == 0
 
 
 async def test_an_own_order_is_never_taken_for_that_of_another_customer() -> None:
-    """Alone, so that every open order is an own one."""
+    """The customer is alone, so that every open order is its own."""
     others = {
         *(ForbiddenRequest.READ_ANOTHERS, ForbiddenRequest.CHANGE_ANOTHERS),
         *(ForbiddenRequest.PAY_ANOTHERS, ForbiddenRequest.CANCEL_ANOTHERS),

@@ -1,4 +1,4 @@
-"""Forbidden requests: rejected exactly as documented, or else the API violates its contract."""
+"""Forbidden requests: rejected exactly as documented, otherwise it is a contract violation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def guest(api: Api) -> Guest:
 
 
 async def an_occasion(api: Api, guest: Guest, small: SmallApi, moment: Moment) -> Occasion:
-    """Return the facts of a sender at that moment, who has an order beside that of another customer."""
+    """Return the state of a sender at that moment, who has an order beside that of another customer."""
     held = []
     for each, seat in ((Guest(api, Pauses()), "5A"), (guest, "6A")):
         reply = await each.send(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": [seat]})

@@ -76,7 +76,7 @@ async def test_a_yes_that_is_taken_back_is_noticed(guest: Guest, small: SmallApi
 async def test_a_replay_that_is_not_marked_is_noticed(guest: Guest, small: SmallApi, fault: NetworkFault) -> None:
     small.marks = lambda _: False
     if fault is NetworkFault.DOUBLE_CLICK:
-        # Two at once may both be unmarked; a third one, after a yes and a no, is later than the yes.
+        # Of two at once both may be unmarked; a third one, after an acceptance and a refusal, is later.
         await hold(guest, fault)
         small.fault = on("POST", "/api/orders", TAKEN)
     with pytest.raises(
@@ -99,7 +99,7 @@ async def test_a_first_answer_may_be_marked_if_an_earlier_try_of_it_was_lost(gue
     small.marks = lambda _: True
     small.fault = on("POST", "/api/orders", httpx.ReadError("lost"))
     reply = await guest.send(Act.HOLD, "POST", "/api/orders", {"flightId": FLIGHT, "seats": ["1A"]})
-    assert (reply.is_replay, reply.waited.tries) == (True, 2)
+    assert (reply.is_replay, reply.response_time.tries) == (True, 2)
 
 
 async def test_a_cancel_has_no_key_and_no_mark(guest: Guest, small: SmallApi) -> None:
@@ -132,7 +132,7 @@ async def test_of_a_yes_and_a_no_at_once_the_yes_has_to_be_said_again(guest: Gue
 async def test_what_was_given_up_is_asked_anew_under_another_key(
     guest: Guest, small: SmallApi, fault: NetworkFault
 ) -> None:
-    small.fault = on("POST", "/api/orders", *[problem(409, "GIVEN_UP")] * 2)
+    small.fault = on("POST", "/api/orders", *[problem(409, "DEADLINE_EXCEEDED")] * 2)
     reply = await hold(guest, fault)
     assert list(small.orders) == [reply.body["orderId"]]
     assert len(set(keys(small))) == 2
@@ -146,7 +146,7 @@ async def test_an_order_of_which_one_click_of_two_was_told_is_not_forgotten(gues
 
 
 async def test_a_reply_that_is_lost_is_closed_unread_and_the_command_was_sent() -> None:
-    """Over a real connection: the whole request arrives, and the server finds nobody there to answer."""
+    """Over a real connection: the whole request arrives, and the connection is closed before the reply."""
     heard: list[bytes] = []
     is_gone = asyncio.Event()
 
@@ -160,7 +160,7 @@ async def test_a_reply_that_is_lost_is_closed_unread_and_the_command_was_sent() 
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Api(address) as api:
         request = api.build_request("POST", "/api/orders", json={"flightId": FLIGHT, "seats": ["1A"]})
-        await asyncio.wait_for(api.send_and_hang_up(request, 0.01), 5)
+        await asyncio.wait_for(api.send_and_disconnect(request, 0.01), 5)
         await asyncio.wait_for(is_gone.wait(), 5)
     assert heard[0].startswith(b"POST /api/orders HTTP/1.1\r\n")
 

@@ -1,4 +1,4 @@
-"""What is offered instead of seats that are gone."""
+"""Alternatives that are offered for unavailable seats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRICES = {"business": 90000, "economy": 35000}
 
 
 def seats_of(cabins: tuple[CabinLayout, ...], *, dear_row: int | None = None) -> list[PlacedSeat]:
-    """Every seat of these cabins, free; there is no row 13, and one row may cost more than the rest."""
+    """Return all seats of these cabins, available; there is no row 13, and one row may cost more."""
     return [
         PlacedSeat(
             f"{row}{letter}",

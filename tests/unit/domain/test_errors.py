@@ -1,4 +1,4 @@
-"""The tree of errors that its module draws is the tree that there is, and every "no" has its words."""
+"""The tree of errors in the module's docstring matches the classes, and every refusal has a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.domain.errors import ERRORS, ERRORS_BY_CODE, InvalidPaymentCode, Sk
 from skyhold.domain.orders import FailureCode
 
 NO_ERROR = {"CANCELLED", "REFUNDED", "INTERNAL"}
-"""Ways to end that are nobody's "no": the customer's wish, the operator's, a fault."""
+"""Failure codes that are not refusals: by the customer, by the operator, by a fault."""
 
 DRAWN = re.compile(r"^    (?P<depth>[│ ├└─]*)(?P<name>[A-Z]\w+) +(?P<code>[A-Z_]+|a .*)", re.MULTILINE)
 
@@ -58,6 +58,6 @@ def test_what_is_broken_is_never_caught_as_a_no() -> None:
 
 
 def _tree(root: type[Exception]) -> list[type[Exception]]:
-    """Return the domain's own branches: HTTP has some of its own on the same tree."""
+    """Return the domain's own branches: HTTP adds some to the same tree."""
     children = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
     return [root, *(leaf for child in children for leaf in _tree(child))]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhold.domain.errors import GivenUp, HoldExpired
+from skyhold.domain.errors import DeadlineExceeded, HoldExpired
 from skyhold.domain.holds import (
     PAYMENT_ATTEMPT_MARGIN,
     Hold,
     has_lapsed,
     longest_payment,
     renew_hold,
-    require_not_given_up,
+    require_deadline,
     require_not_lapsed,
     start_hold,
 )
@@ -59,11 +59,11 @@ def test_the_deadline_itself_is_too_late() -> None:
 
 
 def test_a_command_is_given_up_from_its_instant_on() -> None:
-    require_not_given_up(None, now=NOON)
-    require_not_given_up(NOON + INSTANT, now=NOON)
+    require_deadline(None, now=NOON)
+    require_deadline(NOON + INSTANT, now=NOON)
     for instant in (NOON, NOON - MINUTE):
-        with pytest.raises(GivenUp):
-            require_not_given_up(instant, now=NOON)
+        with pytest.raises(DeadlineExceeded):
+            require_deadline(instant, now=NOON)
 
 
 @given(attempts=st.integers(1, 20), attempt_limit=some_time)

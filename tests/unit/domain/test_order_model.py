@@ -1,6 +1,6 @@
-"""Random walks of orders through the rules alone: claims, holds and statuses together, beside a model of sets and seconds.
+"""Random walks of orders through the rules alone: claims, holds and statuses, beside a model of sets and seconds.
 
-The book below puts the rules together as the stores do. The model knows nothing of them: it has one owner a seat, the
+The book below combines the rules as the stores do. The model is independent of them: it has one owner a seat, the
 second at which a hold ends, and the transitions of docs/rules.md#order-status.
 """
 
@@ -37,7 +37,7 @@ ENDS = {"FAILED", "EXPIRED"}
 
 @dataclass
 class Page:
-    """An order as the rules have it."""
+    """An order according to the rules."""
 
     hold: Hold
     status: OrderStatus = OrderStatus.CREATED
@@ -48,7 +48,7 @@ class Page:
 
 @dataclass
 class Modelled:
-    """The same order as the model has it: seconds since noon, and what each seat was when it was claimed."""
+    """The same order according to the model: seconds since noon, and the price of each seat at its claim."""
 
     ends: int
     cap: int
@@ -184,7 +184,7 @@ class OrderWalk(Walker):
         assert can_become(self.pages[name].status, after)
         self.go(name, after)
 
-    # -- The book: the rules put together as the stores do ------------------------------------------------------------
+    # -- The book: the rules combined as in the stores ----------------------------------------------------------------
 
     @property
     def clock(self) -> datetime:
@@ -241,7 +241,7 @@ class OrderWalk(Walker):
         for seat in seats:
             self.seats[seat] = Seat(seat, SeatStatus.AVAILABLE, None, self.price[seat])
 
-    # -- What must hold -----------------------------------------------------------------------------------------------
+    # -- Invariants ---------------------------------------------------------------------------------------------------
 
     @invariant()
     def every_seat_has_the_models_owner(self) -> None:
@@ -266,7 +266,7 @@ NEVER_LEFT_OUT = {
     *(f"{before} to {after}" for before in list(LEGAL)[1:] for after in LEGAL[before]),
     *("CONFIRMED to FAILED", "extended"),
 }
-"""What some walk must have come across: else the walks go nowhere."""
+"""Events that some walk must have seen, otherwise the walks prove nothing."""
 
 
 @pytest.mark.rest

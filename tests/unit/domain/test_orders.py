@@ -29,7 +29,7 @@ from skyhold.domain.orders import (
     require_version,
 )
 
-# The table of the product, section 2, written out once more: a slip in the code must not mend the test with it.
+# The table of docs/rules.md#order-status, written out again: a mistake in the code must not change the test with it.
 LEGAL = {
     ("CREATED", "SEATS_RESERVED"),
     ("CREATED", "FAILED"),

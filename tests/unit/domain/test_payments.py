@@ -1,4 +1,4 @@
-"""Payment codes that show themselves to nobody, and verdicts."""
+"""Payment codes, which are never shown, and verdicts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TRACES: list[Callable[[Any], str]] = [
     repr,
     str,
     lambda holder: f"{holder} {holder!r} {holder!s}",
-    lambda holder: "{} {!r}".format(holder, holder),  # noqa: UP032 - the method is what is tried
-    lambda holder: "%s %r" % (holder, holder),  # noqa: UP031 - the operator is what is tried
+    lambda holder: "{} {!r}".format(holder, holder),  # noqa: UP032 - the method under test
+    lambda holder: "%s %r" % (holder, holder),  # noqa: UP031 - the operator under test
     ascii,
 ]
 
@@ -58,7 +58,7 @@ def test_a_traceback_with_a_payment_code_in_the_error_does_not_show_it() -> None
 
 
 def test_the_digits_travel_only_by_what_is_made_to_carry_them() -> None:
-    """Temporal's converter reads the fields; whoever does that has the digits and must encrypt them."""
+    """Temporal's converter reads the fields; code that does so has the digits and must encrypt them."""
     assert asdict(CODE) == {"digits": "31337"}
     assert pickle.loads(pickle.dumps(CODE)) == CODE  # noqa: S301 - our own bytes
 

@@ -1,4 +1,4 @@
-"""What arrives from outside: whatever JSON it is, it becomes a word or a "no" that repeats nothing."""
+"""Parsing of requests: any JSON becomes a command or a refusal that repeats no value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of seats, and what a claim adds, keeps, drops and costs."""
+"""Seat ids, and the additions, kept seats, drops and prices of a claim."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def a_seat(
 
 @st.composite
 def cabins(draw: st.DrawFn) -> list[Seat]:
-    """Every seat of a small cabin: free, ours, another's held or sold, or not for sale."""
+    """Draw the seats of a small cabin: available, ours, another order's held or sold, or not for sale."""
 
     def seat(name: str) -> Seat:
         status = draw(st.sampled_from(SeatStatus))

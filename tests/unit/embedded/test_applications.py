@@ -1,4 +1,4 @@
-"""When `skyhold up` takes its API for ready."""
+"""Readiness of the API in `skyhold up`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a clock counts as off, how that is told, and which time is used while PostgreSQL's is not known."""
+"""Clocks that are off: detection, message, and the time used while PostgreSQL's is unknown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Answers:
-    """A database that says what time it is, breaks, or is silent."""
+    """A database that returns its time, fails, or does not answer."""
 
     def __init__(self, answer: datetime | Exception | None) -> None:
         self._answer = answer
@@ -34,7 +34,7 @@ def _servers(answer: datetime | Exception | None) -> ServerQueries:
 
 
 def _reading(*, ahead: float, took: float) -> ClockReading:
-    """Return a reading of a machine that is so far ahead, whose question took its time both ways alike."""
+    """Return a reading of a machine that is this far ahead, with the same delay in both directions."""
     middle, half = NOW + timedelta(seconds=ahead), timedelta(seconds=took / 2)
     return ClockReading(middle - half, NOW, middle + half)
 
@@ -48,7 +48,7 @@ def _reading(*, ahead: float, took: float) -> ClockReading:
         (2, 0, None),
         (-2, 0, None),
         (0, 0, None),
-        # It may be off by no more than the tolerance, if all of the time went by on one way.
+        # It may be within the tolerance, if all of the delay was in one direction.
         (2.5, 1, None),
         (-2.5, 1, None),
         (2.6, 1, "off by +2.6 s from PostgreSQL's clock"),

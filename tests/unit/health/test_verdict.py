@@ -1,4 +1,4 @@
-"""What /readyz makes of its probes."""
+"""The verdict of /readyz on its probes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_the_servers_are_asked_once_a_second_at_most(monkeypatch: pytest.M
         asked.append(time.monotonic())
 
     async with client_of(app_over(ScriptedServices(), {"temporal": count})) as client, asyncio.timeout(20):
-        while len(asked) < 3:  # A result is not kept longer than that.
+        while len(asked) < 3:  # A result is not cached longer than that.
             await client.get("/readyz")
     assert all(later - earlier >= 0.29 for earlier, later in itertools.pairwise(asked))
 

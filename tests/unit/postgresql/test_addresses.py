@@ -1,4 +1,4 @@
-"""The schema that the options of an address name."""
+"""The schema in the options of an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each error of PostgreSQL and of its driver means, and that no word of it is a secret."""
+"""The meaning of each error of PostgreSQL and of its driver, without secrets in any message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pool does with its sessions when callers give up on a server that is silent."""
+"""A pool's sessions after callers time out on a silent server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyhold.postgresql.pools import Pool
 
 
 class SilentPool:
-    """Lends sessions of a server that stopped answering: none of them can be closed in time."""
+    """Lends sessions of a silent server: none of them can be closed in time."""
 
     def __init__(self) -> None:
         self.is_released = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How a PostgreSQL that does not answer is reported to readers, whatever its driver calls it."""
+"""The error for an unavailable PostgreSQL, whatever error the driver raises."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyhold.queries.database import Database
 
 
 class BrokenPool:
-    """A pool whose every session ends with the errors given, one after the other, and then answers."""
+    """A pool whose sessions fail with the given errors, one after the other, and then work."""
 
     def __init__(self, *errors: Exception, seconds: float = 0) -> None:
         self.errors = list(errors)

@@ -1,4 +1,4 @@
-"""A crowd on an API in memory: what it does, what it leaves behind, and what it notices."""
+"""A crowd on an API in memory: its commands, the state that it leaves, and the violations that it detects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_when_it_is_closed_nobody_begins_anything_new() -> None:
 
 
 async def commands_of(seed: int) -> list[Any]:
-    """Return what a customer asks for who is alone: what others take changes what there is to decide upon."""
+    """Return the commands of a single customer; with others the available seats would change the decisions."""
     small = SmallApi(rows=40)
     await run(small, a_plan(customers=1, seed=seed, pace=10_000), stopped_when(lambda _: len(small.asked) > 60))
     return small.commands[:60]
@@ -93,7 +93,7 @@ async def test_who_is_stopped_gives_back_what_they_hold_and_waits_for_what_they_
     )
 
     assert crowd.is_stopped
-    assert crowd.outcomes.count(State.LET_GO) >= 5
+    assert crowd.outcomes.count(State.RELEASED) >= 5
     assert crowd.outcomes.open_orders == {}
     assert "reserved" not in small.seats.values()
 
@@ -104,7 +104,7 @@ async def test_who_is_stopped_while_they_finish_waits_for_their_payments_and_dis
     async def stop(crowd: Crowd) -> None:
         await until(lambda: crowd.outcomes.count(State.PAYING) >= 3)
         crowd._close(Closing.TIME_OVER)
-        crowd.leave()
+        crowd.stop()
         await until(lambda: not crowd.outcomes.count(State.HELD))
         for order in small.orders.values():
             if order["status"] == "PAYMENT_PROCESSING":
@@ -198,7 +198,7 @@ async def test_customers_who_fight_for_seats_take_others_or_leave() -> None:
 
 
 async def test_most_who_were_too_late_ask_for_what_they_are_offered_instead() -> None:
-    offered = ["20C", "20D"]  # which nobody chooses by themselves: there is an aisle between them
+    offered = ["20C", "20D"]  # which customers do not choose by themselves: there is an aisle between them
     taken = problem(409, "SEATS_UNAVAILABLE", alternatives=[{"seats": offered}, {"seats": ["20A", "20B"]}])
     small = SmallApi(fault=on("POST", "/api/orders", *[taken] * 10))
 
@@ -212,7 +212,7 @@ async def test_most_who_were_too_late_ask_for_what_they_are_offered_instead() ->
 
 async def test_a_seat_that_is_sold_twice_is_noticed() -> None:
     def forget(request: httpx.Request) -> None:
-        """Make every seat free again that was sold."""
+        """Make every sold seat available again."""
         if request.url.path.endswith("/events"):
             small.seats = dict.fromkeys(small.seats, "available")
 
@@ -225,7 +225,7 @@ async def test_a_seat_that_is_sold_twice_is_noticed() -> None:
     ("way", "path", "answer", "told"),
     [
         ("POST", "/api/orders", problem(404, "FLIGHT_NOT_FOUND"), "A hold was answered 404 FLIGHT_NOT_FOUND"),
-        ("POST", "/api/orders", httpx.Response(201, json={}), "answered a hold is not of the form"),
+        ("POST", "/api/orders", httpx.Response(201, json={}), "reply to a hold does not have the documented form"),
         (
             "POST",
             "/api/orders",
@@ -233,9 +233,9 @@ async def test_a_seat_that_is_sold_twice_is_noticed() -> None:
             "A hold was answered with other seats",
         ),
         ("PUT", ".*/seats", httpx.Response(200, json={"seats": ["9G"], **TIMES}), "A change was answered with other"),
-        ("GET", "/api/flights", httpx.Response(200, json={"flights": 7}), "answered a look is not of the form"),
+        ("GET", "/api/flights", httpx.Response(200, json={"flights": 7}), "reply to a look does not have"),
         ("POST", ".*/pay", problem(402, "PAYMENT_DECLINED"), "A payment was answered 402"),
-        ("PUT", ".*/seats", httpx.Response(200, json={"seats": ["9F"]}), "a change is not of the form"),
+        ("PUT", ".*/seats", httpx.Response(200, json={"seats": ["9F"]}), "a change does not have the documented form"),
     ],
 )
 async def test_what_no_customer_must_see_is_told(way: str, path: str, answer: httpx.Response, told: str) -> None:
@@ -285,7 +285,7 @@ async def test_an_api_that_is_away_for_a_moment_costs_nothing_but_time() -> None
 
 async def test_an_end_is_bounded_even_if_payments_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowds, "FINISH_SECONDS", 0.1)
-    monkeypatch.setattr(crowds, "LET_GO_SECONDS", 0.2)
+    monkeypatch.setattr(crowds, "RELEASE_SECONDS", 0.2)
     small = SmallApi()
 
     def never_end(request: httpx.Request) -> httpx.Response | None:
@@ -302,7 +302,9 @@ async def test_no_payment_code_is_in_anything_that_is_told(caplog: pytest.LogCap
     crowd = await run(small, a_plan(customers=20), closed_when(lambda outcomes: outcomes.count(State.CONFIRMED) > 5))
 
     codes = {body["paymentCode"] for _, path, body in small.commands if path.endswith("/pay")}
-    told = " ".join([*crowd.outcomes.violation_details, *crowd.outcomes.news, caplog.text, repr(crowd.outcomes)])
+    told = " ".join(
+        [*crowd.outcomes.violation_details, *crowd.outcomes.recent_events, caplog.text, repr(crowd.outcomes)]
+    )
     assert len(codes) > 5
     assert [code for code in codes if re.search(rf"(?<![0-9.]){code}(?![0-9])", told)] == []
 
@@ -342,4 +344,4 @@ async def test_an_order_that_is_missing_when_its_customer_comes_back_is_reported
         return httpx.Response(200, json={"orders": []}) if is_list else None
 
     crowd = await run(SmallApi(fault=lose), a_plan(), closed_when(lambda outcomes: outcomes.violations))
-    assert "An order of one's own is missing from the list of them." in crowd.outcomes.violation_details
+    assert "An own order is missing from the list of the customer's orders." in crowd.outcomes.violation_details

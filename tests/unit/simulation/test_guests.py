@@ -1,4 +1,4 @@
-"""How one simulated customer speaks with the API: as themselves, by name, and again if there was no answer."""
+"""A simulated customer's requests: with the customer's cookie, with keys, and retried without an answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def guest(api: Api) -> Guest:
 
 @pytest.fixture
 def hasty(api: Api) -> Guest:
-    """One whose retry_seconds ends."""
+    """A guest with a short retry time."""
     return Guest(api, Pauses(retry_seconds=0.2))
 
 
@@ -98,7 +98,7 @@ async def test_what_was_not_answered_is_asked_again_under_the_same_name(
 
 
 async def test_what_was_given_up_is_asked_anew(guest: Guest, small: SmallApi) -> None:
-    small.fault = on("POST", "/api/orders", UNKNOWN, problem(409, "GIVEN_UP"))
+    small.fault = on("POST", "/api/orders", UNKNOWN, problem(409, "DEADLINE_EXCEEDED"))
 
     await hold(guest, "1A")
 
@@ -110,7 +110,7 @@ async def test_patience_ends_when_nobody_answers(hasty: Guest, small: SmallApi) 
     small.fault = on("POST", "/api/orders", *[httpx.ConnectError("nobody")] * 1000)
     with pytest.raises(Unreachable):
         await hold(hasty, "1A")
-    assert hasty.is_kept_waiting
+    assert hasty.is_retrying
     assert len(small.asked) > 3
 
 
@@ -130,23 +130,23 @@ async def test_a_server_that_stays_broken_is_a_surprise(hasty: Guest, small: Sma
 
 
 async def test_what_is_given_up_again_and_again_is_a_surprise(hasty: Guest, small: SmallApi) -> None:
-    small.fault = on("POST", "/api/orders", *[problem(409, "GIVEN_UP")] * 1000)
-    with pytest.raises(ContractViolation, match="given up, again and again"):
+    small.fault = on("POST", "/api/orders", *[problem(409, "DEADLINE_EXCEEDED")] * 1000)
+    with pytest.raises(ContractViolation, match="refused as DEADLINE_EXCEEDED until the retry time was over"):
         await hold(hasty, "1A")
 
 
 async def test_who_waits_for_a_connection_knows_for_how_long(api: Api, guest: Guest) -> None:
-    lines = [api._free_lines.get_nowait() for _ in range(api._free_lines.qsize())]
+    connections = [api._free_connections.get_nowait() for _ in range(api._free_connections.qsize())]
     waiting = asyncio.create_task(hold(guest, "1A"))
     await asyncio.sleep(0)
     began_at = perf_counter()
     await asyncio.sleep(1)
     queued = perf_counter() - began_at
-    api._free_lines.put_nowait(lines[0])
+    api._free_connections.put_nowait(connections[0])
 
-    waited = (await asyncio.wait_for(waiting, 5)).waited
+    response_time = (await asyncio.wait_for(waiting, 5)).response_time
 
-    assert waited.seconds < queued <= waited.whole_seconds
+    assert response_time.seconds < queued <= response_time.total_seconds
 
 
 async def test_a_no_is_heard_at_once(guest: Guest, small: SmallApi) -> None:
@@ -178,7 +178,7 @@ async def test_who_has_to_leave_waits_for_no_limit(api: Api, small: SmallApi) ->
     waiting = asyncio.create_task(hold(Guest(api, pauses), "1A"))
     await until(lambda: small.asked)
 
-    pauses.leave()
+    pauses.stop()
 
     with pytest.raises(CrowdStopped):
         await asyncio.wait_for(waiting, 5)
@@ -232,7 +232,7 @@ async def test_every_status_of_a_stream_is_seen_and_one_that_must_not_be_ends_it
     stream = httpx.Response(200, text=told, headers={"Content-Type": "text/event-stream"})
     small.fault = on("GET", ".*/events", stream)
     with pytest.raises(ContractViolation, match="was PAYMENT_PROCESSING became PAYMENT_PENDING"):
-        await guest.await_end(order, own.see)
+        await guest.await_end(order, own.apply_status)
 
 
 async def test_streams_are_bounded_and_who_finds_none_free_looks_instead(

@@ -1,4 +1,4 @@
-"""When simulated customers wait, and when they do not any more."""
+"""Pauses of simulated customers, and their end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_thinking_ends_when_the_crowd_is_closed_and_nobody_leaves_for_that
 
     await asyncio.wait_for(thinking, 5)
     await asyncio.wait_for(pauses.think(LONG), 5)
-    assert (pauses.is_open, pauses.is_leaving) == (False, False)
+    assert (pauses.is_open, pauses.is_stopped) == (False, False)
 
 
 async def test_who_is_sent_home_leaves_whatever_they_wait_for() -> None:
@@ -28,7 +28,7 @@ async def test_who_is_sent_home_leaves_whatever_they_wait_for() -> None:
     waiting = [asyncio.create_task(act) for act in (pauses.think(LONG), pauses.wait(LONG))]
     await asyncio.sleep(0)
 
-    pauses.leave()
+    pauses.stop()
 
     for task in waiting:
         with pytest.raises(CrowdStopped):

@@ -1,4 +1,4 @@
-"""What the API may answer to an honest customer: nothing that is not documented."""
+"""Replies that the API may send to an honest customer: only documented ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from skyhold_local.simulation.replies import (
-    DONE,
     REFUSALS,
+    SUCCESS_STATUS,
     Act,
     ContractViolation,
     Refused,
-    Waited,
+    ResponseTime,
+    parsing,
     read_reply,
-    understood,
 )
 
 OPERATIONS = {
@@ -28,7 +28,7 @@ OPERATIONS = {
     Act.CANCEL: [("/api/orders/{orderId}", "delete")],
     Act.FOLLOW: [("/api/orders/{orderId}/status", "get")],
 }
-WAITED = Waited(0.2, 0.3)
+RESPONSE_TIME = ResponseTime(0.2, 0.3)
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 
 
@@ -36,15 +36,20 @@ DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read
 def test_all_that_a_customer_takes_for_an_answer_is_documented(act: Act) -> None:
     for path, method in OPERATIONS[act]:
         responses = DOCUMENT["paths"][path][method]["responses"]
-        assert str(DONE[act]) in responses
+        assert str(SUCCESS_STATUS[act]) in responses
         assert _codes(responses, "409") | _codes(responses, "412") >= REFUSALS[act]
 
 
 def test_a_yes_comes_with_its_body_and_the_tag_of_the_order() -> None:
     reply = read_reply(
-        Act.HOLD, httpx.Response(201, json={"orderId": "an-order"}, headers={"ETag": '"1"'}), WAITED, "a-key"
+        Act.HOLD, httpx.Response(201, json={"orderId": "an-order"}, headers={"ETag": '"1"'}), RESPONSE_TIME, "a-key"
     )
-    assert (reply.body["orderId"], reply.tag, reply.waited, reply.key) == ("an-order", '"1"', WAITED, "a-key")
+    assert (reply.body["orderId"], reply.tag, reply.response_time, reply.key) == (
+        "an-order",
+        '"1"',
+        RESPONSE_TIME,
+        "a-key",
+    )
     assert read_reply(Act.CANCEL, httpx.Response(204)).body == {}
 
 
@@ -59,8 +64,8 @@ def test_a_yes_comes_with_its_body_and_the_tag_of_the_order() -> None:
 )
 def test_a_documented_no_is_a_refusal(act: Act, status: int, code: str) -> None:
     with pytest.raises(Refused) as refused:
-        read_reply(act, httpx.Response(status, json={"error": code}), WAITED)
-    assert (refused.value.code, refused.value.waited) == (code, WAITED)
+        read_reply(act, httpx.Response(status, json={"error": code}), RESPONSE_TIME)
+    assert (refused.value.code, refused.value.response_time) == (code, RESPONSE_TIME)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_anything_else_is_a_surprise_that_says_what_came(act: Act, response: htt
 
 
 def test_members_that_are_not_there_are_a_surprise() -> None:
-    with pytest.raises(ContractViolation, match="not of the form"), understood(Act.HOLD):
+    with pytest.raises(ContractViolation, match="does not have the documented form"), parsing(Act.HOLD):
         _ = {"orderId": "an-order"}["seats"]
 
 

@@ -1,4 +1,4 @@
-"""Which seats a simulated customer chooses."""
+"""The choice of seats by a simulated customer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WIDE_BODY: dict[str, Any] = {
 
 
 def a_map(*, free: str | None = None, rows: int = 20, **statuses: str) -> SeatMap:
-    """Return a map of which all seats are free, or these alone; others have the status that is named."""
+    """Return a map whose seats are all available, or only `free` ones; others have the given status."""
     api = SmallApi(rows)
     if free is not None:
         api.seats = {seat: "available" if seat in free.split() else "booked" for seat in api.seats}

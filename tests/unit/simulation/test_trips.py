@@ -1,4 +1,4 @@
-"""What simulated customers have in mind: the same for the same seed, and a little of everything."""
+"""Decisions of simulated customers: the same for the same seed, and of every kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How old a hint may be, how often the ledger is asked for it, and that no refusal waits long for one."""
+"""Alternatives: maximum age, number of queries, and the limit of a refusal's wait for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OWN_14A_14C = {"14A": 35000, "14C": 35000}
 
 @dataclass
 class Ledger:
-    """Stands in for the queries: counts how often it is asked, and answers when it is let."""
+    """Stands in for the queries: counts its calls, and answers when the test lets it."""
 
     taken: set[str] = field(default_factory=set)
     error: Exception | None = None
@@ -118,7 +118,7 @@ async def test_without_the_ledger_there_is_no_hint_and_the_next_one_is_asked_for
 
 
 async def test_nobody_waits_long_for_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alternatives, "PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(alternatives, "SEARCH_TIMEOUT_SECONDS", 0.02)
     ledger = Ledger()
     hints = over(ledger, is_open=False)
     assert await seats_for(hints, "14B") == []

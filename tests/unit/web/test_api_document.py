@@ -1,4 +1,4 @@
-"""The documents of the API leave nothing out: docs/rules.md no code, docs/api.md no call."""
+"""The documents of the API are complete: docs/rules.md has every code, docs/api.md every call."""
 
 from __future__ import annotations
 

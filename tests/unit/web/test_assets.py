@@ -1,4 +1,4 @@
-"""The files of the pages: under one hash, kept for a year, and nothing outside their folder."""
+"""The static files of the pages: under one hash, cached for a year, only from their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A payment code typed anywhere at all, well-formed or not, comes back nowhere: not in a reply, not in a log line."""
+"""A payment code in any place of a request, well-formed or not, appears in no reply and no log line."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[Any]]:
 
 def _assert_untold(reply: httpx.Response, logged: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     assert reply.status_code != 500, reply.text
-    # An id or a hash may contain any digits, by chance and not often; what was sent twice over cannot.
+    # An id or a hash may rarely contain the digits by chance, but never the digits twice in a row.
     told = reply.text + str(reply.headers) + str(logged)
     told += "".join(
         record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
@@ -136,7 +136,7 @@ async def test_a_code_in_an_address(
 ) -> None:
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
         if "?" in address and method in {"GET", "HEAD"} and f"?{CODE}" in address:
-            continue  # a parameter that nobody knows is left alone, and the list of flights needs a ledger
+            continue  # unknown parameters are ignored, and the list of flights needs a ledger
         reply = await api.request(method, address, content=b"{}", headers={"content-type": "application/json"})
         assert reply.status_code in {204, 400, 404, 405}
         _assert_untold(reply, logged, caplog)

@@ -1,4 +1,4 @@
-"""Who wants a seat that somebody is claiming waits until that is decided, and not for ever."""
+"""A request for a seat with a claim in flight waits until that is decided, with a timeout."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import asyncio
 import pytest
 
 from skyhold.web.api import claims
-from skyhold.web.api.claims import ClaimsUnderWay
+from skyhold.web.api.claims import InFlightClaims
 
 
 class GoneError(Exception):
-    """The look showed that the seat is gone."""
+    """The precheck found the seat unavailable."""
 
 
 async def _nothing_changed() -> None:
-    """Look, and see the seats still free."""
+    """Precheck: the seats are still available."""
 
 
 async def _gone() -> None:
@@ -23,14 +23,14 @@ async def _gone() -> None:
 
 
 async def test_of_two_who_want_a_seat_the_second_looks_again_when_the_first_has_it() -> None:
-    under_way, is_decided = ClaimsUnderWay(), asyncio.Event()
+    under_way, is_decided = InFlightClaims(), asyncio.Event()
 
     async def first() -> None:
-        async with under_way.turn("flight", ["1A", "1B"], _gone):
+        async with under_way.wait_turn("flight", ["1A", "1B"], _gone):
             await is_decided.wait()
 
     async def second() -> None:
-        async with under_way.turn("flight", ["1B", "1C"], _gone):
+        async with under_way.wait_turn("flight", ["1B", "1C"], _gone):
             pytest.fail("it must not be sent")
 
     one, other = asyncio.create_task(first()), asyncio.create_task(second())
@@ -43,11 +43,11 @@ async def test_of_two_who_want_a_seat_the_second_looks_again_when_the_first_has_
 
 
 async def test_when_the_first_gets_nothing_those_who_waited_are_sent_one_after_the_other() -> None:
-    under_way, at_once, most = ClaimsUnderWay(), 0, 0
+    under_way, at_once, most = InFlightClaims(), 0, 0
 
     async def claim() -> None:
         nonlocal at_once, most
-        async with under_way.turn("flight", ["1A"], _nothing_changed):
+        async with under_way.wait_turn("flight", ["1A"], _nothing_changed):
             at_once += 1
             most = max(most, at_once)
             await asyncio.sleep(0)
@@ -58,22 +58,22 @@ async def test_when_the_first_gets_nothing_those_who_waited_are_sent_one_after_t
 
 
 async def test_other_seats_and_other_flights_wait_for_nobody() -> None:
-    under_way = ClaimsUnderWay()
+    under_way = InFlightClaims()
     async with (
-        under_way.turn("flight", ["1A"], _gone),
-        under_way.turn("flight", ["1B"], _gone),
-        under_way.turn("another", ["1A"], _gone),
+        under_way.wait_turn("flight", ["1A"], _gone),
+        under_way.wait_turn("flight", ["1B"], _gone),
+        under_way.wait_turn("another", ["1A"], _gone),
     ):
         pass
 
 
 async def test_patience_ends_and_the_seats_stay_with_who_claimed_them_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.01)
-    under_way = ClaimsUnderWay()
-    async with under_way.turn("flight", ["1A"], _gone):
-        async with under_way.turn("flight", ["1A"], _gone):
+    monkeypatch.setattr(claims, "CLAIM_TIMEOUT_SECONDS", 0.01)
+    under_way = InFlightClaims()
+    async with under_way.wait_turn("flight", ["1A"], _gone):
+        async with under_way.wait_turn("flight", ["1A"], _gone):
             pass
-        monkeypatch.setattr(claims, "PATIENCE_SECONDS", 60)
+        monkeypatch.setattr(claims, "CLAIM_TIMEOUT_SECONDS", 60)
         waiting = asyncio.create_task(_enter(under_way))
         done, _ = await asyncio.wait({waiting}, timeout=0.005)
         assert done == set(), "the first one's claim is still there"
@@ -81,16 +81,16 @@ async def test_patience_ends_and_the_seats_stay_with_who_claimed_them_first(monk
         await waiting
 
 
-async def _enter(under_way: ClaimsUnderWay) -> None:
-    async with under_way.turn("flight", ["1A"], _gone):
+async def _enter(under_way: InFlightClaims) -> None:
+    async with under_way.wait_turn("flight", ["1A"], _gone):
         pytest.fail("it must not be sent")
 
 
 async def test_whoever_leaves_while_waiting_or_claiming_leaves_nothing_behind() -> None:
-    under_way = ClaimsUnderWay()
+    under_way = InFlightClaims()
 
     async def claim_in_vain() -> None:
-        async with under_way.turn("flight", ["1A"], _gone):
+        async with under_way.wait_turn("flight", ["1A"], _gone):
             waiting = asyncio.create_task(_enter(under_way))
             await asyncio.sleep(0)
             waiting.cancel()
@@ -99,5 +99,5 @@ async def test_whoever_leaves_while_waiting_or_claiming_leaves_nothing_behind() 
 
     with pytest.raises(GoneError):
         await claim_in_vain()
-    async with under_way.turn("flight", ["1A"], _gone):
+    async with under_way.wait_turn("flight", ["1A"], _gone):
         pass

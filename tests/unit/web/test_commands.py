@@ -1,4 +1,4 @@
-"""What the routes send to the booking client, and what they make of its answers."""
+"""Commands that the routes send to the booking client, and their replies to its answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from skyhold.domain.errors import GivenUp, OrderClosed, PaymentInProgress, SeatsUnavailable, SkyholdError
+from skyhold.domain.errors import DeadlineExceeded, OrderClosed, PaymentInProgress, SeatsUnavailable, SkyholdError
 from skyhold.domain.orders import OrderStatus
-from skyhold.queries.orders import OrderLook
+from skyhold.queries.orders import OrderSnapshot
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.web import FLIGHT, NOW, ScriptedServices, a_look, app_over, client_of
 
@@ -25,7 +25,7 @@ EXPIRED = a_look(OrderStatus.EXPIRED, None)
 DECLINED = a_look(OrderStatus.FAILED, "PAYMENT_DECLINED")
 
 
-def a_refused_hold(refusal: SkyholdError) -> OrderLook:
+def a_refused_hold(refusal: SkyholdError) -> OrderSnapshot:
     return replace(a_look(OrderStatus.FAILED, "INTERNAL"), hold_refusal=refusal)
 
 
@@ -68,7 +68,7 @@ async def test_every_command_is_given_up_when_its_caller_is_by_the_ledgers_clock
     await api.delete("/api/orders/an-order")
     assert len(services.sent) == 4
     for command in services.sent:
-        # A busy machine takes a while to look, and the ledger's clock is read by then.
+        # On a busy machine the precheck takes a while; the ledger's clock has been read by then.
         assert timedelta(seconds=-1) < command["give_up_at"] - NOW - COMMAND_TIMEOUT < timedelta(seconds=0.5)
 
 
@@ -78,14 +78,14 @@ async def test_what_looking_took_beyond_its_own_time_is_not_given_to_the_command
     services.seconds["remember"] = 0.5
     key = {"Idempotency-Key": "sixteen-letters-"}
     await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]}, headers=key)
-    # By PostgreSQL's clock, which was read before those 0.5 s, it is given up 2.7 s after the arrival as ever; that is
-    # less after the reading on a machine that took long to come to it, and never more.
+    # By PostgreSQL's clock, which was read before those 0.5 s, the deadline is 2.7 s after the arrival, as usual; on a
+    # slow machine that is less after the reading, and never more.
     given = services.sent[0]["give_up_at"] - NOW - COMMAND_TIMEOUT - timedelta(seconds=0.2)
     assert timedelta(seconds=-1) < given < timedelta(seconds=0.1)
 
 
 LIMIT = 4.0
-"""Seconds that a command may take here; what is slow takes such shares of it."""
+"""Seconds that a command may take here; slow parts take shares of it."""
 
 SLOW: list[tuple[dict[str, float], Exception | None, int, str]] = [
     ({"look": 0.9}, None, 503, "DATABASE_UNAVAILABLE"),
@@ -102,7 +102,7 @@ SLOW: list[tuple[dict[str, float], Exception | None, int, str]] = [
 @pytest.mark.rest
 @pytest.mark.parametrize("way", ["", "/an-order/seats"])
 async def test_a_command_is_answered_in_time_whatever_takes_long(way: str) -> None:
-    """All at once, each over services of its own: so there is time to spare for a busy machine."""
+    """All concurrently, each over services of its own, so that there is time to spare on a busy machine."""
     await asyncio.gather(*(_is_answered_in_time(way, *case) for case in SLOW))
 
 
@@ -118,7 +118,7 @@ async def _is_answered_in_time(
         took = time.monotonic() - started_at
     assert took < 1.7 * LIMIT, f"where both waits of {seconds} were added up it would be 1.8 limits"
     assert (reply.status_code, reply.json()["error"]) == (status, code), seconds
-    # Whether it was sent is told as well.
+    # The reply also says whether it was sent.
     assert (reply.json().get("outcome") == "unknown") == (bool(services.sent) and status == 503), seconds
 
 
@@ -127,17 +127,19 @@ async def _is_answered_in_time(
     [(EXPIRED, 409, "ORDER_EXPIRED"), (HELD, 503, "WORKFLOW_UNAVAILABLE"), (None, 503, "WORKFLOW_UNAVAILABLE")],
 )
 async def test_a_new_order_whose_booking_has_ended_unheard_is_told_as_the_ledger_has_it(
-    afterwards: OrderLook | None, status: int, error: str, api: httpx.AsyncClient, services: ScriptedServices
+    afterwards: OrderSnapshot | None, status: int, error: str, api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
     services.looks, services.error = [afterwards], OrderClosed()
     reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
     problem = reply.json()
     assert (reply.status_code, problem["error"]) == (status, error)
-    # Where seats may still be held, the client can look.
+    # If seats may still be held, the reply has the order's id.
     assert ("orderToken" in problem, "set-cookie" in reply.headers) == (status == 503, status == 503)
 
 
-@pytest.mark.parametrize("refusal", [GivenUp(), SeatsUnavailable(conflicts=[{"seat": "12A", "status": "reserved"}])])
+@pytest.mark.parametrize(
+    "refusal", [DeadlineExceeded(), SeatsUnavailable(conflicts=[{"seat": "12A", "status": "reserved"}])]
+)
 async def test_a_hold_whose_refusal_only_the_ledger_heard_is_told_why_and_marked_when_asked_again(
     refusal: SkyholdError, api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
@@ -164,7 +166,7 @@ async def test_an_order_that_is_cancelled_is_cancelled_again_without_a_message(
 
 @pytest.mark.parametrize(("afterwards", "status"), [(CANCELLED, 204), (DECLINED, 409), (HELD, 503), (None, 404)])
 async def test_a_cancel_that_comes_too_late_is_judged_by_how_the_order_ended(
-    afterwards: OrderLook | None, status: int, api: httpx.AsyncClient, services: ScriptedServices
+    afterwards: OrderSnapshot | None, status: int, api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
     services.looks, services.error = [HELD, afterwards], OrderClosed()
     assert (await api.delete("/api/orders/an-order")).status_code == status
@@ -174,7 +176,7 @@ async def test_a_cancel_that_comes_too_late_is_judged_by_how_the_order_ended(
     ("afterwards", "error"), [(CANCELLED, "ORDER_CLOSED"), (DECLINED, "ORDER_CLOSED"), (EXPIRED, "ORDER_EXPIRED")]
 )
 async def test_a_change_and_a_payment_that_come_too_late_hear_how_the_order_ended(
-    afterwards: OrderLook, error: str, api: httpx.AsyncClient, services: ScriptedServices
+    afterwards: OrderSnapshot, error: str, api: httpx.AsyncClient, services: ScriptedServices
 ) -> None:
     services.error = OrderClosed()
     for method, way, body in (("PUT", "seats", {"seats": ["12A"]}), ("POST", "pay", {"paymentCode": "99999"})):

@@ -1,4 +1,4 @@
-"""Which form of a reply a client is given."""
+"""The encoding of a reply, by the client's request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract: every route documented with all that it says, in OpenAPI 3.1."""
+"""The OpenAPI 3.1 document: every route with all of its replies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROBLEM = CONTRACT["components"]["schemas"]["Problem"]
 
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reference means."""
+    """Return the target of a reference."""
     kind, _, name = node["$ref"].removeprefix("#/components/").partition("/")
     resolved: dict[str, Any] = CONTRACT["components"][kind][name]
     return resolved
@@ -117,7 +117,7 @@ def test_headers_that_a_route_takes_are_documented_and_can_be_left_out(name: str
     assert {p["name"] for p in parameters if p["in"] == "header" and not p["required"]} == headers
     assert all(p["description"] for p in parameters)
     assert "null" not in json.dumps(parameters)
-    # A header is text: generators of clients drop operations whose headers are lists.
+    # Headers are text: client generators drop operations whose headers are lists.
     assert {p["schema"]["type"] for p in parameters if p["in"] == "header"} == {"string"}
 
 
@@ -164,13 +164,13 @@ def test_every_error_is_documented_somewhere_save_those_that_no_operation_can_gi
     documented = Counter(
         code for _, operation in OPERATIONS.values() for codes in _problems_of(operation).values() for code in codes
     )
-    # No operation is at an address where nothing is, and the last three are found as an order's `failureCode`.
+    # NOT_FOUND belongs to no operation, and the last three appear as an order's `failureCode`.
     nowhere = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "PAYMENT_DECLINED", "PAYMENT_FAILED", "SEATS_LOST"}
     assert {kind.code for kind in PROBLEMS} - set(documented) == nowhere
 
 
 def _schemas(node: Any) -> Iterator[dict[str, Any]]:
-    """Return every schema of the document that has examples or a default of its own."""
+    """Yield every schema of the document with examples or a default of its own."""
     if isinstance(node, dict):
         if "type" in node and isinstance(node.get("examples", []), list) and {"examples", "default"} & set(node):
             yield node
@@ -206,7 +206,7 @@ def test_the_examples_are_of_the_schemas_that_they_stand_for() -> None:
 
 
 def _blank(node: Any) -> None:
-    """Empty every list and object of a document in place, as a careless reader might."""
+    """Empty every list and object of a document in place, as a careless caller might."""
     for child in node.values() if isinstance(node, dict) else node:
         if isinstance(child, dict | list):
             _blank(child)

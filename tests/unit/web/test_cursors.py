@@ -1,4 +1,4 @@
-"""Cursors: what they lead back to, and that nothing else is taken for one."""
+"""Cursors: round trip, and rejection of other values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that show the contract: whole, and from here alone."""
+"""The pages that show the OpenAPI document: complete, and without foreign hosts."""
 
 from __future__ import annotations
 

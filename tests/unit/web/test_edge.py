@@ -1,4 +1,4 @@
-"""What stands around every reply: headers for browsers, CORS, proxies that are believed or not."""
+"""The middleware around every reply: headers for browsers, CORS, trusted and untrusted proxies."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def _request_seen(edge: Edge, client: str, headers: Headers) -> tuple[Requ
 
 
 async def _seen(trusted: tuple[str, ...], client: str, forwarded: dict[str, str]) -> tuple[str, str, bool]:
-    """Return the address and the scheme that the app sees, and whether it asks for TLS from now on."""
+    """Return the address and the scheme that the app sees, and whether the reply has HSTS."""
     request, reply = await _request_seen(Edge(trusted_proxies=trusted), client, list(forwarded.items()))
     assert request.client
     return request.client.host, request.url.scheme, "strict-transport-security" in reply.headers
@@ -157,7 +157,7 @@ FORWARDED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
         (("10.0.0.0/8",), "192.0.2.1", FORWARDED, ("192.0.2.1", "http", False)),
         (("10.0.0.0/8",), "10.1.2.3", FORWARDED, ("203.0.113.7", "https", True)),
         (("10.1.2.3/32", "fd00::/8"), "fd00::1", FORWARDED, ("203.0.113.7", "https", True)),
-        # What the client wrote in front of what the proxy added is not believed.
+        # The part that the client wrote before the proxy's own is not trusted.
         (("10.0.0.0/8",), "10.1.2.3", {"x-forwarded-for": "1.1.1.1, 203.0.113.7"}, ("203.0.113.7", "http", False)),
         (
             ("10.0.0.0/8",),
@@ -168,7 +168,7 @@ FORWARDED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
         (("10.0.0.0/8",), "10.1.2.3", {"x-forwarded-proto": "gopher"}, ("10.1.2.3", "http", False)),
         (("10.0.0.0/8",), "10.1.2.3", {"forwarded": "for=1.1.1.1;proto=https"}, ("10.1.2.3", "http", False)),
         (("10.0.0.0/8",), "10.1.2.3", {}, ("10.1.2.3", "http", False)),
-        # A socket for both families writes its IPv4 neighbours so.
+        # A dual-stack socket writes its IPv4 peers in this form.
         (("10.0.0.0/8",), "::ffff:10.1.2.3", FORWARDED, ("203.0.113.7", "https", True)),
         (("10.0.0.0/8",), "::ffff:192.0.2.1", FORWARDED, ("192.0.2.1", "http", False)),
     ],
@@ -197,7 +197,7 @@ HOST = "X-Forwarded-Host"
         ("10.1.2.3", [(HOST, "fly.example")], "fly.example"),
         ("10.1.2.3", [(HOST, "fly.example:8443")], "fly.example:8443"),
         ("10.1.2.3", [(HOST, "[2001:db8::1]:8443")], "[2001:db8::1]:8443"),
-        # The neighbour's own comes last; before it stands what the client wrote.
+        # The proxy's own value comes last, after the client's.
         ("10.1.2.3", [(HOST, "evil.example, fly.example")], "fly.example"),
         ("10.1.2.3", [(HOST, "evil.example"), (HOST, "fly.example")], "fly.example"),
         ("192.0.2.1", [(HOST, "fly.example")], "skyhold.test"),

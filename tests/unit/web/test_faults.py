@@ -1,4 +1,4 @@
-"""What is said of a malformed request: which place is wrong, and what would be right there."""
+"""Details of malformed requests: the place of the fault, and the expected value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "payOrder": {"paymentCode": "99999"},
 }
 NONSENSE = "some more nonsense!"
-"""It is of no pattern, no number and no day."""
+"""Matches no pattern, and is neither a number nor a date."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _ways_to_break(schema: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Return values that break a schema, each with what has to be said then; one for each word of the schema."""
+    """Return values that break a schema, one for each of its keywords, each with its expected detail."""
     if schema["type"] == "integer":
         yield from ((text, ["a whole number"]) for text in ("", NONSENSE, "1.5", "1e400", "0x10", "null"))
     for word, step in (("minimum", -1), ("maximum", 1)):
@@ -52,7 +52,7 @@ def _ways_to_break(schema: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 @dataclass(frozen=True)
 class Case:
-    """A parameter with a wrong value, and the words that say what would be right."""
+    """A parameter with a wrong value, and the text of the expected value."""
 
     operation: str
     method: str
@@ -72,7 +72,7 @@ def _cases() -> Iterator[Case]:
         for method, operation in operations.items():
             for parameter in operation.get("parameters", ()):
                 name, place = parameter["name"], parameter["in"]
-                if place != "path":  # an id that could never exist is not found, like any other
+                if place != "path":  # a malformed id is not found, like any unknown one
                     for value, words in _ways_to_break(parameter["schema"]):
                         yield Case(operation["operationId"], method, path, name, place, value, tuple(words))
 
@@ -96,7 +96,7 @@ async def test_a_wrong_parameter_is_named_with_what_it_has_to_be(case: Case, api
     assert problem["detail"] == f"{case.name} {fault['detail']}."
     assert fault["detail"].startswith("must be ")
     assert all(word in fault["detail"] for word in case.words)
-    # "null" and the like stand in any sentence by chance.
+    # "null" and similar words may be in any sentence by chance.
     assert len(case.value) < 5 or case.value not in reply.text
 
 

@@ -1,4 +1,4 @@
-"""The instance's id: read when it is first needed, once, and again only after a failure."""
+"""The instance's id: read once, when it is first needed, and again only after a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.web.instances import Instance
 
 
 class Ledger:
-    """Has an id, and fails if it is not there."""
+    """Returns an id, or fails if it has none."""
 
     def __init__(self) -> None:
         self.asked = 0

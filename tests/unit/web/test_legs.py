@@ -1,4 +1,4 @@
-"""A flight in words."""
+"""A flight rendered as text."""
 
 from __future__ import annotations
 

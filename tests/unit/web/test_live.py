@@ -1,4 +1,4 @@
-"""The hub over a feed that tests script: whose log lines its are, and what a fault costs."""
+"""The hub over a scripted feed: the request ids of its log lines, and the effect of a fault."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 
 
 class ScriptedFeed:
-    """Gives what it is told to, and then nothing."""
+    """Yields the scripted changes, and then nothing."""
 
     def __init__(self) -> None:
         self.batches: asyncio.Queue[Batch | Exception] = asyncio.Queue()
@@ -45,13 +45,13 @@ class ScriptedFeed:
 
 
 class Ledger:
-    """Every seat's state, or none if there is no such flight."""
+    """The state of every seat, or none if there is no such flight."""
 
     def __init__(self) -> None:
         self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1, 35000)]
         self.now: datetime | None = NOW
         self.clock_seconds = 0.0
-        """How long it takes to tell the time."""
+        """Seconds until it returns the time."""
 
     async def seat_states(self, _: str) -> list[SeatState] | None:
         return self.seats
@@ -87,7 +87,7 @@ async def live(feed: ScriptedFeed, ledger: Ledger) -> AsyncIterator[Live]:
 
 
 async def _start(live: Live) -> None:
-    """As the first request does."""
+    """Start it as the first request does."""
     watch = await live.flights.watch(FLIGHT)
     with structlog.contextvars.bound_contextvars(request_id="the-first-request"):
         live.stream(lambda: watch.join(None), watch.leave)
@@ -110,7 +110,7 @@ async def test_a_fault_is_told_once_and_hearing_goes_on(
         feed.batches.put_nowait(RuntimeError("a fault of ours"))
         feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2, 35000),)),)))
         assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
-    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live events stumbled"]
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live event task failed, restarting"]
 
 
 async def test_what_a_fault_kept_from_being_heard_is_found_by_comparing(
@@ -129,7 +129,7 @@ async def test_what_a_fault_kept_from_being_heard_is_found_by_comparing(
 async def test_a_flight_that_is_gone_keeps_no_other_from_being_compared(live: Live, ledger: Ledger) -> None:
     listener = (await live.flights.watch(FLIGHT)).join(None)
     ledger.seats = None
-    await live.flights.compare()
+    await live.flights.resync()
     assert listener.is_ended
     assert live.flights._watches == {}
 
@@ -137,7 +137,7 @@ async def test_a_flight_that_is_gone_keeps_no_other_from_being_compared(live: Li
 async def test_who_joins_a_flight_that_was_forgotten_on_the_way_is_sent_back_for_another_watch(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody would tell a listener of a forgotten watch anything, for ever."""
+    """A listener of a forgotten watch would never get an event."""
     monkeypatch.setattr(live_flights, "IDLE_LIMIT", 0)
     watch = await live.flights.watch(FLIGHT)
     live.flights.forget_idle()
@@ -147,7 +147,7 @@ async def test_who_joins_a_flight_that_was_forgotten_on_the_way_is_sent_back_for
 
 
 async def test_to_forget_a_watch_leaves_a_later_one_of_its_flight_alone(live: Live, ledger: Ledger) -> None:
-    """Several wait for a first read that fails, and each of them forgets the watch when it hears of it."""
+    """Several callers wait for a first read that fails, and each of them forgets the watch then."""
     failed = FlightWatch(FLIGHT, ledger.seat_states)
     watch = await live.flights.watch(FLIGHT)
     live.flights._forget(failed)
@@ -168,7 +168,7 @@ async def test_a_stream_that_begins_after_the_end_ends_at_once(live: Live) -> No
 
 
 async def _beats(live: Live, count: int) -> list[datetime]:
-    """Return the server times of so many beats."""
+    """Return the server times of this many beats."""
     watch = await live.flights.watch(FLIGHT)
     listener = watch.join(None)
     await listener.take()
@@ -255,4 +255,4 @@ async def test_a_feed_that_is_read_again_is_logged_once(live: Live, feed: Script
             return (not live.is_feed_down and len(feed.contexts) >= 5) or None
 
         await until(is_read_again, what="the feed to be read again")
-    assert [line["event"] for line in logged][1:] == ["live events are heard again"]
+    assert [line["event"] for line in logged][1:] == ["Redis sends live events again"]

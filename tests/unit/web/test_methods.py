@@ -1,4 +1,4 @@
-"""HEAD, OPTIONS and 405, for every route there is."""
+"""HEAD, OPTIONS and 405, for every route."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ async def test_head_is_get_without_its_body(path: str, api: httpx.AsyncClient) -
 
 
 async def test_nothing_of_a_body_is_sent_for_a_head() -> None:
-    # Clients leave out what should not be there: this one looks at what is sent.
+    # Client libraries hide forbidden parts of a reply, so this test reads the raw messages.
     start, *bodies = await _sent(app_over(ScriptedServices()), "HEAD", "/openapi.json")
     assert int(dict(start["headers"])[b"content-length"]) > 10_000
     assert [body["body"] for body in bodies] == [b""]
 
 
 async def _sent(app: FastAPI, method: str, path: str) -> list[dict[str, Any]]:
-    """Return what the app sends to a client that stays, and says nothing more."""
+    """Return the messages that the app sends to a client that stays connected and sends nothing more."""
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [], "scheme": "http"}
     sent: list[dict[str, Any]] = []
     requests = [{"type": "http.request", "body": b"", "more_body": False}]

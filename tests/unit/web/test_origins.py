@@ -1,4 +1,4 @@
-"""Which pages may send commands: by what browsers say of a page, held against the addresses that are our own."""
+"""Pages that may send commands: the browser's origin headers against our own addresses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_reading_is_never_refused(method: str) -> None:
         ("null", ASKED, False, True),
         ("null", "null", True, True),
         ("", "", False, True),
-        # A name of somebody else's that leads to this address: page and host agree, and neither is ours.
+        # A foreign name that resolves to this address: origin and host agree, and neither is ours.
         ("http://evil.example", "evil.example", False, True),
         ("https://evil.example", "evil.example", False, True),
         ("http://two.example", "two.example", True, False),

@@ -1,4 +1,4 @@
-"""What people are shown instead of problems."""
+"""The pages that people see instead of problems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skyhold.web.edge.middleware import Edge
 from skyhold.web.identity import Identities
 from skyhold.web.pages import rendering
 from skyhold.web.pages.page_problems import is_for_people
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 from support.markup import markup_of
 from support.web import COOKIE, ScriptedServices, a_guests_cookies, app_over, client_of
 
@@ -24,7 +24,7 @@ BROWSER = {"accept": "text/html,*/*;q=0.8"}
 
 
 class _Broken(ScriptedServices):
-    """Readers that fail as they are told to."""
+    """Readers that fail with a given error."""
 
     async def list_upcoming(self, *_: object, **__: object) -> None:
         raise self.error or RuntimeError("a secret of ours")
@@ -72,7 +72,7 @@ async def test_a_ledger_that_does_not_answer_is_our_fault_and_the_page_asks_agai
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
     assert reply.headers["cache-control"] == "no-store"
     assert "This is our fault" in page.said
-    assert "try again by ourselves" in page.said
+    assert "Retrying automatically" in page.said
     assert [address.rpartition("/")[2] for address in page.loaded if address.endswith(".js")] == ["problem.js"]
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in reply.text
     assert "set-cookie" in reply.headers
@@ -85,10 +85,10 @@ async def test_other_problems_are_not_asked_for_again(visitor: httpx.AsyncClient
 
 async def test_pages_count_towards_the_limits_and_a_page_says_so(broken: _Broken) -> None:
     services = app_over(broken).state.services
-    seals = Seals("a key that only tests have, of 32 characters and more")
-    limits = RateLimits("2/minute", MemoryStorage(), seals, a_guests_cookies(seals))
+    signer = Signer("a key that only tests have, of 32 characters and more")
+    limits = RateLimits("2/minute", MemoryStorage(), signer, a_guests_cookies(signer))
     async with client_of(create_app(services, Edge(limits=limits))) as client:
-        client.cookies.set(COOKIE, Identities(seals).cookie_of(Identities(seals).new_guest()))
+        client.cookies.set(COOKIE, Identities(signer).cookie_of(Identities(signer).new_guest()))
         for path in ("/flights/1", "/orders/a%20b"):
             assert (await client.get(path)).status_code == 404
         for path in ("/", "/flights/1", "/orders/1", "/api/flights"):

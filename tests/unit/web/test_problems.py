@@ -1,4 +1,4 @@
-"""What a client is told when something is wrong, and above all what it is not told."""
+"""The content of problems, and above all the values that they must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked again under its key: answered by what is stored, marked, and never sent twice."""
+"""Retries under an idempotency key: answered with the stored answer, marked, and never sent twice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def _send(api: httpx.AsyncClient, command: Command, key: str) -> httpx.Res
 
 
 def _store(services: ScriptedServices, answer: StoredAnswer) -> None:
-    """Let the booking have this answer to the command that was sent last."""
+    """Store this answer as the booking's to the last command."""
     sent = services.sent[-1]
     services.answers[sent.get("update_id") or sent["order_id"]] = answer
 
@@ -69,7 +69,9 @@ async def test_a_stored_reply_is_given_marked_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("refusal", [errors.OrderChanged(), errors.GivenUp(), errors.SeatsUnavailable(conflicts=[])])
+@pytest.mark.parametrize(
+    "refusal", [errors.OrderChanged(), errors.DeadlineExceeded(), errors.SeatsUnavailable(conflicts=[])]
+)
 async def test_a_stored_refusal_is_given_marked_and_nothing_is_sent(
     refusal: SkyholdError, command: Command, api: httpx.AsyncClient, services: ScriptedServices, key: str
 ) -> None:
@@ -103,7 +105,7 @@ async def test_an_unknown_outcome_is_not_marked(
     again = await _send(api, command, key)
     assert (again.status_code, again.json()["outcome"], REPLAYED in again.headers) == (503, "unknown", False)
 
-    # The booking has ended, and the ledger does not know of it yet.
+    # The booking has ended, but the ledger does not know it yet.
     services.answer_error, services.looks = None, [a_look(OrderStatus.SEATS_RESERVED)]
     _store(services, StoredAnswer(refusal=errors.OrderClosed()))
     again = await _send(api, command, key)

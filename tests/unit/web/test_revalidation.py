@@ -1,4 +1,4 @@
-"""Which `If-None-Match` means that a client has the reply already (RFC 9110, section 13.1.2)."""
+"""Values of `If-None-Match` that mean that a client has the reply already (RFC 9110, section 13.1.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from fastapi import Request
 
 from skyhold.web.compression import Content
-from skyhold.web.revalidation import KeptReplies, is_known, tag_of, whole_header
+from skyhold.web.revalidation import ResponseCache, is_known, tag_of, whole_header
 
 TAG = tag_of("0123abcd")
 STRONG = TAG.removeprefix("W/")
@@ -49,11 +49,11 @@ def test_tags_are_weak_because_what_they_tell_of_may_be_compressed_on_its_way() 
 
 
 def test_the_last_reply_of_a_subject_is_kept_and_of_subjects_only_so_many() -> None:
-    kept, second, other = KeptReplies(limit=2), Content(b"second"), Content(b"other")
-    kept.keep("a", "1", Content(b"first"))
-    kept.keep("a", "2", second)
-    assert (kept.find("a", "1"), kept.find("a", "2")) == (None, second)
-    kept.keep("b", "1", other)
-    assert kept.find("a", "2")
-    kept.keep("c", "1", other)
-    assert [bool(kept.find(*what)) for what in (("a", "2"), ("b", "1"), ("c", "1"))] == [True, False, True]
+    kept, second, other = ResponseCache(limit=2), Content(b"second"), Content(b"other")
+    kept.put("a", "1", Content(b"first"))
+    kept.put("a", "2", second)
+    assert (kept.get("a", "1"), kept.get("a", "2")) == (None, second)
+    kept.put("b", "1", other)
+    assert kept.get("a", "2")
+    kept.put("c", "1", other)
+    assert [bool(kept.get(*what)) for what in (("a", "2"), ("b", "1"), ("c", "1"))] == [True, False, True]

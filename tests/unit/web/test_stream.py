@@ -1,4 +1,4 @@
-"""One listener and the reply that feeds it: bounded, ended whole, cut off when nobody reads."""
+"""One listener and its reply: bounded, ended completely, cut off when its client does not read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.web.live.stream import BYTES_LIMIT, CONNECTION, FRAMES_LIMIT, Event
 
 
 class Connection:
-    """What an EventStream sees of a connection; nobody reads at its other end once it is full."""
+    """A connection as an EventStream sees it; once it is full, the other end does not read."""
 
     def __init__(self, *, room: int) -> None:
         self.sent: list[dict[str, Any]] = []

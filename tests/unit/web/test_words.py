@@ -1,4 +1,4 @@
-"""How money, instants and lengths of time are written."""
+"""Formats of money, instants and durations."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The API as the customer's commands see it: JSON in, JSON out, and a problem as a failure with its exit code.
+"""Client of the API for the customer's commands: JSON in, JSON out, and a problem as a failure with its exit code.
 
-A command goes out under a name of its own, so that one whose reply was lost can be sent again without harm.
+Each command is sent with an idempotency key, so that it can be retried safely after a lost reply.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ from skyhold.domain.orders import is_order_id
 
 TIMEOUT_SECONDS = 10.0
 
-PATIENCE_SECONDS = 15.0
-"""How long a lost reply is asked for again: an API that is restarted is back by then."""
+RETRY_TIMEOUT_SECONDS = 15.0
+"""Time for which a command with a lost reply is retried: a restarting API is back within it."""
 
 RETRY_SECONDS = 0.5
 
 SILENCE_SECONDS = 45.0
-"""Every stream has an event each 15 seconds, if only a beat; one without any for so long is dead."""
+"""Every stream has an event at least every 15 seconds, if only a beat; one without any for this time is dead."""
 
 BEAT = "beat"
-"""The event that only says that the stream is alive, and what time it is."""
+"""The event that only shows that the stream is alive, with the server's time."""
 
 FOREIGN_ORIGIN = "FOREIGN_ORIGIN"
 """The API does not know the address of the page that sent a command."""
 
 _BAD_SURROUNDINGS = (
-    "The API cannot be asked with the proxies or the certificates of this shell: correct or unset "
+    "The API cannot be used with the proxies or the certificates of this shell: correct or unset "
     "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE."
 )
-"""The client reads them when it is made, for an API on another machine."""
+"""The client reads these variables when it is created, for an API on another machine."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class ApiUnreachable(Failure):
-    """Nobody answers at the address of the API; `is_unknown` says that a command may have arrived there."""
+    """The API does not answer; with `is_unknown` a command may have arrived there."""
 
     is_final = False
 
     def __init__(self, address: str, *, is_unknown: bool) -> None:
         self.is_unknown = is_unknown
         lost = " Whether the command arrived is not known." if is_unknown else ""
-        super().__init__(f"Nobody answers at {show_address('SKYHOLD_API', address)}.{lost}", ExitCode.UNREACHABLE)
+        super().__init__(f"No answer from {show_address('SKYHOLD_API', address)}.{lost}", ExitCode.UNREACHABLE)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a stream; `retry_seconds` is when the API wants to be asked again after an end."""
+    """One event of a stream; `retry_seconds` is the pause before a reconnect that the API requests."""
 
     name: str
     id: str
@@ -72,7 +72,7 @@ class Event:
 
 
 class ApiClient:
-    """One API, asked by one command, with the token of the order that it is about."""
+    """A client of one API for one command, with the token of the command's order."""
 
     def __init__(self, address: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         self.address = address
@@ -87,7 +87,7 @@ class ApiClient:
                 headers={"Authorization": f"Bearer {token}"} if token else None,
             )
         except httpx.InvalidURL as error:
-            raise Failure("The address of the API is no URL.", ExitCode.USAGE) from error
+            raise Failure("The address of the API is not a URL.", ExitCode.USAGE) from error
         except (OSError, ValueError, ImportError) as error:
             raise Failure(_BAD_SURROUNDINGS, ExitCode.USAGE) from error
 
@@ -100,20 +100,20 @@ class ApiClient:
         self._client.close()
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
-        """Return what the API shows there.
+        """Return the API's reply to a GET of this path.
 
         Raises:
-            Failure: it refused, or nobody answered.
+            Failure: the API refused or did not answer.
         """
         return self._ask("GET", path, parameters=parameters)
 
     def send(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, if_match: str | None = None
     ) -> dict[str, Any]:
-        """Send a command and return the reply, empty if there is none to give; a lost reply is asked for again.
+        """Send a command and return the reply, empty if it has no body; retry after a lost reply.
 
         Raises:
-            Failure: it refused, nobody answered, or what came of it stayed unknown.
+            Failure: the API refused or did not answer, or the outcome stayed unknown.
         """
         headers = {"Idempotency-Key": secrets.token_urlsafe(24)} | ({"If-Match": if_match} if if_match else {})
         unknown: ApiUnreachable | Refused | None = None
@@ -123,7 +123,7 @@ class ApiClient:
                 return self._ask(method, path, body, headers=headers)
             except (ApiUnreachable, Refused) as failure:
                 if unknown is None:
-                    give_up_at = monotonic() + PATIENCE_SECONDS
+                    give_up_at = monotonic() + RETRY_TIMEOUT_SECONDS
                 if failure.is_unknown:
                     unknown = failure
                 if unknown is None or failure.is_final:
@@ -138,7 +138,7 @@ class ApiClient:
         Sends a cancel for an order that does not exist, with the headers that such a browser sends. It changes nothing.
 
         Raises:
-            Failure: the API is unreachable, or what answers is not Skyhold.
+            Failure: the API is unreachable, or the server there is not Skyhold.
         """
         address = httpx.URL(self.address)
         headers = {"Origin": f"{address.scheme}://{address.netloc.decode()}"}
@@ -152,10 +152,10 @@ class ApiClient:
         return False
 
     def listen(self, path: str, last_id: str | None = None) -> Iterator[Event]:
-        """Yield the events of a stream from the last one that was heard on, beats too, until the stream ends.
+        """Yield the events of a stream, beats too, after the event `last_id`, until the stream ends.
 
         Raises:
-            Failure: it refused, it is unreachable, or the stream broke off or fell silent.
+            Failure: the API refused or is unreachable, or the stream broke off or fell silent.
         """
         headers = {"Last-Event-ID": last_id} if last_id else {}
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -175,7 +175,7 @@ class ApiClient:
                         # A proxy in between keeps the connection open; the API behind it is gone.
                         raise ApiUnreachable(self.address, is_unknown=False)
         except (SSEError, ValueError) as error:
-            raise Failure("What is at this address sends no events of Skyhold's.") from error
+            raise Failure("The server at this address does not send Skyhold's events.") from error
         except httpx.TransportError as error:
             raise ApiUnreachable(self.address, is_unknown=False) from error
 
@@ -205,7 +205,7 @@ def order_path(order_id: str, *more: str) -> str:
     """Return the path of an order.
 
     Raises:
-        Failure: no order can have the id that was typed.
+        Failure: no order can have this id.
     """
     if not is_order_id(order_id):
         raise Failure(f"{OrderNotFound.sentence} ({OrderNotFound.code})", ExitCode.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""The customer's acts: `skyhold book`, `pay`, `status`, `cancel`, over the HTTP API."""
+"""The customer's commands `skyhold book`, `pay`, `status` and `cancel`, over the HTTP API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from skyhold.cli.addresses import ApiAddress, DataDir, find_api
-from skyhold.cli.customers.api_client import PATIENCE_SECONDS, ApiClient, ApiUnreachable, order_path
+from skyhold.cli.customers.api_client import RETRY_TIMEOUT_SECONDS, ApiClient, ApiUnreachable, order_path
 from skyhold.cli.customers.flights import FlightArgument, find_flight
 from skyhold.cli.customers.order_tokens import find_token, keep_token, prepare_tokens
 from skyhold.cli.customers.problems import Refused, how_it_ended
@@ -27,9 +27,11 @@ TERMINAL = frozenset({"CONFIRMED", "FAILED", "EXPIRED"})
 POLL_SECONDS = 0.2
 
 _LINE_BYTES = 4096
-"""More than any code has; an endless line is not read to its end."""
+"""Longer than any code; the rest of an endless line is not read."""
 
-OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id; after -- if it begins with -.")]
+OrderArgument = Annotated[
+    str, typer.Argument(metavar="ORDER", help="Order id. Put `--` before an id that starts with a dash.")
+]
 
 
 @guarded
@@ -55,9 +57,9 @@ def book(
         if not as_json:
             raise
     with ApiClient(address) as client:
-        wish = {"flightId": find_flight(client, flight), "seats": [seat.upper() for seat in seats]}
+        body = {"flightId": find_flight(client, flight), "seats": [seat.upper() for seat in seats]}
         try:
-            order = client.send("POST", "/api/orders", wish)
+            order = client.send("POST", "/api/orders", body)
         except Refused as refused:
             if refused.is_unknown and "orderToken" in refused.problem:
                 _keep_token(address, refused.problem)
@@ -82,8 +84,8 @@ def pay(
 ) -> None:
     """Pay for an order with a 5-digit code, and wait for the outcome.
 
-    On a terminal the code is asked for and not shown; else it is the first line of standard input.
-    Pays only for the seats that the order has when this begins; SKYHOLD_ORDER_TOKEN names a token from elsewhere.
+    On a terminal it prompts for the code without showing it; otherwise the code is the first line of standard input.
+    Pays only for the seats that the order has at the start. For an order booked elsewhere set SKYHOLD_ORDER_TOKEN.
 
     Example: echo 99999 | skyhold pay ORDER
     """
@@ -99,7 +101,7 @@ def pay(
             try:
                 _wait_for_outcome(client, order)
             except KeyboardInterrupt:
-                say(f"The payment goes on without you. See `skyhold status -- {order}`.")
+                say(f"The payment continues in the background. See `skyhold status -- {order}`.")
                 raise
             outcome = client.get(order_path(order))
     _print(outcome, as_json=as_json)
@@ -109,7 +111,7 @@ def pay(
 
 @guarded
 def status(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show where an order stands.
+    """Show the status of an order.
 
     Example: skyhold status ORDER --json
     """
@@ -119,7 +121,7 @@ def status(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = 
 
 @guarded
 def cancel(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Give an order's seats back; one that is cancelled already stays so.
+    """Cancel an order and release its seats. Safe to run again.
 
     Example: skyhold cancel ORDER
     """
@@ -130,7 +132,7 @@ def cancel(order: OrderArgument, *, api: ApiAddress = None, data_dir: DataDir = 
 
 @contextlib.contextmanager
 def _client_of(order: str, api: str | None, data_dir: Path | None) -> Iterator[ApiClient]:
-    """Give a client that may speak for the order, and say of a refusal what the API cannot know."""
+    """Yield a client with the order's token, and add hints to refusals that the API cannot know."""
     address = find_api(api, data_dir)
     with ApiClient(address, find_token(address, order)) as client:
         try:
@@ -147,9 +149,9 @@ def _client_of(order: str, api: str | None, data_dir: Path | None) -> Iterator[A
 
 def _why_not_found(*, has_token: bool) -> str:
     if has_token:
-        return "SKYHOLD_ORDER_TOKEN is set, and does not open it." if "SKYHOLD_ORDER_TOKEN" in os.environ else ""
+        return "SKYHOLD_ORDER_TOKEN is set to another token." if "SKYHOLD_ORDER_TOKEN" in os.environ else ""
     return (
-        "The token that `skyhold book` got for it is not on this machine, or not of this user: "
+        "The token that `skyhold book` got for it is not on this machine, or belongs to another user: "
         "give it as SKYHOLD_ORDER_TOKEN."
     )
 
@@ -165,14 +167,14 @@ def _read_code() -> str:
     try:
         code = sys.stdin.buffer.readline(_LINE_BYTES).decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise Failure("The payment code on standard input is no UTF-8: give 5 digits.", ExitCode.USAGE) from error
+        raise Failure("The payment code on standard input is not UTF-8: give 5 digits.", ExitCode.USAGE) from error
     if not code:
         raise Failure("Give the payment code as the first line of standard input.", ExitCode.USAGE)
     return code
 
 
 def _require_open(order: dict[str, Any]) -> None:
-    """Refuse to ask for a code that nobody would take."""
+    """Refuse to prompt for a code if the order has ended."""
     if order["status"] in TERMINAL:
         refusal = refusal_when_closed(OrderStatus(order["status"]))
         raise Failure(f"{refusal.detail} {how_it_ended(order)} ({refusal.code})")
@@ -184,7 +186,7 @@ def _ask_for_code(order: dict[str, Any]) -> str:
 
 
 def _wait_for_outcome(client: ApiClient, order: str) -> None:
-    """Ask until the order has ended; on a terminal, tell the attempt under way. A payment ends by itself."""
+    """Poll until the order has ended; on a terminal, show the attempt under way. A payment ends by itself."""
     console = stderr()
     silent_since: float | None = None
     with console.status("Paying") as progress:
@@ -193,7 +195,7 @@ def _wait_for_outcome(client: ApiClient, order: str) -> None:
                 body = client.get(order_path(order, "status"))
             except ApiUnreachable:
                 silent_since = silent_since or time.monotonic()
-                if time.monotonic() - silent_since > PATIENCE_SECONDS:
+                if time.monotonic() - silent_since > RETRY_TIMEOUT_SECONDS:
                     raise
             else:
                 silent_since = None

@@ -1,4 +1,4 @@
-"""The cabin of a flight as text: every seat a mark, never by colour alone, laid out for whatever terminal there is."""
+"""The cabin of a flight as text: a mark for every seat, never colour alone, laid out for any size of terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHANGES_TOLD = 6
 
 
 class LiveCabin:
-    """The seats of one flight as they are now; `link` says whether changes arrive."""
+    """The current seats of one flight; `link` shows whether changes arrive."""
 
     def __init__(self, flight: Mapping[str, Any]) -> None:
         self.link = "connecting"
@@ -36,7 +36,7 @@ class LiveCabin:
         self._news = ""
 
     def apply(self, seats: Iterable[Mapping[str, Any]]) -> None:
-        """Take over what is newer; of two versions of a seat the higher one is true."""
+        """Apply newer states; of two versions of a seat the higher one is valid."""
         changed = []
         for seat in seats:
             known = self._seats.get(seat["id"])
@@ -48,7 +48,7 @@ class LiveCabin:
             self._news = ", ".join(changed[:_CHANGES_TOLD]) + (f" and {more} more" if more > 0 else "")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw what fits: spaced out or close together, in as many columns as are needed, and say what is left out."""
+        """Draw the largest layout that fits: spaced or dense, in several columns if needed; show the hidden lines."""
         width, height = options.max_width, console.size.height
         around = [line for text in (self._title(), self._legend()) for line in text.wrap(console, width)]
         room = max(1, height - len(around) - 3)
@@ -85,7 +85,7 @@ class LiveCabin:
         return legend
 
     def _pictures(self, width: int) -> Iterator[list[Text]]:
-        """Yield the seats in more and more columns as long as these fit, first spaced out, then close together."""
+        """Yield layouts in a rising number of columns as long as they fit, first spaced, then dense."""
         for space in (" ", ""):
             lines = [line for cabin in self._cabins for line in self._lines_of(cabin, space)]
             strip = max((line.cell_len for line in lines), default=0)
@@ -110,7 +110,7 @@ def _mark_of(seat: Mapping[str, Any] | None) -> str:
 
 
 def _side_by_side(lines: Sequence[Text], columns: int, strip: int) -> list[Text]:
-    """Return the lines broken into columns of one height, as a newspaper has them."""
+    """Return the lines broken into columns of equal height."""
     height = -(-len(lines) // columns)
     rows = []
     for top in range(height):

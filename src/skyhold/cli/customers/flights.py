@@ -1,4 +1,4 @@
-"""How a person names a flight: by its number, or by its id."""
+"""Look-up of a flight by its number or its id."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from skyhold.cli.customers.api_client import ApiClient
 from skyhold.cli.failures import ExitCode, Failure
 
 PAGES_LIMIT = 50
-"""A flight is looked for by its number on at most so many pages of a hundred departures."""
+"""Maximum number of pages of a hundred departures that are searched for a flight's number."""
 
 FlightArgument = Annotated[str, typer.Argument(metavar="FLIGHT", help="A flight's number, as FL101, or its id.")]
 
 
 def find_flight(client: ApiClient, flight: str) -> str:
-    """Return the id of the next flight with this number, or what was given, which must then be an id.
+    """Return the id of the next flight with this number; a text with a dash is an id and returned as it is.
 
     Raises:
         Failure: no flight of this number is on sale.

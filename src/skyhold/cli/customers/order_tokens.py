@@ -1,7 +1,7 @@
-"""The tokens of the orders that were booked here: kept for their owner alone, found again by the next command.
+"""The tokens of the orders that were booked here: readable only by their owner, found again by the next command.
 
-One small file for each order, so that two commands at once never write the same one. SKYHOLD_ORDER_TOKEN goes before
-all of them; it is no option, because options can be read by everyone on the machine.
+One small file for each order, so that concurrent commands never write the same one. SKYHOLD_ORDER_TOKEN overrides all
+of them; it is not an option, because every user of the machine can read options.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from skyhold.cli.failures import ExitCode, Failure
 from skyhold.machine.private_files import read_json_object, write_private_json
 
 KEPT_DAYS = 400
-"""Flights are sold less than that ahead."""
+"""Longer than the time that flights are sold in advance."""
 
 TOKENS_LIMIT = 1000
 
@@ -30,16 +30,16 @@ _MODE = 0o700
 
 
 def prepare_tokens() -> None:
-    """Make sure that a token can be kept, before there is one.
+    """Check that a token can be kept, before there is one.
 
     Raises:
-        Failure: it could not.
+        Failure: it cannot.
     """
     try:
         directory = _directory()
     except RuntimeError as error:
         raise Failure(
-            "The order's token cannot be kept: this user has no home (HOME). Name a directory by SKYHOLD_STATE_DIR, "
+            "The order's token cannot be kept: this user has no home (HOME). Set SKYHOLD_STATE_DIR to a directory, "
             "or take the token from --json.",
             ExitCode.USAGE,
         ) from error
@@ -51,24 +51,24 @@ def prepare_tokens() -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise Failure(
-            f"The order's token cannot be kept in {directory} ({reason}): name another directory by SKYHOLD_STATE_DIR, "
+            f"The order's token cannot be kept in {directory} ({reason}): set SKYHOLD_STATE_DIR to another directory, "
             "or take the token from --json.",
             ExitCode.USAGE,
         ) from error
 
 
 def keep_token(address: str, order_id: str, token: str) -> None:
-    """Keep the token of an order of this API, and forget those that nobody will ask for any more."""
+    """Keep the token of an order of this API, and delete tokens that are too old to be used."""
     server = _server_of(address)
     write_private_json(_file_of(server, order_id), {"api": server, "orderId": order_id, "orderToken": token})
     _prune()
 
 
 def find_token(address: str, order_id: str) -> str | None:
-    """Return the token with which to ask this API for the order, if there is one here.
+    """Return the order's token for this API, or None if there is none here.
 
     Raises:
-        Failure: what the environment gives is none.
+        Failure: SKYHOLD_ORDER_TOKEN is not a token.
     """
     if given := os.environ.get("SKYHOLD_ORDER_TOKEN"):
         if not _TOKEN.fullmatch(given):
@@ -93,7 +93,7 @@ def _file_of(server: str, order_id: str) -> Path:
 
 
 def _server_of(address: str) -> str:
-    """Return what tokens are kept by: the API's origin, or this machine, where ports change from start to start."""
+    """Return the key under which tokens are kept: the API's origin, or this machine, whose ports change."""
     url = urlsplit(address)
     host = (url.hostname or "").lower()
     if is_this_machine(host):
@@ -102,7 +102,7 @@ def _server_of(address: str) -> str:
 
 
 def _prune() -> None:
-    """Delete what is too old, and the oldest if there are too many; another command may be doing the same."""
+    """Delete tokens that are too old, and the oldest if there are too many; another command may do the same."""
     aged = []
     for file in _directory().iterdir():
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Problems of the API in words for a person: one line, the code at its end, no seat named twice."""
+"""Problems of the API as text for a person: one line, the code at its end, no seat named twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from skyhold.cli.failures import ExitCode, Failure
 
 SEAT_WORDS = {"available": "available", "reserved": "on hold", "booked": "taken", "blocked": "not for sale"}
-"""What customers call the states of a seat (docs/rules.md#words)."""
+"""The customers' words for the states of a seat (docs/rules.md#words)."""
 
 _EXIT_CODES = {404: ExitCode.NOT_FOUND, 503: ExitCode.UNREACHABLE}
 
@@ -25,21 +25,21 @@ class Refused(Failure):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the command may have been obeyed nevertheless."""
+        """True if the command may have been carried out nevertheless."""
         return self.problem.get("outcome") == "unknown"
 
     @property
     def is_final(self) -> bool:
-        """Whether asking again would be answered alike."""
-        return self.status < 500  # noqa: PLR2004 - what is above is broken, not refused
+        """True if a retry would get the same answer."""
+        return self.status < 500  # noqa: PLR2004 - 5xx is an outage or a fault, not a refusal
 
     def with_hint(self, hint: str) -> Refused:
-        """Return the same with a sentence more."""
+        """Return the same refusal with an additional sentence."""
         return Refused(self.status, self.problem, hint)
 
 
 def how_it_ended(order: dict[str, Any]) -> str:
-    """Return in a sentence how an order ended."""
+    """Return a sentence with the end of an order."""
     if reference := order.get("reference"):
         return f"It was {order['status']}, its booking reference is {reference}."
     if code := order.get("failureCode"):
@@ -61,7 +61,7 @@ def _sentences_of(status: int, problem: dict[str, Any]) -> list[str]:
 
 
 def _seat_of(fault: dict[str, Any]) -> str:
-    """Return the seat, or which of those that were typed it is: a malformed name is never repeated."""
+    """Return the seat's name, or its position in the request: a malformed name is never repeated."""
     pointer = str(fault.get("pointer", ""))
     index = pointer.rpartition("/")[2]
     return str(fault.get("seat") or (f"Seat {int(index) + 1}" if index.isdecimal() else pointer))

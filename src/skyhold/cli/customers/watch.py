@@ -1,4 +1,4 @@
-"""`skyhold watch`: the cabin of a flight, drawn anew as its seats change hands."""
+"""`skyhold watch`: the cabin of a flight, redrawn when its seats change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skyhold.cli.failures import guarded
 from skyhold.cli.output import AsJson, say
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
-"""Seconds until a lost stream is asked for again; the API may ask for more than the shortest."""
+"""Backoff in seconds before a lost stream is reconnected; the API may set a longer minimum."""
 
 _TOO_MANY = 429
 
@@ -29,7 +29,8 @@ _TOO_MANY = 429
 def watch(flight: FlightArgument, *, api: ApiAddress = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Draw the cabin of a flight, live, until Ctrl-C.
 
-    With --json, or where no terminal is: one JSON object a line for every event but beats, the first with all seats.
+    With --json, or when stdout is not a terminal: one JSON object per line for every event except beats; the first has
+    all seats.
 
     Example: skyhold watch FL101
     """
@@ -55,7 +56,7 @@ def _print(events: Iterable[Event | None]) -> None:
 
 
 def _draw(events: Iterable[Event | None], cabin: LiveCabin, console: Console) -> None:
-    # Drawn once a second as well, since the terminal may have another size by then.
+    # Redrawn every second too, since the size of the terminal may change.
     with Live(cabin, console=console, refresh_per_second=1, vertical_overflow="crop") as live:
         for event in events:
             cabin.link = LOST if event is None else LIVE
@@ -65,10 +66,10 @@ def _draw(events: Iterable[Event | None], cabin: LiveCabin, console: Console) ->
 
 
 def _listen(client: ApiClient, path: str) -> Generator[Event | None, None, None]:
-    """Yield events for ever, and None whenever the stream is lost; goes on where it was lost.
+    """Yield events without end, and None whenever the stream is lost; then reconnect and resume where it was lost.
 
     Raises:
-        Failure: the API has never answered, or will not.
+        Failure: the first connection failed, or the API refuses for good.
     """
     last_id, pause, is_first = None, SHORTEST_PAUSE, True
     while True:

@@ -1,7 +1,7 @@
 -- Lock all the seats for one order, or none of them.
 -- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds.
--- Returns {1, the locks that were not there before...} or {0, the other orders that have one of them...}.
--- A lock that the order has already is never shortened: its order may be paying by now.
+-- Returns {1, the locks that did not exist before...} or {0, the other orders that have one of them...}.
+-- A lock that the order already has is never shortened: the order may be paying.
 local fresh, others = {1}, {0}
 for _, lock in ipairs(KEYS) do
     local owner = redis.call('GET', lock)

@@ -1,6 +1,6 @@
--- Give the locks to the order to which PostgreSQL gave the seats, from those whose locks PostgreSQL contradicted.
+-- Assign the locks to the order to which PostgreSQL gave the seats, away from the orders whose locks were wrong.
 -- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds, the orders that had the locks before.
--- A lock that has come to yet another order meanwhile stays: who asks here may be late. Returns how many were given.
+-- A lock that a third order has acquired meanwhile stays: this call may be late. Returns the number of assigned locks.
 local given = 0
 for _, lock in ipairs(KEYS) do
     local owner = redis.call('GET', lock)

@@ -1,5 +1,5 @@
--- Give the order's locks a longer life; locks of others, and locks that are gone, stay as they are.
--- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds. Returns how many were the order's.
+-- Extend the TTL of the order's locks; locks of other orders, and missing locks, stay as they are.
+-- KEYS: the locks. ARGV: the order's id, the time to live in milliseconds. Returns the number of the order's locks.
 local own = 0
 for _, lock in ipairs(KEYS) do
     if redis.call('GET', lock) == ARGV[1] then

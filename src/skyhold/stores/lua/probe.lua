@@ -1,7 +1,7 @@
--- Do once what is done with locks, events and counters, and take it back, whichever of it is refused.
--- KEYS: a lock's and a stream's stand-in, the name of a lock and, if requests are counted, that of a counter: names of
--- keys that do not exist, tried without making them. ARGV: a number, the time to live in milliseconds.
--- Returns the first refusal as an error, else 1.
+-- Run every call that locks, events and counters use, once, and delete the keys again, even if a call is refused.
+-- KEYS: a key for the calls of locks, one for the calls of streams, then the name of a lock and, if requests are
+-- counted, that of a counter: the last two do not exist and are used without creating them.
+-- ARGV: a number, the time to live in milliseconds. Returns the first refusal as an error, else 1.
 local refusal
 local function try(...)
     local reply = redis.pcall(...)

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `skyhold.stores.schema` hands over; it holds the lock that keeps others out."""
+"""Run migrations on the connection from `skyhold.stores.schema`, which holds the migration lock."""
 
 from alembic import context
 

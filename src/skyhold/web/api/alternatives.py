@@ -1,6 +1,6 @@
-"""What a customer whose seats are gone is told to take instead, from seat plans that are kept for a moment.
+"""Alternative seats for a customer whose seats are no longer available, from seat plans that are briefly cached.
 
-Owns how old a plan may be and how many are kept; which seats are offered is the domain's matter.
+Owns how old a plan may be and how many are cached; the domain chooses the seats.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from skyhold.domain.seat_plans import SeatPlan
 from skyhold.queries.seat_plans import SeatPlanQueries
 
 PLAN_AGE_SECONDS = 1.0
-"""A plan older than this is read anew. A hint may be stale: the ledger decides."""
+"""A plan older than this is read again. A hint may be stale: the ledger decides."""
 
-PATIENCE_SECONDS = 0.5
-"""A refusal waits no longer than this for its hint."""
+SEARCH_TIMEOUT_SECONDS = 0.5
+"""Longest wait of a refusal for its alternatives."""
 
 PLANS_LIMIT = 200
 ANSWERS_LIMIT = 500
-"""Of one plan so many answers are remembered: whoever loses the same seats in the same moment asks the same."""
+"""Answers cached for each plan: customers who lose the same seats at the same moment need the same alternatives."""
 
 Question = tuple[frozenset[str], frozenset[tuple[str, int]], frozenset[str]]
-"""The seats that are wanted, those that are held with their prices in cents, and those that are gone."""
+"""The wanted seats, the held seats with their prices in cents, and the unavailable seats."""
 
 
 @dataclass
 class _Kept:
-    """A plan, under way or read, with the answers it gave; its age counts from when it was asked for."""
+    """A plan, being read or complete, with its answers; its age counts from the start of the read."""
 
     plan: asyncio.Task[SeatPlan]
     asked_at: float
@@ -42,7 +42,7 @@ class _Kept:
 
 
 class Alternatives:
-    """Finds other seats, reading a flight's seats at most once a second however many ask."""
+    """Finds alternative seats; reads a flight's seats at most once a second, however many requests need them."""
 
     def __init__(self, plans: SeatPlanQueries, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._plans = plans
@@ -56,15 +56,15 @@ class Alternatives:
         own_prices: Mapping[str, int] = MappingProxyType({}),
         conflicts: Collection[Mapping[str, str]] = (),
     ) -> list[dict[str, Any]]:
-        """Return the sets of seats that could be asked for instead, as a problem tells them.
+        """Return sets of seats that could be booked instead, in the form of a problem's `alternatives`.
 
-        `flight_id` is in the ledger's spelling; `own_prices` are in cents, by the seats that the asking order holds: a
-        seat that it keeps costs what it did. `conflicts` are those of the refusal. Nothing is found when PostgreSQL
-        does not answer soon: a hint is worth no wait.
+        `flight_id` is in the ledger's spelling; `own_prices` are in cents, by the seats that the order holds: a seat
+        that it keeps does not change its price. `conflicts` are those of the refusal. The list is empty if PostgreSQL
+        is unavailable or slow: a hint is not worth a wait.
         """
         question = (frozenset(wanted), frozenset(own_prices.items()), frozenset(fact["seat"] for fact in conflicts))
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(SEARCH_TIMEOUT_SECONDS):
                 found = await self._answer(flight_id, question)
         except (TimeoutError, DatabaseUnavailable):
             return []
@@ -72,7 +72,7 @@ class Alternatives:
 
     async def _answer(self, flight_id: str, question: Question) -> tuple[Alternative, ...]:
         kept = self._keep(flight_id)
-        # Shielded, for others wait for it too.
+        # Shielded, because other requests wait for it too.
         plan = await asyncio.shield(kept.plan)
         if question not in kept.answers:
             if len(kept.answers) == ANSWERS_LIMIT:
@@ -82,7 +82,7 @@ class Alternatives:
         return kept.answers[question]
 
     def _keep(self, flight_id: str) -> _Kept:
-        """Return the plan of the flight, or the reading of it that is under way, or begin one."""
+        """Return the flight's cached plan or the read in progress, or start a read."""
         now = self._clock()
         kept = self._kept.get(flight_id)
         if kept is None or now - kept.asked_at >= PLAN_AGE_SECONDS or _has_failed(kept.plan):

@@ -1,4 +1,4 @@
-"""Requests with a body: JSON that says so, and no more of it than anyone needs."""
+"""Request bodies: JSON with its media type, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ BODY_LIMIT_BYTES = 64 * 1024
 """Sixty seats with their punctuation are less than a kilobyte."""
 
 BODY_SECONDS = 10.0
-"""How long a body may take to arrive, all of it; what comes later finds the connection closed."""
+"""Time in which a whole body must arrive; otherwise the connection is closed."""
 
 
 class JsonRoute(APIRoute):
-    """A route that refuses a body of another kind, or a larger one, before it is read.
+    """A route that rejects a body that is not JSON, too large or too slow.
 
-    FastAPI's own limit answers some of these with plain text, past every handler of problems.
+    FastAPI's own limit answers some of these with plain text, bypassing the problem handlers.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, with these looks before it where a body is expected."""
+        """Return the handler; where a body is expected, these checks run before it."""
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
@@ -44,7 +44,7 @@ class JsonRoute(APIRoute):
 
 
 def _limited(receive: Receive) -> Receive:
-    """Return the way in, closed when more came than is allowed, or when it took too long."""
+    """Return `receive` with the limits: it raises when the body is too large or too slow."""
     received, is_complete = 0, False
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 

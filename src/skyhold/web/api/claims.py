@@ -1,8 +1,8 @@
-"""Claims of seats that this process has sent and that are not decided yet: who wants one of the seats waits for them.
+"""In-flight claims of seats in this process: a claim of the same seats waits until they are decided.
 
-Of fifty customers who see one seat free in the same moment, one is sent to the booking; the others look again when that
-is decided, and are refused by what they see, without a workflow. A courtesy to the booking and to those who lose: what
-other processes send meanwhile, and who has waited long enough, is decided by the ledger all the same.
+Of fifty customers who see one available seat at the same moment, only one is sent to the booking. After its decision
+the others read the seats again and are refused by that precheck, without a workflow. This only saves load and time: the
+ledger decides the claims of other processes, and those whose wait timed out.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 
-PATIENCE_SECONDS = 1.0
-"""How long a claim waits for others; most are decided in a twentieth of it."""
+CLAIM_TIMEOUT_SECONDS = 1.0
+"""Longest wait of a claim for others; most are decided in a twentieth of it."""
 
 
-class ClaimsUnderWay:
+class InFlightClaims:
     """The seats that are being claimed through this process."""
 
     def __init__(self) -> None:
         self._decided: dict[tuple[str, str], asyncio.Event] = {}
 
     @contextlib.asynccontextmanager
-    async def turn(
-        self, flight_id: str, seats: Collection[str], look_again: Callable[[], Awaitable[None]]
+    async def wait_turn(
+        self, flight_id: str, seats: Collection[str], recheck: Callable[[], Awaitable[None]]
     ) -> AsyncIterator[None]:
-        """Claim the seats in the block, which begins when no other claim of them is under way, or after a while.
+        """Claim the seats for the block, which starts when no other claim of them is in flight, or after the timeout.
 
-        `look_again` is awaited after each wait, and refuses seats that are gone by raising.
+        `recheck` is awaited after each wait; it raises if the seats are no longer available.
         """
         keys = [(flight_id, seat) for seat in seats]
-        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        # Between the last look at what is under way and the claim nothing is awaited: one of those who wait goes on.
+        deadline = asyncio.get_running_loop().time() + CLAIM_TIMEOUT_SECONDS
+        # Nothing is awaited between the last check of the in-flight claims and the claim: only one waiter continues.
         while (decided := self._one_of(keys)) and await _happens(decided, deadline):
-            await look_again()
+            await recheck()
         with self._claim(keys):
             yield
 
@@ -42,7 +42,7 @@ class ClaimsUnderWay:
 
     @contextlib.contextmanager
     def _claim(self, keys: Collection[tuple[str, str]]) -> Iterator[None]:
-        # Whoever ran out of patience leaves the seats to those who claimed them first.
+        # After a timeout the seats stay registered for the claim that came first.
         own, decided = [key for key in keys if key not in self._decided], asyncio.Event()
         self._decided |= dict.fromkeys(own, decided)
         try:

@@ -1,4 +1,4 @@
-"""What a customer does with an order: changes its seats, pays, cancels. Sent through the booking client."""
+"""Commands on an order: change its seats, pay, cancel. Sent through the booking client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from skyhold.domain.errors import (
-    GivenUp,
+    DeadlineExceeded,
     HoldExpired,
     InvalidPaymentCode,
     InvalidSeats,
@@ -22,30 +22,30 @@ from skyhold.domain.errors import (
     WorkflowUnavailable,
 )
 from skyhold.domain.orders import refusal_when_closed
-from skyhold.queries.orders import OrderLook
+from skyhold.queries.orders import OrderSnapshot
 from skyhold.web.api.bodies import JsonRoute
 from skyhold.web.api.gate import (
     SeatRequest,
-    UsedTime,
+    UsedDeadline,
     answer_once,
-    look_at,
-    look_back,
-    told_alternatives,
-    told_why,
+    attach_alternatives,
+    read_after_failure,
+    read_order,
+    translate_command_errors,
 )
 from skyhold.web.api.preconditions import IfMatch, tag_of, wanted_version
 from skyhold.web.api.services import UsedServices
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
-from skyhold.web.idempotency import IdempotencyKey, SettledCommand, UsedReplayMark
+from skyhold.web.idempotency import IdempotencyKey, ResolvedCommand, UsedReplayMark
 from skyhold.web.identity import UsedCaller
 from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest, identity_of
 
 router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], route_class=JsonRoute)
 
 _ANY_COMMAND = (
-    *(OrderNotFound, HoldExpired, OrderClosed, OrderChanged, PaymentInProgress, GivenUp),
+    *(OrderNotFound, HoldExpired, OrderClosed, OrderChanged, PaymentInProgress, DeadlineExceeded),
     *(PreconditionFailed, WorkflowUnavailable),
 )
 _CHANGE = (InvalidSeats, SeatsUnavailable, PriceChanged, TooManyChanges, IdempotencyKeyReused)
@@ -55,55 +55,57 @@ _CHANGE = (InvalidSeats, SeatsUnavailable, PriceChanged, TooManyChanges, Idempot
 async def change_seats(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
-    wish: ChangeSeatsRequest,
+    body: ChangeSeatsRequest,
     services: UsedServices,
-    time: UsedTime,
+    deadline: UsedDeadline,
     mark: UsedReplayMark,
     caller: UsedCaller,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> ChangedOrderBody:
-    """Give the order exactly these seats and its full time again, or change nothing.
+    """Replace the order's seats with exactly these and restart its hold time, or change nothing.
 
-    The seats that it has already only extend its time, which never passes `maxExpiresAt`: neither its version nor that
-    of the seats changes.
+    Sending the seats that the order already has only extends its hold, never past `maxExpiresAt`: the versions of the
+    order and its seats stay the same.
     """
-    address, body = f"/api/orders/{order_id}/seats", identity_of(wish)
-    async with time.for_looking():
-        look = await look_at(services, caller, order_id, wish.seats)
-        clock = LedgerClock(look.now)
-        named = await services.names.settle(key, look.guest_hash, "PUT", address, body=body, order_id=order_id)
-    command = named or SettledCommand(order_id)
-    version = wanted_version(if_match, seen=look.version)
-    own = {seat.id: seat.price_cents for seat in look.seats if seat.order_id == order_id}
-    added = [seat for seat in wish.seats if seat not in own]
+    address, identity = f"/api/orders/{order_id}/seats", identity_of(body)
+    async with deadline.precheck():
+        snapshot = await read_order(services, caller, order_id, body.seats)
+        clock = LedgerClock(snapshot.now)
+        resolved = await services.idempotency_keys.resolve(
+            key, snapshot.guest_hash, "PUT", address, body=identity, order_id=order_id
+        )
+    command = resolved or ResolvedCommand(order_id)
+    version = wanted_version(if_match, seen=snapshot.version)
+    own = {seat.id: seat.price_cents for seat in snapshot.seats if seat.order_id == order_id}
+    added = [seat for seat in body.seats if seat not in own]
 
-    request = SeatRequest(order_id, wish.seats, wish.expected_total_cents, look.max_seats)
+    request = SeatRequest(order_id, body.seats, body.expected_total_cents, snapshot.max_seats)
 
-    async def look_again() -> None:
-        now = await look_at(services, caller, order_id, wish.seats)
+    async def recheck() -> None:
+        now = await read_order(services, caller, order_id, body.seats)
         request.precheck(now.seats, currency=now.currency)
 
     async with (
-        told_alternatives(services, time, look.flight_id or "", wish.seats, own_prices=own),
-        told_why(services, time, order_id, caller.claim(order_id)),
+        attach_alternatives(services, deadline, snapshot.flight_id or "", body.seats, own_prices=own),
+        translate_command_errors(services, deadline, order_id, caller.access_to(order_id)),
         contextlib.AsyncExitStack() as stack,
     ):
-        if not command.is_retry and version in {None, look.version}:
-            _refuse_out_of_place(look)
-            request.precheck(look.seats, currency=look.currency)
-            await stack.enter_async_context(services.claims.turn(look.flight_id or "", added, look_again))
+        if not command.is_retry and version in {None, snapshot.version}:
+            _refuse_out_of_place(snapshot)
+            request.precheck(snapshot.seats, currency=snapshot.currency)
+            await stack.enter_async_context(services.claims.wait_turn(snapshot.flight_id or "", added, recheck))
         order = await answer_once(
             services,
             command,
             mark,
             lambda: services.bookings.update_seats(
                 order_id,
-                wish.seats,
+                body.seats,
                 version=version,
-                expected_total_cents=wish.expected_total_cents,
-                give_up_at=time.give_up_at(clock),
+                expected_total_cents=body.expected_total_cents,
+                give_up_at=deadline.give_up_at(clock),
                 update_id=command.update_id,
             ),
         )
@@ -120,27 +122,27 @@ async def change_seats(
 async def pay_order(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
-    wish: PayRequest,
+    body: PayRequest,
     services: UsedServices,
-    time: UsedTime,
+    deadline: UsedDeadline,
     mark: UsedReplayMark,
     caller: UsedCaller,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
-    """Have a payment accepted; its outcome is seen by the order's status or its events."""
-    code, address = wish.payment_code.digits, f"/api/orders/{order_id}/pay"
-    async with time.for_looking():
-        look = await look_at(services, caller, order_id)
-        clock = LedgerClock(look.now)
-        named = await services.names.settle(
-            key, look.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
+    """Accept a payment; the order's status and events show its outcome."""
+    code, address = body.payment_code.digits, f"/api/orders/{order_id}/pay"
+    async with deadline.precheck():
+        snapshot = await read_order(services, caller, order_id)
+        clock = LedgerClock(snapshot.now)
+        resolved = await services.idempotency_keys.resolve(
+            key, snapshot.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
         )
-    command = named or SettledCommand(order_id)
-    version = wanted_version(if_match, seen=look.version)
-    async with told_why(services, time, order_id, caller.claim(order_id)):
+    command = resolved or ResolvedCommand(order_id)
+    version = wanted_version(if_match, seen=snapshot.version)
+    async with translate_command_errors(services, deadline, order_id, caller.access_to(order_id)):
         if not command.is_retry:
-            _refuse_out_of_place(look)
+            _refuse_out_of_place(snapshot)
         await answer_once(
             services,
             command,
@@ -149,7 +151,7 @@ async def pay_order(
                 order_id,
                 code,
                 version=version,
-                give_up_at=time.give_up_at(clock),
+                give_up_at=deadline.give_up_at(clock),
                 update_id=command.update_id,
             ),
         )
@@ -160,39 +162,39 @@ async def pay_order(
 async def cancel_order(
     order_id: Annotated[str, Path(alias="orderId")],
     services: UsedServices,
-    time: UsedTime,
+    deadline: UsedDeadline,
     caller: UsedCaller,
     if_match: IfMatch = None,
 ) -> None:
-    """Give the seats back; an order that is cancelled already stays so."""
-    async with time.for_looking():
-        look = await look_at(services, caller, order_id)
-    clock = LedgerClock(look.now)
-    if look.is_cancelled:
+    """Cancel the order and release its seats; cancelling it again changes nothing."""
+    async with deadline.precheck():
+        snapshot = await read_order(services, caller, order_id)
+    clock = LedgerClock(snapshot.now)
+    if snapshot.is_cancelled:
         return
     try:
-        async with told_why(services, time, order_id, caller.claim(order_id)):
-            version = wanted_version(if_match, seen=look.version)
-            _refuse_out_of_place(look)
-            await services.bookings.cancel(order_id, version=version, give_up_at=time.give_up_at(clock))
+        async with translate_command_errors(services, deadline, order_id, caller.access_to(order_id)):
+            version = wanted_version(if_match, seen=snapshot.version)
+            _refuse_out_of_place(snapshot)
+            await services.bookings.cancel(order_id, version=version, give_up_at=deadline.give_up_at(clock))
     except OrderClosed:
-        # Closed since we looked: by another cancel, perhaps.
-        ended = await look_back(services, time, order_id, caller.claim(order_id))
+        # The order was closed after it was read, perhaps by another cancel.
+        ended = await read_after_failure(services, deadline, order_id, caller.access_to(order_id))
         if ended is None:
             raise OrderNotFound from None
         if not ended.is_cancelled:
             raise
 
 
-def _refuse_out_of_place(look: OrderLook) -> None:
-    """Refuse a command for an order that has ended, or is being paid: a message to Temporal would come to the same.
+def _refuse_out_of_place(snapshot: OrderSnapshot) -> None:
+    """Refuse a command for an order that has ended or is being paid, as its workflow would, without a message to it.
 
     Raises:
-        HoldExpired: its time was up.
-        OrderClosed: it has ended otherwise.
-        PaymentInProgress: a payment is under way.
+        HoldExpired: its hold has expired.
+        OrderClosed: it has ended in another way.
+        PaymentInProgress: a payment is in progress.
     """
-    if look.status.is_terminal:
-        raise refusal_when_closed(look.status)
-    if look.status.is_paying:
+    if snapshot.status.is_terminal:
+        raise refusal_when_closed(snapshot.status)
+    if snapshot.status.is_paying:
         raise PaymentInProgress

@@ -1,4 +1,4 @@
-"""Cursors: where a client has got to in a long list, opaque to it and of use for that list alone."""
+"""Cursors of paginated lists: opaque to clients, and valid only for the list that they were written for."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ CURSOR_LENGTH_LIMIT = 128
 PAGE_LIMIT = 100
 PAGE_UNLESS_SAID = 50
 
-PageLimit = Annotated[int, Query(alias="limit", ge=1, le=PAGE_LIMIT, description="At most so many at once.")]
-CURSOR_FORM = "the nextCursor of a reply to the same question"
+PageLimit = Annotated[int, Query(alias="limit", ge=1, le=PAGE_LIMIT, description="Maximum number of entries.")]
+CURSOR_FORM = "the nextCursor of a reply for the same list"
 
 Cursor = Annotated[
     str | None,
     Query(
         max_length=CURSOR_LENGTH_LIMIT,
-        json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "description": CURSOR_FORM},  # judged by `read_cursor`
-        description="`nextCursor` of the reply before, with the same filters.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "description": CURSOR_FORM},  # checked by `read_cursor`
+        description="`nextCursor` of the previous reply, with the same filters.",
     ),
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM = struct.Struct(">q8s")
-"""Before the id, as long as it is."""
+"""The part of fixed size; the id follows it."""
 
 
 def write_cursor(position: Position, wanted: object) -> str:
-    """Return the position in the list of what is wanted, which is told apart from other lists by its `repr`."""
+    """Return the cursor of a position in the list that `wanted` describes; its `repr` is the identity of the list."""
     microseconds = (position.at - _EPOCH) // timedelta(microseconds=1)
     raw = _FORM.pack(microseconds, _seal(microseconds, position.id, wanted)) + position.id.encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, wanted: object, *, is_id: Callable[[str], bool]) -> Position:
-    """Return the position that was written for the same list; `is_id` says what can be an id in it.
+    """Return the position of a cursor of this list; `is_id` checks the form of the id in it.
 
     Raises:
-        InvalidRequest: it was not, or it is damaged.
+        InvalidRequest: it was written for another list, or it is damaged.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
@@ -62,10 +62,10 @@ def read_cursor(cursor: str, wanted: object, *, is_id: Callable[[str], bool]) ->
 
 
 def bad_cursor() -> InvalidRequest:
-    """Return the refusal of a cursor that belongs to no list, or to another one."""
+    """Return the refusal of a cursor that is malformed or belongs to another list."""
     return invalid_parameter("query", "cursor", f"must be {CURSOR_FORM}")
 
 
 def _seal(microseconds: int, last: str, wanted: object) -> bytes:
-    # Guards against mistakes, not against forgery: whoever makes a cursor up sees no more than the list shows anyway.
+    # Detects mistakes, not forgery: a forged cursor shows no more than the list itself.
     return hashlib.blake2b(repr((microseconds, last, wanted)).encode(), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""Live events: the seats of a flight and the status of an order, told as they change."""
+"""Live events: streams of the seats of a flight and of the status of an order."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ router = APIRouter(prefix="/api")
 LastEventId = Annotated[
     str | None,
     Header(
-        alias="Last-Event-ID", description="The `id` of the last event that was heard; browsers send it themselves."
+        alias="Last-Event-ID", description="The `id` of the last event that was received; browsers send it themselves."
     ),
 ]
 
 
 async def watched_flight(services: UsedServices, flight_id: Annotated[str, Path(alias="flightId")]) -> FlightWatch:
-    """Return the flight's watch, before anything of a stream is sent.
+    """Return the flight's watch, before the stream starts.
 
     Raises:
         FlightNotFound: there is no such flight.
@@ -43,12 +43,12 @@ async def watched_flight(services: UsedServices, flight_id: Annotated[str, Path(
 async def visible_order(
     services: UsedServices, caller: UsedCaller, order_id: Annotated[str, Path(alias="orderId")]
 ) -> OrderView:
-    """Return the order if the caller may see it, before anything of a stream is sent.
+    """Return the order if the caller may see it, before the stream starts.
 
     Raises:
         OrderNotFound: there is no such order for this caller.
     """
-    order = await services.orders.find(order_id, caller.claim(order_id)) if is_order_id(order_id) else None
+    order = await services.orders.find(order_id, caller.access_to(order_id)) if is_order_id(order_id) else None
     if order is None:
         raise OrderNotFound
     return order
@@ -76,7 +76,8 @@ def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]
     responses=problems(FlightNotFound)
     | _streamed(
         "Server-sent events: `snapshot` with every seat, then `seats` with those that changed. Of two versions of a "
-        "seat the higher one is true. With `Last-Event-ID` only what changed since is told, where that is known.",
+        "seat the higher one is current. With `Last-Event-ID` the stream begins with the seats that changed since that "
+        "event, or with a snapshot if the event is unknown.",
         'event: snapshot\nid: 5f0c-1\ndata: {"seats":[{"id":"12A","status":"available","version":1,"priceCents":350}]}',
         'event: seats\nid: 5f0c-2\ndata: {"seats":[{"id":"12A","status":"reserved","version":2,"priceCents":350}]}',
     ),
@@ -84,7 +85,7 @@ def _streamed(description: str, *events: str) -> dict[int | str, dict[str, Any]]
 async def watch_flight(
     services: UsedServices, watch: Annotated[FlightWatch, Depends(watched_flight)], last_event_id: LastEventId = None
 ) -> Response:
-    """Tell the seats of a flight, and every change of them as it happens."""
+    """Stream the seats of a flight and every change of them."""
     return services.live.stream(partial(watch.join, last_event_id), watch.leave)
 
 
@@ -95,7 +96,7 @@ async def watch_flight(
     tags=["orders"],
     response_class=EventStream,
     responses=problems(OrderNotFound)
-    | {204: {"description": "The order has ended, and the event that says so was heard: do not come back."}}
+    | {204: {"description": "The order has ended and its last event was received already: do not reconnect."}}
     | _streamed(
         "Server-sent events: `order` with the body of the status, at once and at every change. The stream ends after a "
         "terminal status.",
@@ -105,7 +106,7 @@ async def watch_flight(
 async def follow_order(
     services: UsedServices, order: Annotated[OrderView, Depends(visible_order)], last_event_id: LastEventId = None
 ) -> Response:
-    """Tell where an order stands, and every change of it as it happens."""
+    """Stream the status of an order and every change of it."""
     if order.status.is_terminal and last_event_id == OrderEvent.of(order).id:
         return Response(status_code=204)
     orders = services.live.orders

@@ -1,6 +1,6 @@
-"""Malformed requests: which places of them are wrong, by JSON pointers, and what each has to be.
+"""Malformed requests: a JSON pointer to each invalid place, and the value that is expected there.
 
-In words of our own: those of FastAPI and pydantic repeat what was sent, secrets among it.
+The texts are our own, because those of FastAPI and pydantic repeat the input, secrets included.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skyhold.web.problems import problem_of_refusal
 
 
 def install_fault_handler(app: FastAPI) -> None:
-    """Let the app answer every malformed request with a problem; it needs the contract, which says what is right."""
+    """Make the app answer every malformed request with a problem, whose texts come from the app's contract."""
     app.add_exception_handler(RequestValidationError, _handle)
 
 
@@ -30,14 +30,14 @@ async def _handle(request: Request, error: Any) -> JSONResponse:
 
 
 def _fault(request: Request, fault: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong and where: in the body, or `in` the query, the path, a header or a cookie."""
+    """Return the pointer and the detail of a fault; outside the body also `in`: query, path, header or cookie."""
     place = str(fault["loc"][0])
     described = {"pointer": _pointer(fault), "detail": _detail(request, fault)}
     return described if place == "body" else {**described, "in": place}
 
 
 def _detail(request: Request, fault: Mapping[str, Any]) -> str:
-    """Return what the place has to be, as the contract declares it."""
+    """Return the expected value of the place, as the contract declares it."""
     if fault["type"] == "json_invalid":
         return "must be valid JSON"
     expected = contract_of(request.app).expectation(request.scope["route"].path, request.method, fault["loc"])
@@ -45,7 +45,7 @@ def _detail(request: Request, fault: Mapping[str, Any]) -> str:
 
 
 def _pointer(fault: Mapping[str, Any]) -> str:
-    """Return where the fault is; of JSON that cannot be read the place is a number of characters, and left out."""
+    """Return the JSON pointer to the fault; empty for invalid JSON, whose place is only a character offset."""
     if fault["type"] == "json_invalid":
         return ""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"][1:])

@@ -1,4 +1,4 @@
-"""What narrows a list of flights, as the API and the page of flights read it: airports and days."""
+"""Filters of a list of flights, shared by the API and the flights page: airports and days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def parse_day(text: str) -> date:
     """Return the day of a full date as RFC 3339 writes it, `2026-11-24`.
 
     Raises:
-        ValueError: it is written in another way, as `date.fromisoformat` would take it, or there is no such day.
+        ValueError: it has another form, even one that `date.fromisoformat` accepts, or there is no such day.
     """
     day = date.fromisoformat(text)
     if day.isoformat() != text:

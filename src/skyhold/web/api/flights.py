@@ -1,4 +1,4 @@
-"""Flights: listed, and one with its seat map. Read from PostgreSQL alone."""
+"""Flights: the list, and one flight with its seat map. Read from PostgreSQL only."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Airport = Annotated[
     Query(
         pattern=f"^{AIRPORT_PATTERN}$",
         json_schema_extra={"description": "three letters"},
-        description="Three letters, in capitals or not.",
+        description="Three letters, upper or lower case.",
         examples=["NYC"],
     ),
 ]
-Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, at the place of departure.")]
+Day = Annotated[_Day | None, Query(alias="date", description="The day of departure, in the local time of the origin.")]
 
 
-KEEPABLE: dict[int | str, dict[str, Any]] = {304: {"description": "What the client has is still true."}}
+KEEPABLE: dict[int | str, dict[str, Any]] = {304: {"description": "The client's copy is still current."}}
 
 
 @router.get("", operation_id="listFlights", response_model=FlightsBody, responses=KEEPABLE)
@@ -55,7 +55,7 @@ async def list_flights(
     if_none_match: IfNoneMatch = None,
     accept_encoding: AcceptEncoding = None,
 ) -> Response:
-    """List the flights that have not left, by departure."""
+    """List the flights that have not departed, by departure time."""
     wanted = FlightFilter(origin.upper() if origin else None, destination.upper() if destination else None, day)
     after = None if cursor is None else read_cursor(cursor, wanted, is_id=is_flight_id)
     page = await services.flights.list_upcoming(wanted, limit=limit, after=after)
@@ -63,12 +63,12 @@ async def list_flights(
     if is_known(tag, if_none_match):
         return not_modified(tag)
     subject = repr((wanted, limit, cursor))
-    content = services.kept_flight_lists.find(subject, tag)
+    content = services.flight_list_cache.get(subject, tag)
     if content is None:
         next_cursor = write_cursor(page.next, wanted) if page.next else None
         flights = [FlightBody.of(flight) for flight in page.flights]
         content = written(FlightsBody(flights=flights, next_cursor=next_cursor))
-        services.kept_flight_lists.keep(subject, tag, content)
+        services.flight_list_cache.put(subject, tag, content)
     return fresh(tag, content, accept_encoding)
 
 
@@ -84,16 +84,16 @@ async def get_flight(
     if_none_match: IfNoneMatch = None,
     accept_encoding: AcceptEncoding = None,
 ) -> Response:
-    """Show one flight with every seat; also one that has left."""
+    """Return one flight with every seat, also after its departure."""
     canonical = canonical_flight_id(flight_id)
-    # The digest costs a tenth of the whole, which is put together once for each change of the flight.
+    # Reading the digest costs a tenth of the whole reply, which is built once for each change of the flight.
     digest = await services.seat_maps.read_digest(canonical) if canonical else None
     if canonical is None or digest is None:
         raise FlightNotFound
     tag = tag_of(digest)
     if is_known(tag, if_none_match):
         return not_modified(tag)
-    content = services.kept_seat_maps.find(canonical, tag)
+    content = services.seat_map_cache.get(canonical, tag)
     if content is None:
         tag, content = await _write_seat_map(services, canonical)
     return fresh(tag, content, accept_encoding)
@@ -104,5 +104,5 @@ async def _write_seat_map(services: Services, flight_id: str) -> tuple[str, Cont
     if found is None:
         raise FlightNotFound
     tag, content = tag_of(found.digest), written(FlightWithSeatsBody.of_map(found))
-    services.kept_seat_maps.keep(flight_id, tag, content)
+    services.seat_map_cache.put(flight_id, tag, content)
     return tag, content

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether what it needs answers."""
+"""Health routes: liveness of the process, and readiness by checks of the servers that it needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez", operation_id="getLiveness")
 async def get_liveness(response: Response) -> LivenessBody:
-    """Say that the process runs."""
+    """Report that the process runs."""
     response.headers["Cache-Control"] = "no-store"
     return LivenessBody()
 
@@ -21,7 +21,7 @@ async def get_liveness(response: Response) -> LivenessBody:
 @router.get("/readyz", operation_id="getReadiness", responses={503: {"model": HealthBody}})
 @router.get("/health", operation_id="getHealth", responses={503: {"model": HealthBody}})
 async def get_readiness(services: UsedServices, response: Response) -> HealthBody:
-    """Say what works: everything, enough to go on, or not enough."""
+    """Report the results of the health checks, and whether Skyhold is ready, degraded or unavailable."""
     checks = await services.checks.ask()
     status = readiness_of(checks)
     if status == "unavailable":

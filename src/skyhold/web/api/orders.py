@@ -1,4 +1,4 @@
-"""Orders: made, listed and shown. Made through the booking client; read from PostgreSQL alone."""
+"""Orders: created through the booking client; listed and read from PostgreSQL only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import uuid_utils
 from fastapi import APIRouter, Path, Request, Response
 
 from skyhold.domain.errors import (
+    DeadlineExceeded,
     FlightDeparted,
     FlightNotFound,
-    GivenUp,
     HoldExpired,
     HoldLimit,
     InvalidSeats,
@@ -28,17 +28,17 @@ from skyhold.domain.errors import (
 from skyhold.domain.flights import canonical_flight_id, require_not_departed
 from skyhold.domain.orders import is_order_id
 from skyhold.messages import workflow_id_of
-from skyhold.queries.orders import Claimant, OrderView
-from skyhold.queries.sales import SaleLook
+from skyhold.queries.orders import OrderAccess, OrderView
+from skyhold.queries.sales import SaleSnapshot
 from skyhold.web.api.bodies import JsonRoute
 from skyhold.web.api.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
-from skyhold.web.api.gate import SeatRequest, UsedTime, answer_once, told_alternatives, told_why
+from skyhold.web.api.gate import SeatRequest, UsedDeadline, answer_once, attach_alternatives, translate_command_errors
 from skyhold.web.api.preconditions import tag_of
 from skyhold.web.api.services import Services, UsedServices
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
-from skyhold.web.idempotency import NOBODY, IdempotencyKey, SettledCommand, UsedReplayMark
+from skyhold.web.idempotency import NOBODY, IdempotencyKey, ResolvedCommand, UsedReplayMark
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
 from skyhold.web.schemas import (
     CreateOrderRequest,
@@ -59,37 +59,37 @@ router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
     status_code=201,
     responses=problems(
         *(InvalidSeats, FlightNotFound, SeatsUnavailable, PriceChanged, FlightDeparted, HoldLimit, HoldExpired),
-        *(OrderClosed, OrderChanged, OrderIdTaken, GivenUp, IdempotencyKeyReused, WorkflowUnavailable),
+        *(OrderClosed, OrderChanged, OrderIdTaken, DeadlineExceeded, IdempotencyKeyReused, WorkflowUnavailable),
     ),
 )
 async def create_order(
     *,
-    wish: CreateOrderRequest,
+    body: CreateOrderRequest,
     services: UsedServices,
-    time: UsedTime,
+    deadline: UsedDeadline,
     mark: UsedReplayMark,
     caller: UsedCaller,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
 ) -> HeldOrderBody:
-    """Hold seats for a new order; the reply comes when they are held."""
-    flight_id = canonical_flight_id(wish.flight_id)
+    """Hold seats for a new order; the reply is sent when they are held."""
+    flight_id = canonical_flight_id(body.flight_id)
     if flight_id is None:
         raise FlightNotFound
-    async with time.for_looking():
-        command, guest = await _settle(services, caller, key, {"flightId": flight_id} | identity_of(wish))
+    async with deadline.precheck():
+        command, guest = await _resolve_key(services, caller, key, {"flightId": flight_id} | identity_of(body))
         order_id = command.order_id
-        look = await services.sales.look(order_id, flight_id, wish.seats)
+        snapshot = await services.sales.snapshot(order_id, flight_id, body.seats)
         await remember_guest(request, response, caller, guest)
-    clock, token = LedgerClock(look.now), caller.identities.token_of(order_id)
-    if look.departs_at is None:
+    clock, token = LedgerClock(snapshot.now), caller.identities.token_of(order_id)
+    if snapshot.departs_at is None:
         raise FlightNotFound
     try:
         async with (
-            told_alternatives(services, time, flight_id, wish.seats),
-            told_why(services, time, order_id, Claimant(guest.hash), hold=command, mark=mark),
-            _turn(services, command, flight_id, wish, look),
+            attach_alternatives(services, deadline, flight_id, body.seats),
+            translate_command_errors(services, deadline, order_id, OrderAccess(guest.hash), hold=command, mark=mark),
+            _wait_turn(services, command, flight_id, body, snapshot),
         ):
             order = await answer_once(
                 services,
@@ -98,14 +98,14 @@ async def create_order(
                 lambda: services.bookings.hold(
                     order_id,
                     flight_id,
-                    wish.seats,
+                    body.seats,
                     guest_hash=guest.hash,
-                    expected_total_cents=wish.expected_total_cents,
-                    give_up_at=time.give_up_at(clock),
+                    expected_total_cents=body.expected_total_cents,
+                    give_up_at=deadline.give_up_at(clock),
                 ),
             )
     except OutcomeUnknown as unknown:
-        # The seats may be held: who asked must be able to look.
+        # The seats may be held, so the client must be able to read the order.
         raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from unknown
     response.headers.update(
         {"Location": f"{request.app.state.prefix}/api/orders/{order_id}", "ETag": tag_of(order["version"])}
@@ -115,42 +115,44 @@ async def create_order(
 
 
 @contextlib.asynccontextmanager
-async def _turn(
-    services: Services, command: SettledCommand, flight_id: str, wish: CreateOrderRequest, look: SaleLook
+async def _wait_turn(
+    services: Services, command: ResolvedCommand, flight_id: str, body: CreateOrderRequest, snapshot: SaleSnapshot
 ) -> AsyncIterator[None]:
-    """Refuse what PostgreSQL shows to be taken or to cost another sum, and wait while others claim these seats.
+    """Precheck the seats and their total in PostgreSQL, and wait while others claim the same seats.
 
-    Of a command that may have been granted before, the booking alone knows what came of it.
+    A retry skips both, because only the booking knows the outcome of the earlier request.
     """
-    if command.is_retry or look.departs_at is None:
+    if command.is_retry or snapshot.departs_at is None:
         yield
         return
-    require_not_departed(look.departs_at, now=look.now)
-    request = SeatRequest(command.order_id, wish.seats, wish.expected_total_cents, services.policy.max_seats)
-    request.precheck(look.seats, currency=look.currency)
+    require_not_departed(snapshot.departs_at, now=snapshot.now)
+    request = SeatRequest(command.order_id, body.seats, body.expected_total_cents, services.policy.max_seats)
+    request.precheck(snapshot.seats, currency=snapshot.currency)
 
-    async def look_again() -> None:
-        now = await services.sales.look(command.order_id, flight_id, wish.seats)
+    async def recheck() -> None:
+        now = await services.sales.snapshot(command.order_id, flight_id, body.seats)
         request.precheck(now.seats, currency=now.currency)
 
-    async with services.claims.turn(flight_id, wish.seats, look_again):
+    async with services.claims.wait_turn(flight_id, body.seats, recheck):
         yield
 
 
-async def _settle(
-    services: Services, caller: Caller, key: str | None, body: dict[str, Any]
-) -> tuple[SettledCommand, Guest]:
-    """Return the ids of a new order and whose it is: a guest whom we do not know yet is made with the order.
+async def _resolve_key(
+    services: Services, caller: Caller, key: str | None, identity: dict[str, Any]
+) -> tuple[ResolvedCommand, Guest]:
+    """Return the ids of a new order and its guest; an unknown caller becomes a guest derived from the order's id.
 
-    Not with the name of the request, which is no secret: whoever finds it later would be that guest.
+    The guest is not derived from the idempotency key, which is not a secret: its finder would become that guest.
     """
-    names, request, known = services.names, ("POST", "/api/orders"), caller.guest
-    named = await names.settle(key, known.hash if known else NOBODY, *request, body=body)
-    command = named or SettledCommand(str(uuid_utils.uuid7()))
+    keys, request, known = services.idempotency_keys, ("POST", "/api/orders"), caller.guest
+    resolved = await keys.resolve(key, known.hash if known else NOBODY, *request, body=identity)
+    command = resolved or ResolvedCommand(str(uuid_utils.uuid7()))
     guest = known or caller.identities.new_guest(command.order_id)
-    if named and not known:
-        # Having heard of it the client has a cookie, and may ask again with that.
-        await names.settle(key, guest.hash, *request, body=body, order_id=command.order_id, update_id=command.update_id)
+    if resolved and not known:
+        # After the reply the client has a cookie and may retry with it, so the key is stored for the guest too.
+        await keys.resolve(
+            key, guest.hash, *request, body=identity, order_id=command.order_id, update_id=command.update_id
+        )
     return command, guest
 
 
@@ -174,7 +176,7 @@ async def list_orders(
 async def get_order(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller, response: Response
 ) -> OrderBody:
-    """Show the whole order."""
+    """Return the whole order."""
     order = await _find(services, caller, order_id)
     response.headers["ETag"] = tag_of(order.version)
     return OrderBody.of(order)
@@ -184,7 +186,7 @@ async def get_order(
 async def get_order_status(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller, response: Response
 ) -> OrderStatusBody:
-    """Show where the order stands."""
+    """Return the order's status."""
     order = await _find(services, caller, order_id)
     response.headers["ETag"] = tag_of(order.version)
     return OrderStatusBody.of(order)
@@ -194,15 +196,15 @@ async def get_order_status(
 async def get_order_history(
     order_id: Annotated[str, Path(alias="orderId")], services: UsedServices, caller: UsedCaller
 ) -> HistoryBody:
-    """Show the way the order has taken, event by event."""
-    events = await services.orders.list_events(order_id, caller.claim(order_id)) if is_order_id(order_id) else None
+    """Return the order's event log."""
+    events = await services.orders.list_events(order_id, caller.access_to(order_id)) if is_order_id(order_id) else None
     if events is None:
         raise OrderNotFound
     return HistoryBody.of(order_id, events)
 
 
 async def _find(services: Services, caller: Caller, order_id: str) -> OrderView:
-    order = await services.orders.find(order_id, caller.claim(order_id)) if is_order_id(order_id) else None
+    order = await services.orders.find(order_id, caller.access_to(order_id)) if is_order_id(order_id) else None
     if order is None:
         raise OrderNotFound
     return order

@@ -1,4 +1,4 @@
-"""Which pages may send commands with a guest's cookie: our own, and those of CORS_ORIGINS.
+"""Origin checks: commands with a guest's cookie are accepted only from our own pages and those of CORS_ORIGINS.
 
 A browser attaches the cookie to every request for our host, whichever page sends it (cross-site request forgery).
 `SameSite` prevents this for other sites; this module prevents it for other hosts and ports of the same site. Browsers
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Origins:
-    """Decides which pages are our own, or friends by CORS_ORIGINS."""
+    """Decides whether a page is our own or listed in CORS_ORIGINS."""
 
     def __init__(self, public: PublicAddress | None = None, friends: Collection[str] = ()) -> None:
         self._public = public
@@ -34,7 +34,7 @@ class Origins:
         self._has_warned = False
 
     def is_foreign_command(self, request: Request) -> bool:
-        """Return whether a page that is neither ours nor a friend's sent a request that may change something."""
+        """Return whether the request may change something and comes from a page that is neither ours nor listed."""
         if request.method in _SAFE_METHODS:
             return False
         origin = request.headers.get("origin")

@@ -1,6 +1,6 @@
-"""`If-Match`: a command that is meant for the order as its sender saw it (RFC 9110, section 13.1.1).
+"""`If-Match`: a command that applies only to the order's version that its sender saw (RFC 9110, section 13.1.1).
 
-An order's tag is the version of its seats. The ledger judges it together with the command; here it is only read.
+An order's tag is the version of its seats. The ledger checks it together with the command; here it is only parsed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ async def if_match_of(
         Header(
             alias="If-Match",
             max_length=1024,
-            # What an order's tag looks like; others are taken too.
+            # The form of an order's tag; other tags are accepted too.
             json_schema_extra={"pattern": r'^(\*|"[0-9]{1,9}")$', "description": _FORM},
-            description="The ETag of the order as it was seen: if its seats have changed since, nothing is done.",
+            description="The ETag of the order as it was last read: if its seats have changed since, nothing is done.",
             examples=['"1"'],
         ),
     ] = None,
@@ -57,10 +57,10 @@ def tag_of(version: int) -> str:
 
 
 def wanted_version(if_match: str | None, *, seen: int) -> int | None:
-    """Return the version that a command is meant for, or None if any will do; `seen` is that of a moment ago.
+    """Return the version that a command requires, or None for any version; `seen` is the version that was just read.
 
     Raises:
-        PreconditionFailed: no tag in it is one that an order can have.
+        PreconditionFailed: it contains no tag that an order can have.
     """
     if if_match is None or if_match == "*":
         return None

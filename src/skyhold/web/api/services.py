@@ -1,4 +1,4 @@
-"""What the routes work with, handed in by bootstrap: the booking client, the readers, the checks."""
+"""The services that the routes use, passed in by bootstrap: the booking client, the readers, the checks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.web.api.alternatives import Alternatives
-from skyhold.web.api.claims import ClaimsUnderWay
+from skyhold.web.api.claims import InFlightClaims
 from skyhold.web.api.origins import Origins
-from skyhold.web.idempotency import RequestNames
+from skyhold.web.idempotency import IdempotencyKeys
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.live.watches import Live
-from skyhold.web.revalidation import KeptReplies
+from skyhold.web.revalidation import ResponseCache
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 
 
@@ -35,20 +35,20 @@ class Services:
     sales: SaleQueries
     identities: Identities
     cookies: GuestCookies
-    names: RequestNames
+    idempotency_keys: IdempotencyKeys
     alternatives: Alternatives
     live: Live
     policy: Policy = field(default_factory=Policy)
     origins: Origins = field(default_factory=Origins)
-    kept_seat_maps: KeptReplies = field(default_factory=KeptReplies)
-    kept_flight_lists: KeptReplies = field(default_factory=KeptReplies)
-    claims: ClaimsUnderWay = field(default_factory=ClaimsUnderWay)
+    seat_map_cache: ResponseCache = field(default_factory=ResponseCache)
+    flight_list_cache: ResponseCache = field(default_factory=ResponseCache)
+    claims: InFlightClaims = field(default_factory=InFlightClaims)
     checks: Checks = field(default_factory=lambda: Checks({}))
     command_timeout: timedelta = COMMAND_TIMEOUT
 
 
 async def services_of(request: Request) -> Services:
-    """Return the services of the app that the request came to."""
+    """Return the services of the app that serves the request."""
     services: Services = request.app.state.services
     return services
 

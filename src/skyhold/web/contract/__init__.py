@@ -1,1 +1,1 @@
-"""The OpenAPI document: built from the routes and schemas, read for the words of errors, served with its pages."""
+"""The OpenAPI document: built from the routes and schemas, used for the texts of errors, served with its pages."""

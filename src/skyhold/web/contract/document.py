@@ -1,7 +1,7 @@
-"""The contract as OpenAPI 3.1: what FastAPI reads off the routes, and what it cannot know.
+"""The contract as OpenAPI 3.1: FastAPI's document of the routes, completed with facts that FastAPI cannot know.
 
-Owns how refusals are documented: a route names those of the domain that it can give (`problems`), and what follows from
-its shape is added here: bodies can be too large, parameters malformed, and everything can be limited or broken.
+Owns how refusals are documented: a route names the domain's errors that it can raise (`problems`); errors that follow
+from its shape are added here: bodies can be too large, parameters malformed, and any request can be limited or fail.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from skyhold.web.problems import MEDIA_TYPE, PROBLEMS, problem_members
 Kind = type[SkyholdError | Unavailable | Internal]
 
 _KINDS = "x-kinds"
-"""Where `problems` leaves the names of the errors, until the document is built."""
+"""The key under which `problems` stores the names of errors until the document is built."""
 
 _BY_NAME: dict[str, Kind] = {kind.__name__: kind for kind in PROBLEMS}
 
@@ -54,11 +54,11 @@ _REPLAYED = frozenset({"200", "201", "202", "400", "404", "409", "412"})
 """The statuses of answers that are stored: commands carried out, and refusals by the booking."""
 
 _CONSTRAINTS = frozenset({"pattern", "format", "minLength", "maxLength", "enum"})
-"""What a text can fail to be; without these a parameter takes any."""
+"""The constraints that a text can violate; a parameter without any of them accepts every text."""
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that can refuse in these ways, beside those that follow from its shape."""
+    """Return the `responses` of a route that can raise these errors, besides those that follow from its shape."""
     return {
         status: {"description": "", _KINDS: [kind.__name__ for kind in kinds if PROBLEMS[kind][0] == status]}
         for status in sorted({PROBLEMS[kind][0] for kind in kinds})
@@ -66,18 +66,18 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
 
 
 class Contract:
-    """The document of an app as JSON text, built when it is first read; whoever parses it has a copy of their own."""
+    """The document of an app as JSON text, built when it is first read; parsing it returns a new copy each time."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     @cached_property
     def text(self) -> str:
-        """The document, without a space that it does not need."""
+        """The document without unnecessary whitespace."""
         return _dense(_build(self._app))
 
     def text_at(self, url: str | None) -> str:
-        """Return the document as it is served at this address: it names it as its server, if it is known."""
+        """Return the document with this address as its server, or as it is without an address."""
         return self.text if url is None else _dense(self.document() | {"servers": [{"url": url}]})
 
     def document(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Contract:
         return document
 
     def expectation(self, path: str, method: str, location: Sequence[str | int]) -> str:
-        """Return what a place of a request has to be, as the document says, in words.
+        """Return the expected value of a place of a request in words, as the document declares it.
 
         `path` is the template of the route, `location` as `schema_at` takes it.
 
@@ -105,7 +105,7 @@ class Contract:
 
 
 def install_contract(app: FastAPI) -> None:
-    """Let the app return its contract."""
+    """Build the app's contract and make the app return it."""
     app.state.contract = Contract(app)
     app.openapi = app.state.contract.document  # type: ignore[method-assign]
 
@@ -121,7 +121,7 @@ def contract_of(app: FastAPI) -> Contract:
 
 
 def _build(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the app's routes; it has parts of this module and of `examples` in it."""
+    """Return the OpenAPI document of the app's routes; it shares objects with the modules of this package."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -149,7 +149,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> set[Kind]:
-    """Add to an operation what FastAPI cannot know of it, and return the errors that it can give."""
+    """Add the facts that FastAPI cannot know to an operation, and return the errors that it can raise."""
     operation["security"] = _security_of(path)
     for parameter in operation.get("parameters", ()):
         _simplify(parameter)
@@ -168,7 +168,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> set[Kind]:
         names = dict.fromkeys(_headers_of(operation, status, kinds))
         response["headers"] = {name: {"$ref": f"#/components/headers/{COMPONENTS[name]}"} for name in names}
         if stream := response.get("content", {}).get("text/event-stream"):
-            stream.pop("itemSchema", None)  # a word of OpenAPI 3.2
+            stream.pop("itemSchema", None)  # a keyword of OpenAPI 3.2
             stream.setdefault("schema", {"type": "string"})
     _add_examples(operation)
     operation["responses"] = dict(sorted(responses.items()))
@@ -176,7 +176,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> set[Kind]:
 
 
 def _security_of(path: str) -> list[dict[str, list[str]]]:
-    """Return by what a caller is known at an address; where nothing is listed, everyone is let in."""
+    """Return the security schemes of an address; none means that it is public."""
     if not path.startswith("/api/orders"):
         return []
     return [{"guest": []}, {"orderToken": []} if "{orderId}" in path else {}]
@@ -194,7 +194,7 @@ def _headers_of(operation: dict[str, Any], status: str, kinds: Iterable[Kind]) -
 
 
 def _add_examples(operation: dict[str, Any]) -> None:
-    """Show what is sent and what comes back when all goes well."""
+    """Add examples of the request and of the successful reply."""
     name, responses = operation["operationId"], operation["responses"]
     success = responses[next(status for status in responses if status.startswith("2"))]
     if example := REPLIES.get(name):
@@ -204,7 +204,7 @@ def _add_examples(operation: dict[str, Any]) -> None:
 
 
 def _simplify(parameter: dict[str, Any]) -> None:
-    """Say of a parameter what can be sent: left out is not the same as null, and an id is not any text."""
+    """Reduce a parameter to the values that can be sent: a missing one is not null, and an id is not any text."""
     schema = parameter["schema"]
     schema.pop("title", None)
     if schema.get("description") == parameter.get("description"):
@@ -229,13 +229,13 @@ def _general(path: str, method: str, operation: dict[str, Any]) -> Iterable[Kind
 
 
 def _can_be_malformed(parameter: dict[str, Any]) -> bool:
-    """Say whether a value can be wrong; an id that could never exist is not found, like any other."""
+    """Return whether a value can be malformed; an id in the path cannot: one that could never exist is not found."""
     schema = parameter["schema"]
     return parameter["in"] != "path" and (schema["type"] != "string" or not _CONSTRAINTS.isdisjoint(schema))
 
 
 def _add_problems(response: dict[str, Any], kinds: list[Kind]) -> None:
-    """Write into the response of one status which problems it can be."""
+    """Add the possible problems to the response of one status."""
     codes = sorted({kind.code for kind in kinds})
     response["description"] = "; ".join(dict.fromkeys(PROBLEMS[kind][1] for kind in kinds)) + "."
     response.setdefault("content", {})[MEDIA_TYPE] = {

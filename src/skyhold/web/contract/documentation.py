@@ -1,7 +1,7 @@
-"""The contract to read: `/openapi.json`, and `/docs`, which comes whole from here.
+"""The routes of the contract: `/openapi.json`, and `/docs`, a page that shows it.
 
-Swagger UI's script and style are those of the wheel `fastapi-offline`; the page around them is ours. Nothing is loaded
-from elsewhere and nothing stands inline, so the page can be held to its own origin.
+Swagger UI's script and style come from the wheel `fastapi-offline`; the page around them is our own. Nothing is loaded
+from other hosts and nothing is inline, so the page's policy allows only its own origin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The style of Swagger UI has its pictures in it, as `data:`."""
+"""The style of Swagger UI contains its images as `data:`."""
 
 _PAGE = """\
 <!doctype html>
@@ -43,8 +43,8 @@ _PAGE = """\
 """  # noqa: E501 - as it is sent
 
 _START = """\
-// Shows the contract; the validator of others is not asked for its opinion. There is one server, that of this page, so
-// there is no list of servers to choose from (Swagger UI's has no accessible name).
+// Shows the contract, without the validator on another host. There is one server, that of this page, so the list of
+// servers is hidden (it has no accessible name in Swagger UI).
 SwaggerUIBundle({{
   url: "{prefix}/openapi.json",
   dom_id: "#contract",
@@ -56,7 +56,7 @@ SwaggerUIBundle({{
 
 
 def install_documentation(app: FastAPI, public: PublicAddress | None) -> None:
-    """Add the addresses of the contract and of its page, none of which is in the contract itself."""
+    """Add the routes of the contract and of its page, which are not in the contract itself."""
     prefix = public.prefix if public else ""
 
     async def show_page(_: Request) -> Response:

@@ -99,7 +99,7 @@ REQUESTS: dict[str, Any] = {
     "changeSeats": {"seats": ["12A", "12C"], "expectedTotalCents": 70000},
     "payOrder": {"paymentCode": "99999"},
 }
-"""By operation id, a body."""
+"""Bodies of requests, by operation id."""
 
 REPLIES: dict[str, Any] = {
     "listFlights": {"flights": [_FLIGHT], "nextCursor": None},
@@ -123,7 +123,7 @@ REPLIES: dict[str, Any] = {
     "getReadiness": _READY,
     "getHealth": _READY,
 }
-"""By operation id, what a reply that says yes looks like."""
+"""Bodies of successful replies, by operation id."""
 
 FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.InvalidRequest: {
@@ -140,4 +140,4 @@ FACTS: dict[type[Exception], dict[str, Any]] = {
     errors.TooManyChanges: {"limit": 200},
     errors.WorkflowUnavailable: {"outcome": "unknown", "orderId": _ORDER_ID},
 }
-"""By error, what its problem says beside the members that all problems have."""
+"""The members that a problem has besides those of all problems, by error."""

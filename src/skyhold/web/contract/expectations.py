@@ -1,7 +1,7 @@
-"""What a value has to be, in words, by the schema that the contract declares for it.
+"""The expected value in words, by the schema that the contract declares for it.
 
-So every error of a parameter or a member of a body says what would be right, in one way, and none says what was sent.
-A schema whose pattern needs words has them as its `description`.
+So every error of a parameter or a member of a body names the expected value in the same form, and none the input. A
+schema with a pattern describes it in its `description`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Schema = Mapping[str, Any]
 
 
 def expectation_of(schema: Schema, document: Schema) -> str:
-    """Return what a value of this schema has to be, as in "a whole number from 1 to 100"."""
+    """Return the expected value of this schema, such as "a whole number from 1 to 100"."""
     schema = _resolved(schema, document)
     match schema.get("type"):
         case "integer":
@@ -33,9 +33,9 @@ def expectation_of(schema: Schema, document: Schema) -> str:
 
 
 def schema_at(operation: Schema, document: Schema, location: Sequence[str | int]) -> Schema | None:
-    """Return the schema that an operation declares for a place of its requests; none if it declares none.
+    """Return the schema that an operation declares for a place of its requests; None if it declares none.
 
-    `location` is as FastAPI writes it: `query`, `path`, `header` or `cookie` and a name, or `body` and the way into it.
+    `location` is in FastAPI's form: `query`, `path`, `header` or `cookie` and a name, or `body` and the path into it.
     """
     place, *way = location
     if place != "body":
@@ -55,7 +55,7 @@ def _step(schema: Schema, step: str | int) -> Schema | None:
 
 
 def _resolved(schema: Schema, document: Schema) -> Schema:
-    """Return the schema that is meant: references are followed, and null, which stands for a default, is left out."""
+    """Return the schema with its references followed, and without null, which stands for a default."""
     while True:
         if reference := schema.get("$ref"):
             schema = document["components"]["schemas"][reference.rpartition("/")[2]]

@@ -1,4 +1,4 @@
-"""What the contract says beside its routes: the preface, headers, ids in addresses, and how a caller is known."""
+"""Parts of the contract besides its routes: the description, headers, ids in paths, and security schemes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import Any
 from skyhold.web.problems import RETRY_AFTER_SECONDS
 
 DESCRIPTION = """\
-Hold seats, pay for them with a code, or let them go. A hold lasts 15 minutes; every change of its seats gives it the
-full time again.
+Hold seats, pay for them with a code, or release them. A hold lasts 15 minutes; every change of its seats restarts this
+time.
 
-**Whose order it is.** The first order gives a client a signed cookie, and every order has an `orderToken` that opens it
-alone, sent as `Authorization: Bearer`. To anyone else an order is not there: 404.
+**Ownership.** The first order gives a client a signed cookie, and every order has an `orderToken` that gives access to
+this order only, sent as `Authorization: Bearer`. Any other caller gets 404.
 
-**Errors** are `application/problem+json` (RFC 9457). `error` is the code to decide by, `detail` a sentence for a
-person, `requestId` what to quote when you ask for help. No problem repeats what was sent.
+**Errors** are `application/problem+json` (RFC 9457). `error` is the code for programs, `detail` a sentence for people,
+and `requestId` identifies the request in the logs: quote it when you ask for help. No problem repeats the input.
 
-**Unknown** is an answer too: a 503 with `outcome: "unknown"` means that a command may have been carried out or not.
-Send it again with the same `Idempotency-Key` to get the first outcome. `Idempotency-Replayed: true` marks an answer
-that was there before: this request changed nothing.
+**Unknown outcomes.** A 503 with `outcome: "unknown"` means that a command may have been carried out or not. Send it
+again with the same `Idempotency-Key` to get the first outcome. `Idempotency-Replayed: true` marks an answer that
+existed before: this request changed nothing.
 
 **Every address** answers OPTIONS with 204 and `Allow`, and HEAD wherever it answers GET. Any other method is 405
-`METHOD_NOT_ALLOWED` with `Allow`; an address that is not listed here is 404 `NOT_FOUND`. Every reply has headers that
-keep browsers careful: `Content-Security-Policy`, `Cross-Origin-Resource-Policy`, `Referrer-Policy`,
-`X-Content-Type-Options`, and over TLS `Strict-Transport-Security`. Pages of origins that the operator named get the
-headers of CORS as well.
+`METHOD_NOT_ALLOWED` with `Allow`; an address that is not listed here is 404 `NOT_FOUND`. Every reply has security
+headers: `Content-Security-Policy`, `Cross-Origin-Resource-Policy`, `Referrer-Policy`, `X-Content-Type-Options`, and
+over TLS `Strict-Transport-Security`. Origins that the operator has allowed get CORS headers too.
 """
 
 SERVERS = [{"url": "/", "description": "The server that this document came from."}]
@@ -34,10 +33,13 @@ LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 TAGS = [
     {
         "name": "flights",
-        "description": "What can be booked: flights, their seat maps, and changes of seats as they happen.",
+        "description": "Flights, their seat maps, and live changes of seats.",
     },
     {"name": "orders", "description": "One customer's attempt to buy seats: held, changed, paid, cancelled, followed."},
-    {"name": "health", "description": "Whether the process lives and whether what it needs answers. Never limited."},
+    {
+        "name": "health",
+        "description": "Liveness of the process, and readiness of the servers that it needs. Never limited.",
+    },
 ]
 
 SECURITY_SCHEMES = {
@@ -48,7 +50,11 @@ SECURITY_SCHEMES = {
         "description": "Set by the first order and by every page. Each Skyhold appends a dash and 12 digits of its own "
         "id to this name, and over TLS prepends `__Host-`: send back the cookie as it was set.",
     },
-    "orderToken": {"type": "http", "scheme": "bearer", "description": "`orderToken` of the reply that made the order."},
+    "orderToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`orderToken` of the reply that created the order.",
+    },
 }
 
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
@@ -68,29 +74,29 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
 
 HEADERS: dict[str, dict[str, Any]] = {
     "CacheControl": {
-        "description": "Whether the reply may be kept: `no-store` never, `no-cache` if it is asked about each time.",
+        "description": "Caching of the reply: `no-store` forbids it, `no-cache` requires revalidation each time.",
         "required": True,
         "schema": {"type": "string", "examples": ["no-store"]},
     },
     "ContentEncoding": {
-        "description": "Sent if the reply is compressed, for clients whose `Accept-Encoding` takes it.",
+        "description": "Sent if the reply is compressed, for clients whose `Accept-Encoding` allows it.",
         "required": False,
         "schema": {"type": "string", "const": "gzip"},
     },
     "ETag": {
-        "description": "Of this state of things: for If-None-Match of flights, for If-Match of orders.",
+        "description": "Identifies this state: for If-None-Match of flights, for If-Match of orders.",
         "required": True,
         "schema": {"type": "string", "pattern": '^(W/)?"[^"]*"$'},
     },
     "IdempotencyReplayed": {
         "description": "Sent if the command of this Idempotency-Key had been carried out or refused before: this is "
-        "that answer, and this request changed nothing. Without it the answer may be new, or be that of a request sent "
-        "at the same time.",
+        "that answer, and this request changed nothing. Without it the answer is new, or that of a request sent at the "
+        "same time.",
         "required": False,
         "schema": {"type": "string", "const": "true"},
     },
     "Location": {
-        "description": "Where the new order is.",
+        "description": "The address of the new order.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
     },
@@ -100,7 +106,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "format": "uuid"},
     },
     "RetryAfter": {
-        "description": "Whole seconds after which to ask again.",
+        "description": "Whole seconds to wait before a retry.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "examples": [RETRY_AFTER_SECONDS]},
     },
@@ -110,17 +116,17 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "Vary": {
-        "description": "What else the form of the reply depends on.",
+        "description": "Request headers that the form of the reply depends on.",
         "required": True,
         "schema": {"type": "string", "examples": ["Accept-Encoding"]},
     },
     "XAccelBuffering": {
-        "description": "Asks proxies to pass each event on at once.",
+        "description": "Makes proxies forward each event at once.",
         "required": True,
         "schema": {"type": "string", "const": "no"},
     },
 }
-"""By its name under `components`, a header of replies."""
+"""Headers of replies, by their names under `components`."""
 
 COMPONENTS = {
     "Cache-Control": "CacheControl",
@@ -134,7 +140,7 @@ COMPONENTS = {
     "X-Accel-Buffering": "XAccelBuffering",
     "X-Request-Id": "RequestId",
 }
-"""By the name of a header, that of its component."""
+"""Names of components, by the header that they describe."""
 
 _KEPT_BY_CLIENTS = {"200": ("ETag", "Vary", "Content-Encoding"), "304": ("ETag", "Vary")}
 
@@ -148,4 +154,4 @@ HEADERS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "getOrder": {"200": ("ETag",)},
     "getOrderStatus": {"200": ("ETag",)},
 }
-"""By operation id and status, the headers of a reply beside those that follow from the operation's shape."""
+"""Headers of a reply besides those that follow from the operation's shape, by operation id and status."""

@@ -1,4 +1,4 @@
-"""Problems as JSON Schema: RFC 9457's members, ours, and those that only some codes have."""
+"""Problems as JSON Schema: the members of RFC 9457, our own, and those that only some codes have."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from skyhold.web.schemas import Body
 
 
 class FaultBody(Body):
-    """What is wrong with one place of the request."""
+    """An invalid place of the request."""
 
     pointer: str | None = Field(default=None, description="A JSON pointer into the body, or `/name` of a parameter.")
     place: str | None = Field(
-        default=None, alias="in", description="`query`, `path`, `header` or `cookie`, if no body."
+        default=None, alias="in", description="`query`, `path`, `header` or `cookie`; absent for the body."
     )
     seat: str | None = None
-    detail: str = Field(description="What is wrong, or what would be right.")
+    detail: str = Field(description="The fault, or the expected value.")
 
 
 class ConflictBody(Body):
-    """A seat that cannot be had, and why."""
+    """An unavailable seat and its status."""
 
     seat: str
     status: str
 
 
 class AlternativeBody(Body):
-    """Seats that were free a moment ago, and what they cost together."""
+    """Seats that were available a moment ago, and their total price."""
 
     seats: list[str]
     total_price_cents: int
 
 
 class ProblemBody(Body):
-    """RFC 9457, with the code, the request's id, and whatever else the code needs."""
+    """A problem of RFC 9457, with the code, the request's id, and the facts that the code needs."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str
     title: str
     status: int
-    detail: str = Field(description="A sentence for a person.")
+    detail: str = Field(description="A sentence for people.")
     instance: str
-    error: str = Field(description="The code, to decide by.")
+    error: str = Field(description="The code, for programs.")
     message: str = Field(description="The same as `detail`.")
     request_id: str
     errors: list[FaultBody] = Field(default=[], description="Of INVALID_REQUEST and INVALID_PAYMENT_CODE.")
     seats: list[FaultBody] = Field(default=[], description="Of INVALID_SEATS.")
     conflicts: list[ConflictBody] = Field(default=[], description="Of SEATS_UNAVAILABLE: every seat that is taken.")
     alternatives: list[AlternativeBody] = Field(
-        default=[], description="Of SEATS_UNAVAILABLE: what to ask for instead."
+        default=[], description="Of SEATS_UNAVAILABLE: sets of seats to request instead."
     )
-    total_price_cents: int | None = Field(default=None, description="Of PRICE_CHANGED: what the seats cost now.")
+    total_price_cents: int | None = Field(default=None, description="Of PRICE_CHANGED: the current total.")
     currency: str = Field(default="", description="Of PRICE_CHANGED: its currency.")
     outcome: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE, if a command was sent: `unknown`.")
-    order_id: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the order whose fate is not known.")
-    order_token: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: opens the order, if it was a new one.")
+    order_id: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the order of the command.")
+    order_token: str = Field(default="", description="Of WORKFLOW_UNAVAILABLE: the token of a new order.")
 
 
 def problem_schemas() -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The middleware around the routes, and the server under them: everything that holds for each request alike."""
+"""The middleware around the routes, and the server under them: everything that applies to every request."""

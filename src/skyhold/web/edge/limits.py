@@ -1,9 +1,9 @@
-"""How often a guest and an address may ask: fixed windows, counted in Redis for all processes together.
+"""Rate limits of guests and addresses: fixed windows, counted in Redis for all processes together.
 
-A window begins with the first request and ends as a whole, so what is told as `Retry-After` is true, and a counter is
-one small number whatever the limit; at the seam of two windows a caller may get twice the rate. Redis is told keyed
-hashes, and forgets them with the window. Each process counts for itself as well, in bounded memory: so a flood is
-refused without a question to Redis, and while that is away or slow the limit is that of the process.
+A window begins with the first request and ends as a whole, so `Retry-After` is reliable, and a counter is one small
+number whatever the limit; at the boundary of two windows a caller may get twice the rate. Redis stores only keyed
+hashes, and deletes them with the window. Each process also counts for itself, in bounded memory: so a flood is rejected
+without a request to Redis, and while Redis is unavailable or slow, each process applies the limit by itself.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from skyhold.redis_clients import refusal_of
 from skyhold.web.errors import RateLimited
 from skyhold.web.identity import GuestCookies
-from skyhold.web.pages.page_problems import told
+from skyhold.web.pages.page_problems import page_or_problem
 from skyhold.web.problems import problem_of_refusal
-from skyhold.web.seals import Seals
+from skyhold.web.signing import Signer
 
 GUESTS_AT_AN_ADDRESS = 100
-"""An address may ask as often as this many guests: offices and mobile networks share one."""
+"""An address has the limit of this many guests: offices and mobile networks share one."""
 
 WAIT_SECONDS = 0.2
-"""How long a request waits for Redis at most, and only one a second while it is away."""
+"""Longest wait of a request for Redis; while Redis is unavailable, only one request a second tries it."""
 
 PAUSE_SECONDS = 1.0
 
 LOCAL_COUNTERS = 20_000
-"""How many counters a process keeps of its own; beyond that the oldest are forgotten."""
+"""Maximum number of counters in a process; beyond it the oldest are dropped."""
 
 _LIMITED = ("/api/", "/flights/", "/orders/")
 
@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 
 
 class LocalCounters:
-    """Fixed windows counted in this process, for so many names and no more."""
+    """Fixed windows counted in this process, for a bounded number of names."""
 
     def __init__(self, *, room: int = LOCAL_COUNTERS, clock: Callable[[], float] = time.monotonic) -> None:
         self._room = room
@@ -56,11 +56,11 @@ class LocalCounters:
         return len(self._windows)
 
     def hit(self, name: str, limit: RateLimitItem) -> float:
-        """Count a request and return the seconds to wait: none, if it is within the limit."""
+        """Count a request and return the seconds to wait; 0 if it is within the limit."""
         now = self._clock()
         count, ends_at = self._windows.get(name, (0, now))
         if ends_at <= now:
-            # Taken out and put in again: the windows stay in the order in which they began, and end.
+            # Removed and inserted again: the windows stay in the order in which they began, and end.
             self._windows.pop(name, None)
             count, ends_at = 0, now + limit.get_expiry()
         self._windows[name] = count + 1, ends_at
@@ -68,50 +68,50 @@ class LocalCounters:
             del self._windows[next(iter(self._windows))]
         if count < limit.amount:
             return 0.0
-        # Redis counts in whole seconds, and may begin its window a moment later: one more is never too few.
+        # Redis counts in whole seconds, and may begin its window a moment later: one more second is always enough.
         return min(ends_at - now + 1.0, limit.get_expiry())
 
 
 class RateLimits:
     """The limits of one rate: of a guest, and a hundred times that of an address."""
 
-    def __init__(self, rate: str, storage: Storage, seals: Seals, cookies: GuestCookies) -> None:
+    def __init__(self, rate: str, storage: Storage, signer: Signer, cookies: GuestCookies) -> None:
         per_guest = parse(rate)
         self._limits: Mapping[str, RateLimitItem] = {
             "guest": per_guest,
             "address": type(per_guest)(per_guest.amount * GUESTS_AT_AN_ADDRESS, per_guest.multiples),
         }
         self._storage = storage
-        self._seals = seals
+        self._signer = signer
         self._cookies = cookies
         self._local = LocalCounters()
         self._away_until = 0.0
         self._failed_at = -math.inf
         self.is_away = False
         self.is_refused = False
-        """Whether Redis refused to count the last requests, which no waiting changes."""
+        """True if Redis answered but refused to count the last requests."""
 
     async def seconds_to_wait(self, request: Request) -> int:
-        """Count the request and return for how many whole seconds it is refused; 0 if it is not."""
+        """Count the request and return the whole seconds to wait; 0 if it is within the limits."""
         guest = self._cookies.recognise_at_once(request).guest
         names = {"address": self._name("address", address_of(request))}
         names |= {"guest": self._name("guest", guest.id)} if guest else {}
-        # What came to this process alone is within no limit that all processes together would be.
+        # A limit that is exceeded in this process alone is exceeded in all processes together.
         waits = [self._local.hit(name, self._limits[kind]) for kind, name in names.items()]
         if not any(waits):
             waits = await self._hit_shared(names)
         return math.ceil(max(waits))
 
     def _name(self, kind: str, caller: str) -> str:
-        return f"{kind}:{self._seals.text('rate limit', kind, caller)}"
+        return f"{kind}:{self._signer.text('rate limit', kind, caller)}"
 
     async def _hit_shared(self, names: Mapping[str, str]) -> list[float]:
-        """Count in Redis, all counters at once, and return the seconds to wait for each; none while it is away."""
+        """Count in Redis, all counters at once, and return the seconds to wait for each; 0 while it is unavailable."""
         now = time.monotonic()
         if now < self._away_until:
             return [0.0]
         if self.is_away:
-            # This request tries again; the others go on counting here meanwhile.
+            # This request tries Redis again; meanwhile the others are counted only here.
             self._away_until = now + PAUSE_SECONDS
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -121,19 +121,19 @@ class RateLimits:
             return [0.0]
         if self.is_away:
             self.is_away = self.is_refused = False
-            _log.info("redis is back, requests are counted for all processes again")
+            _log.info("Redis available again; requests are counted for all processes together")
         return waits
 
     async def _hit(self, name: str, limit: RateLimitItem) -> float:
         key, seconds = limit.key_for(name), limit.get_expiry()
         if await self._storage.incr(key, seconds) <= limit.amount:
             return 0.0
-        # Redis rounds to the nearest second: one more is never too few, and no window is longer than it is.
+        # Redis rounds to the nearest second: one more second is always enough, and the whole window is the maximum.
         left = round(await self._storage.get_expiry(key) - time.time())
         return min(max(left, 0) + 1, seconds)
 
     def has_failed_within(self, seconds: float) -> bool:
-        """Return whether this process had to count alone within so many seconds."""
+        """Return whether counting in Redis failed within the last `seconds`."""
         return time.monotonic() - self._failed_at < seconds
 
     def _mark_away(self, error: Exception) -> None:
@@ -145,11 +145,11 @@ class RateLimits:
         if not self.is_away:
             self.is_away = True
             reason = refusal or type(cause).__name__
-            _log.warning("Redis cannot count requests; each process counts its own", error=reason)
+            _log.warning("Redis cannot count requests; each process counts by itself", error=reason)
 
 
 class LimitedRequests:
-    """Middleware that refuses requests for `/api/` and for pages beyond the limits, before anything of them is read."""
+    """Middleware that rejects requests for `/api/` and for pages beyond the limits, before their bodies are read."""
 
     def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
         self.app = app
@@ -162,14 +162,14 @@ class LimitedRequests:
             seconds = await self._limits.seconds_to_wait(request)
             if seconds:
                 error = RateLimited(seconds)
-                refusal = told(request, error, problem_of_refusal(request.state.request_id, error))
+                refusal = page_or_problem(request, error, problem_of_refusal(request.state.request_id, error))
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
 def address_of(request: Request) -> str:
-    """Return where the request comes from; of IPv6 the network of 64 bits, in which one client has every address."""
+    """Return the address of the client; for IPv6 its network of 64 bits, in which one client has every address."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host.partition("%")[0])

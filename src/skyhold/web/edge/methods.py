@@ -1,7 +1,7 @@
-"""HEAD, OPTIONS and methods that an address does not know, for every route alike.
+"""HEAD, OPTIONS and unsupported methods, for every route alike.
 
-HEAD is GET without its body, and of a stream of events its head alone. OPTIONS tells the methods. Any other method that
-no route of the address takes is refused with all that some route does.
+HEAD is GET without its body; of an event stream it sends only the head. OPTIONS returns the methods of the address in
+`Allow`. A method that no route of the address supports is rejected with the same list.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STREAM = b"text/event-stream"
 
 
 class Addresses:
-    """Which methods each address knows, as the routes say."""
+    """The methods that each address supports, read from the routes."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         methods: dict[str, set[str]] = {}
@@ -36,7 +36,7 @@ class Addresses:
         ]
 
     def methods_of(self, path: str) -> list[str]:
-        """Return the methods of the address, in the usual order; none if there is nothing there that we know of."""
+        """Return the methods of the address, in the usual order; empty if no route matches."""
         known = set().union(*(methods for pattern, methods in self._known if pattern.match(path)))
         if not known:
             return []
@@ -45,7 +45,7 @@ class Addresses:
 
 
 class Methods:
-    """Middleware, right before the routes."""
+    """Middleware directly around the routes: answers HEAD, OPTIONS and unsupported methods."""
 
     def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
         self.app = app
@@ -82,7 +82,7 @@ class Methods:
 
 
 class _Head:
-    """The way back of a HEAD: what a GET would send, without its body."""
+    """A wrapper of `send` for HEAD: the reply to a GET without its body."""
 
     def __init__(self, send: Send, until_head: asyncio.Timeout) -> None:
         self._send = send
@@ -98,6 +98,6 @@ class _Head:
         await self._send(message)
         if any(name == b"content-type" and value.startswith(_STREAM) for name, value in message["headers"]):
             self._has_ended = True
-            # The stream would go on for as long as someone listens, and nobody does.
+            # The stream would run until its client disconnects, and this client reads no events.
             await self._send({"type": "http.response.body", "body": b""})
             self._until_head.reschedule(asyncio.get_running_loop().time())

@@ -1,8 +1,8 @@
-"""Where the API meets the world: whom it believes about addresses, which pages may call it, how often it answers.
+"""HTTP middleware: trusted proxies, CORS, rate limits, security headers.
 
-Middleware from the outside in: proxies, the public address, request ids, security headers, CORS, faults, limits,
-refusals of the server itself, methods. Whatever is answered further in passes all that is further out, so a refusal and
-a fault carry the same headers as any reply.
+From the outside in: proxies, the public address, request ids, security headers, CORS, faults, rate limits, requests
+that the server cannot parse, methods. A reply passes all middleware further out, so a refusal and a fault carry the
+same headers as any reply.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PREFLIGHT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Edge:
-    """What depends on where the API stands; by default it stands alone."""
+    """Settings that depend on the deployment; by default clients connect to the API directly."""
 
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Edge:
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, with preflights answered as any OPTIONS: 204, and without permission if there is none."""
+    """Starlette's CORS middleware, with preflights answered like any OPTIONS: 204, permitted or not."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Return the permission, or a reply without one, at which the browser gives up."""
+        """Return the reply with CORS headers if the origin is permitted, otherwise without: the browser then stops."""
         answer = super().preflight_response(request_headers)
         told = answer.headers if answer.status_code == 200 else {"Vary": answer.headers["Vary"]}  # noqa: PLR2004
         kept = {name: value for name, value in told.items() if name not in {"content-length", "content-type"}}
@@ -53,7 +53,7 @@ class Cors(CORSMiddleware):
 
 
 def install_edge(app: FastAPI, edge: Edge) -> None:
-    """Put the middleware around the routes, which must all be there."""
+    """Install the middleware around the routes, which must all be registered before."""
     app.add_middleware(Methods, addresses=Addresses(app.routes))
     app.add_middleware(Refusals)
     if edge.limits:

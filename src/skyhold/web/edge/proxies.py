@@ -27,7 +27,7 @@ class TrustedProxies:
 
     def __init__(self, app: ASGIApp, networks: Collection[str]) -> None:
         self._networks = [ip_network(network) for network in networks]
-        # Uvicorn's takes the rightmost address that is not a trusted proxy for the client's.
+        # Uvicorn takes the rightmost address that is not a trusted proxy as the client's address.
         self._with_client = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=list(networks)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ class TrustedProxies:
 
 
 def _plain(host: str) -> str:
-    """Return an IPv4-mapped IPv6 address as IPv4: a dual-stack socket reports its IPv4 peers so."""
+    """Return an IPv4-mapped IPv6 address as IPv4: a dual-stack socket reports its IPv4 peers in the mapped form."""
     with contextlib.suppress(ValueError):
         address = ip_address(host)
         if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -1,6 +1,6 @@
 """Requests that the server cannot parse: rejected by the app, with the headers, the id and the log line of any refusal.
 
-Owns the request that is made of the part of a head that was received, enough to choose between a page and a problem.
+Owns the request that is built from the received part of a head, enough to choose between a page and a problem.
 The server passes it to the app with the error in its state; the middleware here renders the error.
 """
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.domain.errors import SkyholdError
-from skyhold.web.pages.page_problems import told
+from skyhold.web.pages.page_problems import page_or_problem
 from skyhold.web.problems import problem_of_refusal
 
 _REFUSAL = "refusal"
@@ -67,6 +67,6 @@ class Refusals:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        answer = told(request, error, problem_of_refusal(request.state.request_id, error))
+        answer = page_or_problem(request, error, problem_of_refusal(request.state.request_id, error))
         answer.headers["Connection"] = "close"
         await answer(scope, receive, send)

@@ -1,6 +1,6 @@
-"""An id for every request: in the reply, in each of its log lines, in every problem. And the last net for faults.
+"""An id for every request, in its reply, its log lines and its problems; and the handler of all remaining faults.
 
-The id is always made here: one that a client sent would be an input value repeated.
+The id is always generated here: an id that the client sent would be an input value in the reply.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from skyhold.web.errors import Internal
-from skyhold.web.pages.page_problems import told
+from skyhold.web.pages.page_problems import page_or_problem
 from skyhold.web.problems import internal_problem
 
 HEADER = b"x-request-id"
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestIds:
-    """Middleware, outermost of ours, so that nothing is answered or logged without the id."""
+    """Middleware around all code that answers or logs, so that every reply and log line has the id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -48,7 +48,7 @@ class RequestIds:
 
 
 class Faults:
-    """Middleware that answers a fault with its request id alone; inside of all that adds headers to replies."""
+    """Middleware that answers a fault with only its request id; it is inside all middleware that adds headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -74,13 +74,13 @@ class Faults:
 
 def _answer_of_fault(request: Request) -> Response:
     problem = internal_problem(request.state.request_id)
-    with contextlib.suppress(Exception):  # what makes pages may be what is broken
-        return told(request, Internal(), problem)
+    with contextlib.suppress(Exception):  # the fault may be in the rendering of pages itself
+        return page_or_problem(request, Internal(), problem)
     return problem
 
 
 class _Reply:
-    """The way back to the client: adds the id and remembers the status."""
+    """A wrapper of `send` that adds the id and records the status."""
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
@@ -95,7 +95,7 @@ class _Reply:
 
 
 def _log_reply(scope: Scope, reply: _Reply, seconds: float) -> None:
-    """Say what was asked and answered: the template of the route, since all that a client writes may hold anything."""
+    """Log the request by the template of its route; its path is client input and may contain secrets."""
     method = scope["method"] if scope["method"] in _METHODS else "another"
     is_noteworthy = method not in _READS or (reply.status or _SERVER_ERROR) >= _SERVER_ERROR
     say = _log.info if is_noteworthy else _log.debug

@@ -1,4 +1,4 @@
-"""What every reply tells browsers: take it for what it says it is, embed it nowhere, keep nothing of an order."""
+"""Security headers of every reply: no content sniffing, no embedding, no referrer, no caching of orders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""For replies that are read by programs; a page brings a policy of its own."""
+"""The policy of replies that programs read; a page sets its own."""
 
 HSTS_SECONDS = 365 * 24 * 3600
 
@@ -17,11 +17,11 @@ _DEFAULTS = {
 }
 
 _NO_DOCUMENTS = ("text/css", "text/javascript")
-"""A policy is for documents; with each of a page's 25 modules and styles it would be 2 kB for nothing."""
+"""Media types without a policy: it applies to documents only, and would add 2 kB to a page's 25 modules and styles."""
 
 
 class SecurityHeaders:
-    """Middleware that adds the headers to whatever is answered inside it."""
+    """Middleware that adds the headers to every reply from inside it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,9 +1,9 @@
-"""The server under the app: uvicorn, with a bound on how long and how much a connection may keep it waiting.
+"""The server under the app: uvicorn, with limits of time and size for each connection.
 
-A head must come whole within ten seconds of its first byte and in 16 KB, a body is bounded by its route, idle
-connections are closed, and so are those whose client does not take what it asked for. Uvicorn itself waits without end
-for a head that comes byte by byte, and for a client that has stopped reading. It answers what it cannot parse with a
-bare line of text; here the app rejects it with a problem or a page.
+A head must arrive within ten seconds of its first byte and have at most 16 KB; a body is limited by its route. Idle
+connections are closed, and so are those whose client does not read its reply. Uvicorn alone waits without a limit for a
+head that arrives byte by byte, and for a client that has stopped reading. It answers an unparsable request with a line
+of plain text; here the app rejects it with a problem or a page.
 """
 
 from __future__ import annotations
@@ -30,67 +30,67 @@ BACKLOG = 2048
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
 PIECE_BYTES = 1024
-"""Bytes are looked at in such pieces: a head that comes in one go would be parsed however long it is."""
+"""Received bytes are parsed in pieces of this size: a head that arrives at once would be parsed whatever its length."""
 
 KEEP_ALIVE_TIMEOUT = timedelta(seconds=75)
-"""How long an idle connection is kept between two requests: longer than proxies keep theirs, or they would send a
+"""Time that an idle connection is kept between two requests: longer than proxies keep theirs, or they would send a
 request over one that is being closed."""
 
 LINGER_SECONDS = 2.0
-"""How long the bytes that a rejected client still sends are read and dropped. If the connection were closed with unread
-bytes, the kernel would send a reset, and the client might lose the answer."""
+"""Time in which bytes that a rejected client still sends are read and dropped. If the connection were closed with
+unread bytes, the kernel would send a reset, and the client might lose the answer."""
 
 _UNREADABLE = "The request is not valid HTTP/1.1; nothing was done."
 _LINE_TOO_LONG = "The address (URL) of the request is longer than 16 KB. Nothing was done. Send a shorter one."
 _HEADERS_TOO_LARGE = 431
 
 UNREAD_SECONDS = 30.0
-"""How long a client may leave unread what waits for it: some 50 KB must go out in this time."""
+"""Time that a client may leave pending bytes unread: about 50 KB must be sent in this time."""
 
 UNSENT_LIMIT_BYTES = 64 * 1024
-"""What the kernel takes for a connection beyond what is on its way; else it takes megabytes for who never reads."""
+"""Unsent bytes that the kernel buffers for a connection; by default megabytes, for a client that never reads."""
 
 STOP_SECONDS = 5
-"""How long requests under way may take to end."""
+"""Time that running requests have to end when the server stops."""
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
+    """A server that leaves the handling of signals to the caller."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave them as they are."""
+        """Leave the signal handlers as they are."""
         yield
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection, closed when the head of its next request does not come whole and in time, or nothing is read."""
+    """One connection, closed when the next head is not complete in time, or when its client has stopped reading."""
 
     head_timer: asyncio.TimerHandle | None = None
     is_refused = False
     unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head; a stream of events whose reader has stopped reading can be cut off at once."""
+        """Start the timeout of a head, and put the transport into the state, so that an event stream can be cut off."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, CONNECTION: transport}
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LIMIT_BYTES)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; it may complete a head."""
+        """Parse the received bytes; they may complete a head."""
         for start in range(0, len(data), PIECE_BYTES):
             if not self.transport.is_closing() and not self.is_refused:
                 super().data_received(data[start : start + PIECE_BYTES])
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next head."""
+        """Start to wait for the next head."""
         super().on_response_complete()
         self._watch()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Let the app reject what cannot be parsed, unless its answer to the request has started."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text
+        """Let the app reject an unparsable request, unless its answer to the request has started."""
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self._close()
             return
@@ -137,19 +137,19 @@ class BoundedProtocol(H11Protocol):
         return cast("dict[str, Any]", unreadable_request(self.conn.trailing_data[0], refusal, connection))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Cancel all timers."""
         super().connection_lost(exc)
         self._stop_waiting()
         self._unset_keepalive_if_required()  # after a reset uvicorn's timer would keep the connection in memory
         self.resume_writing()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever."""
+        """Start the timeout of a client that does not read."""
         super().pause_writing()
         self._watch_reader()
 
     def resume_writing(self) -> None:
-        """Go on: the client has read."""
+        """Cancel that timeout: the client has read."""
         super().resume_writing()
         if self.unread_timer is not None:
             self.unread_timer.cancel()
@@ -177,7 +177,7 @@ class BoundedProtocol(H11Protocol):
         return self.cycle is not None and has_nothing
 
     def _close(self) -> None:
-        """Close when the client has read what is left, or has had time for it."""
+        """Close when the client has read the pending bytes, or when its time for that is over."""
         self.transport.close()
         self._watch_reader()
 
@@ -204,9 +204,9 @@ class _Lingering:
 
 
 def server_of(app: FastAPI, *, keep_alive: timedelta = KEEP_ALIVE_TIMEOUT) -> Server:
-    """Return a server for the app; it is run with sockets of the caller's."""
-    # Our own log line for each request names the route; uvicorn's would repeat paths and queries. Proxies are the
-    # app's to trust, by its settings.
+    """Return a server for the app; the caller runs it with its own sockets."""
+    # Our own log line for each request names the route; uvicorn's would repeat paths and queries. The app decides by
+    # its settings which proxies are trusted.
     return Server(
         uvicorn.Config(
             app,

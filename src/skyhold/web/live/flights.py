@@ -1,8 +1,8 @@
-"""Flights as they are watched: the seats of each, what changed when, and who listens.
+"""Watched flights: the newest state of each seat, the number of its last change, and the listeners.
 
 A watch keeps every seat's newest state, whether it came as an event or by comparing with PostgreSQL, and numbers its
-changes. So whoever comes back is told exactly what changed since, without a log that could be too short: at most every
-seat once. Its numbers mean something to this watch alone, since what another process had missed is not known here.
+changes. So a client that reconnects gets exactly the seats that changed since, each of them once, without a log that
+could be too short. The numbers are valid for this watch only: the events that another process missed are unknown here.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable, FlightNotFound
 from skyhold.domain.seats import SeatState, seat_position
 from skyhold.events.changes import Change
-from skyhold.shared_reads import SharedRead
+from skyhold.single_flight import SingleFlight
 from skyhold.web.live.stream import Listener, frame, retry_line
 
 FRAME_SECONDS = 0.1
-"""The first change is told at once, the ones after it together, this long after the frame before."""
+"""The first change is sent at once, those after it together, this long after the previous frame."""
 
 FRESH_SECONDS = 1.0
-"""A newcomer sees what PostgreSQL said at most this long ago, and whatever was heard since."""
+"""Maximum age of PostgreSQL's state for a new listener, which also gets the events received since."""
 
 LINGER_SECONDS = 120.0
-"""How long a flight stays watched after its last listener, so that who comes back is told only what changed."""
+"""Time that a flight stays watched after its last listener, so that a client that reconnects gets only changes."""
 
 IDLE_LIMIT = 200
-"""How many flights stay watched without a listener at most."""
+"""Maximum number of flights that stay watched without a listener."""
 
 _NUMBER_LENGTH_LIMIT = 15
 
@@ -41,14 +41,14 @@ _log = structlog.get_logger(__name__)
 
 
 class FlightWatch:
-    """One flight that somebody watches, or did a moment ago."""
+    """One flight that has listeners, or had some until a moment ago."""
 
     def __init__(self, flight_id: str, read_seats: ReadSeats) -> None:
         self.flight_id = flight_id
         self.listeners: set[Listener] = set()
         self.idle_since = asyncio.get_running_loop().time()
         self.is_forgotten = False
-        self.refresh = SharedRead(self._compare)
+        self.refresh = SingleFlight(self._compare)
         self._read_seats = read_seats
         self._name = secrets.token_hex(8)
         self._number = 0
@@ -60,7 +60,7 @@ class FlightWatch:
         self._snapshot = (-1, b"")
 
     def apply(self, seats: Iterable[SeatState]) -> int:
-        """Take over what is newer than what is known, have it told, and return how many seats that were."""
+        """Store the seats that are newer than the known ones, send them to the listeners, and return their number."""
         news = [seat for seat in seats if seat.id not in self._seats or seat.version > self._seats[seat.id].version]
         if news:
             self._number += 1
@@ -71,7 +71,7 @@ class FlightWatch:
         return len(news)
 
     def join(self, last_event_id: str | None) -> Listener:
-        """Return a new listener that is told what it does not know: the changes since its last event, or every seat."""
+        """Return a new listener that first gets the changes since its last event, or every seat."""
         listener = Listener()
         missed = self._changed_since(last_event_id)
         if missed is None:
@@ -82,18 +82,18 @@ class FlightWatch:
             first = b"\n"  # ends the block of the retry line
         listener.offer(retry_line() + first)
         if self.is_forgotten:
-            # While the listener was on its way: it comes back by itself, to a watch that hears of changes.
+            # Forgotten while the listener connected: its client reconnects by itself, to a watch that gets events.
             listener.end()
         self.listeners.add(listener)
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """Forget the listener."""
+        """Remove the listener."""
         self.listeners.discard(listener)
         self.idle_since = asyncio.get_running_loop().time()
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Stop sending."""
         if self._next_frame is not None:
             self._next_frame.cancel()
 
@@ -103,10 +103,10 @@ class FlightWatch:
         if seats is None:
             raise FlightNotFound
         if (found := self.apply(seats)) and not is_first:
-            _log.debug("seats that no event told of", seats=found)
+            _log.debug("comparing found seats that had changed without an event", seats=found)
 
     def _changed_since(self, event_id: str | None) -> list[SeatState] | None:
-        """Return what changed after the event, or None if it is none of ours."""
+        """Return the seats that changed after the event, or None if this watch did not send the event."""
         name, _, number = (event_id or "").rpartition("-")
         if name != self._name or len(number) > _NUMBER_LENGTH_LIMIT or not number.isdecimal():
             return None
@@ -147,21 +147,21 @@ class LiveFlights:
         self._watches: dict[str, FlightWatch] = {}
 
     async def watch(self, flight_id: str) -> FlightWatch:
-        """Return the flight's watch, which knows what PostgreSQL said a moment ago; many at once cost one read.
+        """Return the flight's watch with a recent state of PostgreSQL; concurrent calls share one read.
 
-        One that is watched already can be joined while PostgreSQL is away: it is compared when that is back.
+        A flight that is watched already can be joined while PostgreSQL is unavailable, and is compared afterwards.
 
         Raises:
             FlightNotFound: there is no such flight.
-            DatabaseUnavailable: PostgreSQL does not answer and nothing is known of the flight.
+            DatabaseUnavailable: PostgreSQL does not answer and the flight has not been read yet.
         """
         watch = self._watches.get(flight_id)
         if watch is None:
-            # From here on it hears of changes, so nothing is lost between its first read and its first event.
+            # From here on it gets events, so nothing is lost between its first read and its first event.
             watch = self._watches[flight_id] = FlightWatch(flight_id, self._read_seats)
         watch.idle_since = asyncio.get_running_loop().time()
         try:
-            await watch.refresh.be_fresh(max_age=FRESH_SECONDS)
+            await watch.refresh.refresh(max_age=FRESH_SECONDS)
         except (FlightNotFound, DatabaseUnavailable):
             if not watch.refresh.has_succeeded:
                 self._forget(watch)
@@ -169,7 +169,7 @@ class LiveFlights:
         return watch
 
     def apply(self, change: Change) -> bool:
-        """Take over the seats of a change; False means that the flight must be compared to know what it was."""
+        """Apply the seats of a change; False means that it names none, so the flight must be compared."""
         watch = self._watches.get(change.flight_id or "")
         if watch is None:
             return True
@@ -178,8 +178,8 @@ class LiveFlights:
         watch.apply(change.seats)
         return True
 
-    async def compare(self, flight_ids: Iterable[str] | None = None) -> None:
-        """Compare these flights, or all that are watched, with PostgreSQL; what is found is told like any change.
+    async def resync(self, flight_ids: Iterable[str] | None = None) -> None:
+        """Compare these flights, or all that are watched, with PostgreSQL; differences are sent like any change.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
@@ -187,12 +187,12 @@ class LiveFlights:
         for flight_id in tuple(self._watches if flight_ids is None else flight_ids):
             if watch := self._watches.get(flight_id):
                 try:
-                    await watch.refresh.be_fresh()
+                    await watch.refresh.refresh()
                 except FlightNotFound:
                     self._forget(watch)
 
     def forget_idle(self) -> None:
-        """Stop watching flights whose last listener left long ago, and the idlest if there are too many."""
+        """Stop watching flights whose last listener left long ago, and the longest idle if there are too many."""
         now = asyncio.get_running_loop().time()
         idle = sorted(
             (watch for watch in self._watches.values() if not watch.listeners), key=lambda watch: watch.idle_since
@@ -202,7 +202,7 @@ class LiveFlights:
                 self._forget(watch)
 
     def _forget(self, watch: FlightWatch) -> None:
-        """Stop watching; listeners that are left come back by themselves, and hear that there is no such flight."""
+        """Stop watching; clients that still listen reconnect by themselves, and get 404 if the flight is gone."""
         watch.close()
         watch.is_forgotten = True
         if self._watches.get(watch.flight_id) is watch:
@@ -211,6 +211,6 @@ class LiveFlights:
             listener.end()
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Stop sending."""
         for watch in self._watches.values():
             watch.close()

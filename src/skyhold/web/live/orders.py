@@ -1,4 +1,4 @@
-"""Orders as they are watched: the status of each as it was told last, and who listens."""
+"""Watched orders: the last status that was sent of each, and its listeners."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import datetime
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.events.changes import Change
 from skyhold.queries.orders import OrderView
-from skyhold.shared_reads import SharedRead
+from skyhold.single_flight import SingleFlight
 from skyhold.web.live.stream import Listener, frame, retry_line
 from skyhold.web.schemas import OrderStatusBody
 
 _CLOCKS = {"server_time", "timer_remaining"}
-"""What of a status is another at every look, and no change."""
+"""Members of a status that differ at every read and are not a change of the order."""
 
 ReadOrder = Callable[[str], Awaitable[OrderView | None]]
 ReadChangeTimes = Callable[[Sequence[str]], Awaitable[dict[str, datetime]]]
@@ -24,7 +24,7 @@ ReadChangeTimes = Callable[[Sequence[str]], Awaitable[dict[str, datetime]]]
 
 @dataclass(frozen=True)
 class OrderEvent:
-    """The status of an order as an event: two with one id tell the same."""
+    """The status of an order as an event: equal ids mean equal content."""
 
     id: str
     frame: bytes
@@ -33,7 +33,7 @@ class OrderEvent:
 
     @classmethod
     def of(cls, order: OrderView) -> OrderEvent:
-        """Return the event that tells where the order stands."""
+        """Return the event with the order's status."""
         body = OrderStatusBody.of(order)
         told = body.model_dump_json(by_alias=True, exclude=_CLOCKS)
         event_id = hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
@@ -46,19 +46,19 @@ class OrderEvent:
 
 
 class OrderWatch:
-    """One order that somebody follows."""
+    """One order that has listeners."""
 
     def __init__(self, order_id: str, read: ReadOrder) -> None:
         self.order_id = order_id
         self.listeners: set[Listener] = set()
-        self._refresh = SharedRead(self._look)
+        self._refresh = SingleFlight(self._look)
         self._read = read
         self._last: OrderEvent | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._is_behind = False
 
     def join(self, order: OrderView) -> Listener:
-        """Return a new listener that is told where the order stands, by this look at it or by a later one of ours."""
+        """Return a new listener that first gets the order's status, of this snapshot or of a newer one of the watch."""
         event = OrderEvent.of(order)
         if self._last is None or event.changed_at > self._last.changed_at:
             self._tell(event)
@@ -72,17 +72,17 @@ class OrderWatch:
         return listener
 
     def is_told(self, changed_at: datetime | None) -> bool:
-        """Say whether what the listeners know is of this moment."""
+        """Return whether the last event sent is that of the change at this instant."""
         return self._last is not None and self._last.changed_at == changed_at
 
-    def look_again(self) -> None:
-        """Read the order, now or after the read that is under way, and tell what changed."""
+    def recheck(self) -> None:
+        """Read the order, now or after the read in progress, and send its status if it has changed."""
         self._is_behind = True
         if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop reading."""
         if self._catching_up is not None:
             self._catching_up.cancel()
 
@@ -90,16 +90,16 @@ class OrderWatch:
         while self._is_behind and self.listeners:
             self._is_behind = False
             try:
-                await self._refresh.be_fresh()
+                await self._refresh.refresh()
             except DatabaseUnavailable:
-                return  # Comparing finds what changed when PostgreSQL is back.
+                return  # Comparing finds the change when PostgreSQL is available again.
 
     async def _look(self) -> None:
         last = self._last
         order = await self._read(self.order_id)
         if order is None:
             return
-        # Our own looks come one after the other; that of a newcomer's may have overtaken this one.
+        # Reads of the watch run one after the other; the snapshot of a new listener may be newer than this read.
         if self._last is None or self._last is last or order.updated_at > self._last.changed_at:
             self._tell(OrderEvent.of(order))
 
@@ -122,19 +122,19 @@ class LiveOrders:
         self._watches: dict[str, OrderWatch] = {}
 
     def join(self, order: OrderView) -> Listener:
-        """Return a new listener of the order, of which this look at it was just taken."""
+        """Return a new listener of the order, which was just read."""
         watch = self._watches.get(order.id)
         if watch is not None:
             return watch.join(order)
         watch = self._watches[order.id] = OrderWatch(order.id, self._read_order)
         listener = watch.join(order)
         if not listener.is_ended:
-            # What changed since that look was told to nobody, for nobody followed the order.
-            watch.look_again()
+            # A change since that read was not sent: the order was not watched yet.
+            watch.recheck()
         return listener
 
     def leave(self, order_id: str, listener: Listener) -> None:
-        """Forget the listener, and the order if nobody is left who follows it."""
+        """Remove the listener, and the order after its last listener."""
         if watch := self._watches.get(order_id):
             watch.listeners.discard(listener)
             if not watch.listeners:
@@ -142,12 +142,12 @@ class LiveOrders:
                 del self._watches[order_id]
 
     def apply(self, change: Change) -> None:
-        """Have the order looked at, if somebody follows it."""
+        """Read the order again if it is watched."""
         if watch := self._watches.get(change.order_id):
-            watch.look_again()
+            watch.recheck()
 
-    async def compare(self) -> None:
-        """Have those orders looked at that PostgreSQL knows to have changed.
+    async def resync(self) -> None:
+        """Read those orders again that have changed in PostgreSQL.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
@@ -156,9 +156,9 @@ class LiveOrders:
             times = await self._read_change_times(tuple(self._watches))
             for order_id, watch in tuple(self._watches.items()):
                 if not watch.is_told(times.get(order_id)):
-                    watch.look_again()
+                    watch.recheck()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop reading."""
         for watch in self._watches.values():
             watch.close()

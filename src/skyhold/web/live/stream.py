@@ -1,8 +1,8 @@
 """Server-sent events to one listener: a bounded queue of encoded frames, and the response that sends them.
 
-FastAPI's own SSE encodes for each listener anew, takes four tasks and two queues for each, and cannot be ended while it
-waits for a reader that has stopped reading. This response takes frames that all listeners share, two tasks, and a
-listener that falls behind is cut off: it comes back by itself and gets what it missed.
+FastAPI's own SSE encodes each event for each listener, needs four tasks and two queues for each, and cannot be ended
+while it waits for a reader that has stopped reading. This response sends frames that all listeners share and needs two
+tasks. A listener that falls behind is cut off: its client reconnects by itself and gets the changes that it missed.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ MEDIA_TYPE = "text/event-stream"
 
 FRAMES_LIMIT = 64
 BYTES_LIMIT = 256 * 1024
-"""What waits for one listener at most, beside what its connection holds; frames of a flight come ten times a second."""
+"""Limits of one listener's queue, besides the buffer of its connection; a flight sends ten frames a second at most."""
 
 RETRY_MILLISECONDS = (1_000, 3_000)
-"""When a browser comes back after an end: spread, so that all of them do not come at once."""
+"""Delay of a browser's reconnect after an end: spread, so that not all reconnect at once."""
 
 CONNECTION = "connection"
-"""Where the server leaves a request's connection (an `asyncio.Transport`), in its state."""
+"""The key of a request's state under which the server puts its connection (an `asyncio.Transport`)."""
 
 _HEADERS = {
     "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",  # nginx would keep events back
+    "X-Accel-Buffering": "no",  # nginx would buffer events
 }
 
 
 def frame(event: str, data: str, event_id: str) -> bytes:
-    """Return one event as it goes over the wire; `data` is JSON, which has no line breaks in it."""
+    """Return one encoded event; `data` is JSON without line breaks."""
     return f"event: {event}\nid: {event_id}\ndata: {data}\n\n".encode()
 
 
@@ -45,12 +45,12 @@ def beat(data: str) -> bytes:
 
 
 def retry_line() -> bytes:
-    """Return the line by which a first frame says when to come back; it is a part of what follows it."""
+    """Return the line that sets the delay of a reconnect; it belongs to the block of the first frame, which follows."""
     return f"retry: {random.randint(*RETRY_MILLISECONDS)}\n".encode()
 
 
 class Listener:
-    """One open stream: what waits to be sent to it, and whether it is to go on."""
+    """One open stream: its queue of frames, and whether it has been ended."""
 
     def __init__(self) -> None:
         self.is_ended = False
@@ -62,7 +62,7 @@ class Listener:
         self._bound: asyncio.Timeout | None = None
 
     def offer(self, frame: bytes) -> None:
-        """Have the frame sent; a listener that cannot keep up is cut off."""
+        """Queue the frame; a listener that cannot keep up is cut off."""
         if self.is_ended:
             return
         if len(self._frames) >= FRAMES_LIMIT or (self._frames and self._size + len(frame) > BYTES_LIMIT):
@@ -73,31 +73,31 @@ class Listener:
         self._has_news.set()
 
     def end(self) -> None:
-        """End the stream when all that waits has been sent."""
+        """End the stream when all queued frames have been sent."""
         self.is_ended = True
         self._has_news.set()
 
     def cut_off(self) -> None:
-        """End the stream at once, also one whose reader does not read; what waits is forgotten."""
+        """End the stream at once, also if its reader does not read; queued frames are dropped."""
         self._frames.clear()
         self.end()
         if self._connection is not None:
-            # One that is merely closed would stay open for as long as nobody reads what it still holds.
+            # `close` would wait until the client has read the buffer of the connection.
             self._connection.abort()
         elif self._bound is not None and not self.is_done.is_set():
             self._bound.reschedule(asyncio.get_running_loop().time())
 
     def is_stuck(self) -> bool:
-        """Say whether something waits for a reader that does not read."""
+        """Return whether frames or buffered bytes still wait for the reader."""
         return not self.is_done.is_set() or bool(self._connection and self._connection.get_write_buffer_size())
 
     def begin(self, connection: asyncio.Transport | None, bound: asyncio.Timeout) -> None:
-        """Learn over which connection frames are sent, and what ends a wait for its reader if there is none."""
+        """Set the connection over which frames are sent, and the timeout that ends the sending if there is none."""
         self._connection = connection
         self._bound = bound
 
     async def take(self) -> bytes:
-        """Wait for frames and return all that are there; nothing means that the stream is over."""
+        """Wait for frames and return all of them; empty bytes mean that the stream has ended."""
         if not self._frames and not self.is_ended:
             await self._has_news.wait()
         self._has_news.clear()
@@ -108,9 +108,9 @@ class Listener:
 
 
 class EventStream(Response):
-    """A reply that goes on until its listener is ended, or its reader is gone or too slow.
+    """A reply that continues until its listener is ended, or its reader is gone or too slow.
 
-    `enter` gives the listener when the reply begins, and `leave` takes it back however it ends.
+    `enter` returns the listener when the reply begins, and `leave` is called with it however the reply ends.
     """
 
     media_type = MEDIA_TYPE
@@ -122,7 +122,7 @@ class EventStream(Response):
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what the listener is offered."""
+        """Send the frames of the listener."""
         listener = self._enter()
         watching = asyncio.create_task(_end_when_gone(receive, listener))
         try:

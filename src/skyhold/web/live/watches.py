@@ -1,6 +1,7 @@
-"""Live events of one API process: one reader of the feed however many people watch, and the comparing that repairs.
+"""Live events of one API process: one reader of the feed for all listeners, and comparing, which finds lost events.
 
-Owns when PostgreSQL is asked, how many streams there are, and their end. What is told to whom is the watches' matter.
+Owns when PostgreSQL is compared, how many streams there are, and their end. The watches decide which events a listener
+gets.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ from skyhold.web.live.stream import EventStream, Listener, beat
 from skyhold.web.schemas import BeatBody
 
 STREAMS_LIMIT = 5_000
-"""How many streams one process keeps open."""
+"""Maximum number of open streams of one process."""
 
 RETRY_AFTER_SECONDS = 5
 
-COMPARE_SECONDS = 15.0
-COMPARE_SECONDS_ALONE = 2.0
-"""How often what is watched is compared with PostgreSQL, and how often while Redis, or PostgreSQL itself, was away."""
+RESYNC_SECONDS = 15.0
+RESYNC_SECONDS_WITHOUT_FEED = 2.0
+"""Interval of comparing with PostgreSQL, and the interval while Redis or PostgreSQL itself is unavailable."""
 
 BEAT_SECONDS = 15.0
-"""How often every stream sends a beat. A client that receives nothing for three times as long may give it up."""
+"""Interval of the beat of every stream. A stream without any event for three times as long is dead for its client."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two tries to reach Redis, growing."""
+"""Seconds between two attempts to read the feed, growing."""
 
 CLOSING_SECONDS = 0.25
-"""How long readers have to take what is on its way when the process ends."""
+"""Time that readers have to receive queued frames when the process ends."""
 
 CANCELS_LIMIT = 10
 
@@ -51,13 +52,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Feed(Protocol):
-    """Where changes are heard of."""
+    """The source of published changes."""
 
     async def read(self) -> Batch:
         """Wait a moment for changes.
 
         Raises:
-            FeedAway: nothing is heard.
+            FeedAway: the feed cannot be read.
         """
 
 
@@ -79,10 +80,10 @@ class Live:
         self._compare_now = asyncio.Event()
 
     def stream(self, enter: Callable[[], Listener], leave: Callable[[Listener], None]) -> EventStream:
-        """Return a reply to a new listener, which is made when the reply begins.
+        """Return a reply to a new listener, which is created when the reply begins.
 
         Raises:
-            RateLimited: there are as many as one process takes.
+            RateLimited: the process has its maximum of open streams.
         """
         if len(self._listeners) >= STREAMS_LIMIT:
             raise RateLimited(RETRY_AFTER_SECONDS)
@@ -103,11 +104,11 @@ class Live:
 
     @property
     def is_feed_down(self) -> bool:
-        """Whether the last read of the feed failed; false while there are no listeners."""
+        """True if the last read of the feed failed; false while there are no listeners."""
         return self._is_alone
 
     async def close(self) -> None:
-        """End every stream, at once: also those whose readers have stopped reading."""
+        """End every stream at once, also those whose readers have stopped reading."""
         self._is_closed = True
         ending = asyncio.get_running_loop().create_task(_end(self._tasks))
         listeners = tuple(self._listeners)
@@ -128,26 +129,26 @@ class Live:
         if not self._tasks and not self._is_closed:
             work = (self._follow, self._compare, self._beat)
             loop = asyncio.get_running_loop()
-            # In a context of their own: they serve everybody, and their log lines are not the first request's.
+            # In a context of their own: they serve all listeners, so their log lines have no request id.
             self._tasks = [loop.create_task(self._go_on(turn), context=Context()) for turn in work]
 
     async def _follow(self) -> None:
-        """Take in what is heard, until nothing is heard any more; then wait a little, and longer each time.
+        """Apply the changes of the feed; after a failed read pause with a growing backoff.
 
-        The first read after a failure only finds the end of the stream. It may succeed where reading on is refused, so
-        the feed counts as received from the second one on.
+        The first read after a failure only finds the end of the stream. It may succeed although later reads are
+        refused, so the feed counts as available from the second one on.
         """
         pause, is_opening = FIRST_PAUSE, True
         while True:
             try:
                 self._take(await self._feed.read())
                 if not is_opening:
-                    self._note(is_alone=False)
+                    self._note(is_without_feed=False)
                     pause = FIRST_PAUSE
                 is_opening = False
             except FeedAway as away:
                 is_opening = True
-                self._note(is_alone=True, reason=str(away))
+                self._note(is_without_feed=True, reason=str(away))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -165,11 +166,11 @@ class Live:
             self._compare_now.set()
 
     async def _compare(self) -> None:
-        """Compare what is watched with PostgreSQL, now and then, and when something may have been missed."""
+        """Compare flights and orders with PostgreSQL, at intervals and when an event may have been lost."""
         loop = asyncio.get_running_loop()
         compared_at, is_answered = loop.time(), True
         while True:
-            patience = COMPARE_SECONDS if is_answered and not self._is_alone else COMPARE_SECONDS_ALONE
+            patience = RESYNC_SECONDS if is_answered and not self._is_alone else RESYNC_SECONDS_WITHOUT_FEED
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(compared_at + patience):
                     await self._compare_now.wait()
@@ -180,21 +181,21 @@ class Live:
                     self._is_behind, compared_at = False, loop.time()
                     await self._compare_all()
                 else:
-                    await self.flights.compare(due)
+                    await self.flights.resync(due)
                 is_answered = True
             except DatabaseUnavailable:
                 is_answered = False
 
     async def _compare_all(self) -> None:
         self.flights.forget_idle()
-        await self.orders.compare()
-        await self.flights.compare()
+        await self.orders.resync()
+        await self.flights.resync()
 
     async def _beat(self) -> None:
         """Send a beat on every stream at this interval, so that proxies keep it open and clients can detect silence."""
         await self._set_clock()
         while True:
-            # The clock is read while the beat is waited for: one that answers late, or not, delays no beat.
+            # The clock is read during the wait, so a late or missing answer delays no beat.
             await asyncio.gather(asyncio.sleep(BEAT_SECONDS), self._set_clock())
             if self._listeners and self._clock is not None:
                 body = BeatBody(server_time=self._clock.now())
@@ -208,30 +209,30 @@ class Live:
             self._clock = LedgerClock(await self._read_clock())
 
     async def _go_on(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do work that never ends; a fault of ours costs a log line and a pause, and what it hid is looked for."""
+        """Run work that never ends; after a fault log it, pause, compare everything and start the work again."""
         while True:
             try:
                 await work()
-            except Exception:  # noqa: BLE001 - whatever it is, who listens must not stay behind for it
-                _log.exception("live events stumbled")
+            except Exception:  # noqa: BLE001 - no fault may leave the listeners behind
+                _log.exception("live event task failed, restarting")
             await asyncio.sleep(LONGEST_PAUSE)
             self._is_behind = True
             self._compare_now.set()
 
-    def _note(self, *, is_alone: bool, reason: str = "") -> None:
-        if is_alone == self._is_alone:
+    def _note(self, *, is_without_feed: bool, reason: str = "") -> None:
+        if is_without_feed == self._is_alone:
             return
-        self._is_alone = is_alone
+        self._is_alone = is_without_feed
         self._compare_now.set()
-        if is_alone:
+        if is_without_feed:
             self._is_behind = True
             _log.warning("Redis sends no live events; comparing with PostgreSQL instead", reason=reason)
         else:
-            _log.info("live events are heard again")
+            _log.info("Redis sends live events again")
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """End tasks that wait. Before Python 3.12 a cancel can get lost in `asyncio.wait_for`, so it is tried again."""
+    """Cancel these tasks. Before Python 3.12 a cancel can get lost in `asyncio.wait_for`, so it is repeated."""
     for _ in range(CANCELS_LIMIT):
         waiting = {task for task in tasks if not task.done()}
         if not waiting:

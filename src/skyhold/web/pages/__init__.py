@@ -1,1 +1,1 @@
-"""The pages: rendered from the same views as the API, drawn further by modules that use the API alone."""
+"""The pages: rendered from the same views as the API, made interactive by modules that use only the API."""

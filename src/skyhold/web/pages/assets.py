@@ -1,13 +1,13 @@
-"""The files that pages load: modules, styles, pictures. Read and compressed once, and kept by browsers for a year.
+"""The files that pages load: modules, styles, pictures. Read and compressed once, and cached by browsers for a year.
 
-One digest over the whole folder stands in every address, so modules find each other by relative addresses without a
-build step, and a browser never has one file of this version and another of the last. While a new version comes up, a
-page of the one process may ask the other for its files: it gets those that are there, and asks again the next time.
+Every address contains one digest over the whole folder, so modules import each other by relative addresses without a
+build step, and a browser never mixes files of two versions. During an upgrade a page of one version may request its
+files from a process of the other: it gets the files of that process, and revalidates them the next time.
 
-Modules are sent without their comments, which nobody pays for on a phone; names and lines of thought stay.
+Modules are sent without their comments, which would only cost transfer on a phone; nothing else is minified.
 
-Owns which files there are and under which address. Nothing outside the folder can be reached: names are looked up among
-those that were read, and make no path.
+Owns the set of files and their addresses. Nothing outside the folder can be reached: a name is looked up among the
+files that were read, and is never used as a path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from skyhold.web.revalidation import is_known, whole_header
 FOLDER = Path(__file__).parent / "static"
 
 IS_CHECKOUT = not {"site-packages", "dist-packages"}.intersection(FOLDER.parts)
-"""Whether somebody may be writing these files: then a change of one is seen at the next request."""
+"""True in a checkout, where files may be edited: a change is then served at the next request."""
 
 _KEPT = "public, max-age=31536000, immutable"
 _ASKED_AGAIN = "no-cache"
@@ -41,19 +41,19 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
 }
-"""What has another ending is no asset and is not served."""
+"""Files with any other suffix are not assets and are not served."""
 
 
 _IMPORT = re.compile(r'^(?:import|export|\})[^"(\n]*"\./([^"]+)"', re.MULTILINE)
-"""An import that comes with the module; one by `import()` comes when it is wanted."""
+"""Static imports, which load with the module; an `import()` loads on demand."""
 
 _COMMENTS = re.compile(rb"^[ \t]*(?:/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*|//[^\n]*|)\n", re.MULTILINE)
-"""Lines that are comments as a whole, and empty ones; what stands behind code stays."""
+"""Whole lines of comment, and empty lines; a comment behind code stays."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent; `imports` are the modules that a module asks for."""
+    """A file as it is sent; `imports` are the modules that a module imports."""
 
     content: Content
     media_type: str
@@ -62,7 +62,7 @@ class Asset:
 
 
 class Assets:
-    """The files of a folder; of one that `is_watched` changes are found when `renew` is called, before each answer."""
+    """The files of a folder; if it `is_watched`, `renew` reads changed files again, before each reply."""
 
     def __init__(self, folder: Path = FOLDER, *, is_watched: bool = IS_CHECKOUT) -> None:
         self._folder = folder
@@ -72,11 +72,11 @@ class Assets:
 
     @property
     def digest(self) -> str:
-        """What changes with every file."""
+        """The digest over all files; it changes when any of them does."""
         return self._digest
 
     def address_of(self, name: str) -> str:
-        """Return where a page finds the file.
+        """Return the address of the file.
 
         Raises:
             KeyError: there is no such file, which is a mistake in a template.
@@ -86,7 +86,7 @@ class Assets:
         return f"/static/{self._digest}/{name}"
 
     def modules_of(self, name: str) -> list[str]:
-        """Return all modules that come with a module, itself among them, for a page that wants them in one go.
+        """Return the module and all modules that load with it, so that a page can preload them together.
 
         Raises:
             KeyError: there is no such file.
@@ -104,7 +104,7 @@ class Assets:
         return self._assets.get(name)
 
     def renew(self) -> None:
-        """Read the files again if somebody may have written them, and has."""
+        """Read the files again if they are watched and have changed."""
         if not self._is_watched:
             return
         # An editor may be in the middle of replacing a file: the next request finds it done.
@@ -133,7 +133,7 @@ class Assets:
 
 
 def _without_comments(module: bytes) -> bytes:
-    """Return a module without what only its readers need, a third of it; no line of code is changed."""
+    """Return a module without comments and empty lines, which are a third of it; no line of code changes."""
     return _COMMENTS.sub(b"", module)
 
 
@@ -142,7 +142,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/static/{digest}/{name}")
 async def give_asset(request: Request, digest: str, name: str) -> Response:
-    """Give a file of the folder: for good, or for now if it was asked for by another version of the pages."""
+    """Serve a file of the folder: immutable, or to be revalidated if another version of the pages requests it."""
     assets: Assets = request.app.state.assets
     assets.renew()
     return _told(request, assets.find(name), _KEPT if digest == assets.digest else _ASKED_AGAIN)
@@ -150,7 +150,7 @@ async def give_asset(request: Request, digest: str, name: str) -> Response:
 
 @router.get("/favicon.ico")
 async def give_icon(request: Request) -> Response:
-    """Give the icon to browsers that look for it where no page says that it is: beside JSON."""
+    """Serve the icon at its default address, which browsers request when they show JSON."""
     assets: Assets = request.app.state.assets
     return _told(request, assets.find("favicon.svg"), _DAY)
 

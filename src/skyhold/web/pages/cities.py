@@ -1,7 +1,7 @@
-"""The names of cities by the three letters that flights know them by, for people to read.
+"""City names by the three-letter codes of flights, for people to read.
 
 From the package `airportsdata`, for airports and for the cities that have several (NYC, CHI). It is read at the first
-use, off the event loop, and of all that is in it the names alone are kept. A code that is not in it is shown as it is.
+use, off the event loop, and only the names are kept. An unknown code is shown as it is.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 
 
 class Cities:
-    """Knows what the codes stand for, once it has been loaded."""
+    """Names by code; empty until loaded."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._loading: asyncio.Task[dict[str, str]] | None = None
 
     async def load(self) -> None:
-        """Read the names, unless that has been done."""
+        """Read the names, unless they are loaded already."""
         if self._names:
             return
         self._loading = self._loading or asyncio.create_task(asyncio.to_thread(_read))
@@ -33,7 +33,7 @@ class Cities:
 
 
 def _read() -> dict[str, str]:
-    import airportsdata  # noqa: PLC0415 - a tenth of a second that nobody but the first page should wait for
+    import airportsdata  # noqa: PLC0415 - takes a tenth of a second, which only the first page should wait for
 
     airports = {code: airport["city"] for code, airport in airportsdata.load("IATA").items() if airport["city"]}
     return airports | {code: city["name"] for code, city in airportsdata.load_iata_macs().items()}

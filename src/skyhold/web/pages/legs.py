@@ -1,4 +1,4 @@
-"""A flight in words, as a row of the list, the head of its page and the facts of an order show it."""
+"""A flight as text, for a row of the list, the head of its page and the facts of an order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from skyhold.web.pages.cities import Cities
 from skyhold.web.pages.words import PlaceTime, duration, money
 
 FILLING_UP_PERCENT = 10
-"""A flight with so few free seats is filling up."""
+"""A flight with at most this percentage of its seats free is filling up."""
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One departure for people to read; `arrival_day` is empty if it is the day of departure."""
+    """One departure as text for people; `arrival_day` is empty if it is the day of departure."""
 
     id: str
     flight_number: str
@@ -34,7 +34,7 @@ class Leg:
 
     @classmethod
     def of(cls, flight: FlightView, cities: Cities) -> Leg:
-        """Return the flight in words."""
+        """Return the flight as text."""
         departs = PlaceTime.of(flight.departs_at, flight.departure_zone)
         arrives = PlaceTime.of(flight.arrives_at, flight.arrival_zone)
         return cls(
@@ -56,33 +56,33 @@ class Leg:
 
     @property
     def is_sold_out(self) -> bool:
-        """Whether nobody can buy a seat now."""
+        """True while no seat is free."""
         return self.seats_left == 0
 
     @property
     def percent_left(self) -> int:
-        """How many of a hundred seats are free; never none while there is one."""
+        """Free seats in percent, rounded up: 0 only if no seat is free."""
         return -(-100 * self.seats_left // self.seats) if self.seats else 0
 
     @property
     def left_words(self) -> str:
-        """What is left."""
+        """The number of free seats, or "Sold out"."""
         return "Sold out" if self.is_sold_out else f"{self.seats_left} of {self.seats}"
 
     @property
     def left_hint(self) -> str:
-        """What to know about what is left."""
+        """The note below the number of free seats."""
         if self.is_sold_out:
             return "seats on hold may come back"
         return "seats left, filling up" if self.is_filling_up else "seats left"
 
     @property
     def is_filling_up(self) -> bool:
-        """Whether there is some hurry."""
+        """True if few seats are free, but at least one."""
         return not self.is_sold_out and self.seats_left * 100 <= self.seats * FILLING_UP_PERCENT
 
 
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 BLANK = Leg.of(FlightView("", "", "", "", _NEVER, "UTC", _NEVER, "UTC", 1, 1, 0, "USD"), Cities())
-"""What the row is made of that modules fill."""
+"""A placeholder for the row that modules copy and fill."""

@@ -1,4 +1,4 @@
-"""What an order is, in one sentence, for who reads its page without scripts."""
+"""The status of an order in one sentence, for its page without scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhold.web.pages.words import length_of_time
 _PAYING = "We are talking to the bank. Your seats are safe while we finish."
 
 _SENTENCES = {
-    OrderStatus.CREATED: "We are asking for your seats.",
+    OrderStatus.CREATED: "We are reserving your seats.",
     OrderStatus.PAYMENT_PENDING: _PAYING,
     OrderStatus.PAYMENT_PROCESSING: _PAYING,
     OrderStatus.CONFIRMED: "Paid and confirmed. The seats are yours.",
@@ -22,13 +22,13 @@ _OF_FAILURES: dict[str, str] = {
     HoldExpired.code: "The time ran out before you paid. The seats went back, and nothing was charged.",
     FailureCode.PAYMENT_DECLINED: "The bank declined the payment. The seats went back, and nothing was charged.",
     FailureCode.PAYMENT_FAILED: "The bank did not answer. The seats went back, and nothing was charged.",
-    FailureCode.SEATS_LOST: "The seats were lost. What was charged is given back.",
-    FailureCode.REFUNDED: "The booking was taken back, and what was charged is given back.",
+    FailureCode.SEATS_LOST: "The seats were lost, and the payment is refunded.",
+    FailureCode.REFUNDED: "The booking was undone, and the payment is refunded.",
 }
 
 
 def sentence_of(order: OrderView) -> str:
-    """Return how the order stands, as of the moment when it was read."""
+    """Return the status of the order, at the moment when it was read, as a sentence."""
     if order.status is OrderStatus.SEATS_RESERVED:
         return _of_hold(order.timer_remaining)
     return _OF_FAILURES.get(order.failure.code, order.failure.sentence) if order.failure else _SENTENCES[order.status]

@@ -1,6 +1,6 @@
-"""Refusals and faults as pages, for people: where the API would answer with a problem, a browser is shown what is so.
+"""Refusals and faults as pages for people, where the API would answer with a problem.
 
-Owns the words, and whom they are for: whoever asks for a page, or asks as a browser for something outside of `/api`.
+Owns the words, and decides which requests get a page: those for a page, and those of browsers outside of `/api`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _PAGES = ("/flights/", "/orders/")
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What a page says is so; one that `passes` is tried again by the page itself.
+class ErrorPage:
+    """The content of an error page; if it `passes`, the page retries automatically.
 
     One that `stands_alone` has its style inline, because the browser's next request would fail as well.
     """
@@ -46,34 +46,34 @@ class Trouble:
     request_id: str = ""
 
 
-_NOT_FOUND = Trouble(
+_NOT_FOUND = ErrorPage(
     "Nothing here",
     "There is nothing at this address.",
-    "It may have been mistyped, or what was here has moved.",
+    "It may have been mistyped, or the page has moved.",
 )
 
-_AWAY = Trouble(
+_AWAY = ErrorPage(
     "One moment",
     "We cannot show this just now.",
-    "Our records do not answer. This is our fault, and nothing that you have paid for is lost. "
-    "We try again by ourselves every few seconds.",
+    "Our database is unavailable. This is our fault, and nothing that you have paid for is lost. "
+    "Retrying automatically every few seconds.",
     passes=True,
 )
 
-_BROKEN = Trouble(
+_BROKEN = ErrorPage(
     "Something broke",
     "Something broke on our side.",
-    "This is our fault, and nothing that you have paid for is lost. Try it again; if it stays like this, tell us.",
+    "This is our fault, and nothing that you have paid for is lost. Try again; if it happens again, contact us.",
 )
 
-_TOO_OFTEN = Trouble(
+_TOO_OFTEN = ErrorPage(
     "One moment",
     "A little slower, please.",
-    "From where you are came more requests than we answer at once. We try again by ourselves in a moment.",
+    "Too many requests from your network. Retrying automatically.",
     passes=True,
 )
 
-_TOO_MANY_COOKIES = Trouble(
+_TOO_MANY_COOKIES = ErrorPage(
     "Too many cookies",
     "Your browser sends more than we can read.",
     "It has many or long cookies for this address, mostly set by other programs on the same host, and sends all of "
@@ -84,13 +84,13 @@ _TOO_MANY_COOKIES = Trouble(
     stands_alone=True,
 )
 
-_TROUBLES: dict[type[Exception], Trouble] = {
-    FlightNotFound: Trouble(
+_ERROR_PAGES: dict[type[Exception], ErrorPage] = {
+    FlightNotFound: ErrorPage(
         "No such flight",
         "There is no such flight.",
         "The address may have been mistyped, or the flight is not offered any more.",
     ),
-    OrderNotFound: Trouble(
+    OrderNotFound: ErrorPage(
         "No such order",
         "There is no such order.",
         "The address may have been mistyped, or the order was made in another browser: an order opens only there.",
@@ -103,32 +103,34 @@ _TROUBLES: dict[type[Exception], Trouble] = {
 
 
 def install_page_problems(app: FastAPI) -> None:
-    """Show people pages where programs are told problems; those must be installed by now."""
+    """Render problems as pages for people; the handlers of problems must be installed first."""
     for kind in (SkyholdError, Unavailable, HTTPException):
         tell: Any = app.exception_handlers[kind]
         app.add_exception_handler(kind, _handler(tell))
 
 
 def is_for_people(request: Request) -> bool:
-    """Say whether whoever asked wants to be shown something."""
+    """Return whether the request is for a page, or from a browser outside of the API."""
     path = request.url.path
     if path == "/" or path.startswith(_PAGES):
         return True
     return not path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
-def told(request: Request, error: Exception, problem: Response) -> Response:
-    """Return the page for people, with the status of the problem; the problem for others."""
+def page_or_problem(request: Request, error: Exception, problem: Response) -> Response:
+    """Return a page with the status of the problem if the request is for people, else the problem."""
     if not is_for_people(request):
         return problem
-    trouble = replace(_trouble_of(error), request_id=request.state.request_id if isinstance(error, Internal) else "")
+    error_page = replace(
+        _error_page_of(error), request_id=request.state.request_id if isinstance(error, Internal) else ""
+    )
     page = pages_of(request).reply(
         request,
         "problem.html",
-        {"trouble": trouble},
+        {"error_page": error_page},
         status=problem.status_code,
         cache_control=NOT_KEPT,
-        stands_alone=trouble.stands_alone,
+        stands_alone=error_page.stands_alone,
     )
     for name in ("Retry-After", "Allow"):
         if value := problem.headers.get(name):
@@ -138,7 +140,7 @@ def told(request: Request, error: Exception, problem: Response) -> Response:
 
 def _handler(tell: Handler) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
-        answer = told(request, error, await tell(request, error))
+        answer = page_or_problem(request, error, await tell(request, error))
         can_be_named = request.app.state.services.cookies.can_be_named
         if is_for_people(request) and (can_be_named or not isinstance(error, Unavailable)):
             with contextlib.suppress(DatabaseUnavailable):  # then the next page sets the cookie
@@ -149,7 +151,7 @@ def _handler(tell: Handler) -> Handler:
     return handle
 
 
-def _trouble_of(error: Exception) -> Trouble:
+def _error_page_of(error: Exception) -> ErrorPage:
     if isinstance(error, InvalidRequest):
-        return Trouble("Not understood", "We cannot look for that.", error.detail)
-    return next((_TROUBLES[kind] for kind in type(error).__mro__ if kind in _TROUBLES), _NOT_FOUND)
+        return ErrorPage("Not understood", "We cannot look for that.", error.detail)
+    return next((_ERROR_PAGES[kind] for kind in type(error).__mro__ if kind in _ERROR_PAGES), _NOT_FOUND)

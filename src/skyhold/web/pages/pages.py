@@ -1,7 +1,7 @@
-"""The pages: the flights, one flight, one order. Read from PostgreSQL alone, and rendered while Temporal is away.
+"""The pages: the flights, one flight, one order. Read from PostgreSQL only, so Temporal may be unavailable.
 
-Each page has in it what can be read without scripts; what is alive on it comes from its modules, by the public API.
-Every page makes a guest of a browser that is none yet, so that whatever its modules ask for is one guest's.
+Each page contains everything that can be read without scripts; its modules add the live parts by the public API.
+Every page makes a new browser a guest, so that all requests of its modules belong to the same guest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CODE = re.compile(AIRPORT_PATTERN)
 
 
 def install_pages(app: FastAPI, prefix: str) -> None:
-    """Add the pages, whose links start with the prefix, and render problems as pages; install their handlers first."""
+    """Add the pages, with this prefix in their links, and render problems as pages; install problem handlers first."""
     assets = Assets()
     app.state.assets = assets
     app.state.pages = Pages(assets, prefix)
@@ -54,7 +54,7 @@ def install_pages(app: FastAPI, prefix: str) -> None:
 
 @router.get("/")
 async def show_flights(request: Request, services: UsedServices, caller: UsedCaller) -> Response:
-    """Show the flights that have not left, by departure, and the choices to narrow them by."""
+    """Show the flights that have not departed, by departure, and the choices to filter them by."""
     places: Places = request.app.state.places
     cities = await _cities(request)
     wanted = _filter_of(request.query_params)
@@ -79,7 +79,7 @@ async def show_flights(request: Request, services: UsedServices, caller: UsedCal
 async def show_flight(
     request: Request, services: UsedServices, caller: UsedCaller, flight_id: Annotated[str, Path(alias="flightId")]
 ) -> Response:
-    """Show one flight with its free seats; also one that has left."""
+    """Show one flight with its free seats; also one that has departed."""
     canonical = canonical_flight_id(flight_id)
     found = await services.seat_maps.find_flight(canonical) if canonical else None
     if found is None:
@@ -98,8 +98,8 @@ async def show_flight(
 async def show_order(
     request: Request, services: UsedServices, caller: UsedCaller, order_id: Annotated[str, Path(alias="orderId")]
 ) -> Response:
-    """Show an order to whose it is."""
-    order = await services.orders.find(order_id, caller.claim(order_id)) if is_order_id(order_id) else None
+    """Show an order to its owner."""
+    order = await services.orders.find(order_id, caller.access_to(order_id)) if is_order_id(order_id) else None
     if order is None:
         raise OrderNotFound
     flight = await services.flights.find(order.flight_id) if order.flight_id else None
@@ -129,10 +129,10 @@ async def _cities(request: Request) -> Cities:
 
 
 def _filter_of(asked: Mapping[str, str]) -> FlightFilter:
-    """Return which flights are wanted; a field that was left empty wants all.
+    """Return the filter that the fields of the form describe; an empty field filters nothing.
 
     Raises:
-        InvalidRequest: a field cannot be meant.
+        InvalidRequest: a field is malformed.
     """
     return FlightFilter(_code_of(asked.get("origin")), _code_of(asked.get("destination")), _day_of(asked.get("date")))
 
@@ -170,7 +170,7 @@ def _address_of(wanted: FlightFilter, *, cursor: str) -> str:
 
 
 def _none_of(wanted: FlightFilter, cities: Cities) -> str:
-    """Return what to say when there are none, as in "No flights from New York on Tue 24 Nov."."""
+    """Return the title of an empty list, as in "No flights from New York on Tue 24 Nov."."""
     words = [
         f" from {cities.name_of(wanted.origin)}" if wanted.origin else "",
         f" to {cities.name_of(wanted.destination)}" if wanted.destination else "",
@@ -180,14 +180,14 @@ def _none_of(wanted: FlightFilter, cities: Cities) -> str:
 
 
 def _named(codes: tuple[str, ...], chosen: str | None, cities: Cities) -> list[tuple[str, str]]:
-    """Return the codes with their names, by name; the one that is chosen too, though no flight may go there now."""
+    """Return the codes with their names, by name; also the chosen one, even if no flight goes there now."""
     all_codes = {*codes, *([chosen] if chosen else [])}
     return sorted(((code, cities.name_of(code)) for code in all_codes), key=lambda named: (named[1], named[0]))
 
 
 @dataclass(frozen=True)
 class FreeCabin:
-    """What is free in a cabin: rows with the letters of their free seats; `from_cents` is the lowest price."""
+    """The free seats of a cabin: rows with the letters of their free seats; `from_cents` is the lowest price."""
 
     cabin: CabinView
     rows: tuple[tuple[int, str], ...]

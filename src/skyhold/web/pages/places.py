@@ -1,4 +1,4 @@
-"""Where flights go from and to: the choices that the list of flights can be narrowed by."""
+"""Origins and destinations of flights: the choices that the list of flights can be filtered by."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skyhold.queries.flights import FlightQueries
-from skyhold.shared_reads import SharedRead
+from skyhold.single_flight import SingleFlight
 
 REMEMBERED_SECONDS = 60.0
-"""How long a new place may be missing, and one without flights be offered."""
+"""The age at which the choices are read again; until then a new place is missing, and an old one is offered."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,20 @@ class Choices:
 
 
 class Places:
-    """Knows the choices, and looks at PostgreSQL for them once a minute at most."""
+    """The choices, read from PostgreSQL once a minute at most."""
 
     def __init__(self, flights: Callable[[], FlightQueries]) -> None:
         self._flights = flights
         self._choices = Choices()
-        self._reading = SharedRead(self._read)
+        self._reading = SingleFlight(self._read)
 
     async def choices(self) -> Choices:
-        """Return where flights go.
+        """Return the origins and destinations.
 
         Raises:
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        await self._reading.be_fresh(max_age=REMEMBERED_SECONDS)
+        await self._reading.refresh(max_age=REMEMBERED_SECONDS)
         return self._choices
 
     async def _read(self) -> None:

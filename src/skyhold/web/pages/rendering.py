@@ -1,7 +1,7 @@
-"""Pages as replies: rendered from the templates, held to their own origin, compressed.
+"""Pages as replies: rendered from the templates, restricted to their own origin, compressed.
 
-Owns the policies that browsers hold a page to. Nothing on a page stands inline, no script writes markup, and nothing
-comes from elsewhere, so the policy has no exception.
+Owns the policies that browsers enforce on a page. Nothing on a page is inline, no script writes markup, and nothing is
+loaded from other hosts, so the policy has no exception.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ HEADERS = {
 }
 
 ASKED_AGAIN = "private, no-cache"
-"""A page carries the cookie of its guest, and numbers that change."""
+"""A page sets the cookie of its guest, and its numbers change."""
 
 NOT_KEPT = "no-store"
 
 
 class Pages:
-    """Makes pages from templates; `prefix`, the path of the public address, starts every link."""
+    """Renders pages from templates; `prefix`, the path of the public address, starts every link."""
 
     def __init__(self, assets: Assets, prefix: str = "") -> None:
         self._assets = assets

@@ -1,4 +1,4 @@
-"""How money, instants and lengths of time are written on the pages, as `static/words.js` writes them in browsers."""
+"""Format money, instants and lengths of time for the pages, as `static/words.js` does in browsers."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _NAMED = {
     "Antarctica": _AUSTRALASIAN,
     "Pacific": re.compile(f"HST|{_AUSTRALASIAN.pattern}"),
 }
-"""Short names that say by themselves which zone is meant: CST is not also China's, nor IST three countries'."""
+"""Short names that are clear in these regions only: CST is also China's, IST that of three countries."""
 
 _UNNAMED = frozenset(
     f"America/{city}" for city in ("Adak", "Atka", "Dawson", "Havana", "Hermosillo", "Mazatlan", "Whitehorse")
 ) | frozenset(f"Europe/{island}" for island in ("Guernsey", "Isle_of_Man", "Jersey"))
-"""Zones that browsers have no short name for, whatever their own data say."""
+"""Zones that browsers have no short name for, whatever the time zone data say."""
 
 _ONE_NAME = {
     "Asia/Dubai": "GST",
@@ -48,7 +48,7 @@ _ONE_NAME = {
     "Asia/Singapore": "SGT",
     "Asia/Tokyo": "JST",
 }
-"""Zones with a name that everybody knows, which their own data leave out or browsers do; the same in words.js."""
+"""Zones with a well-known name that the time zone data or browsers leave out; the same in words.js."""
 
 _NIGHT_ENDS, _DAY_BEGINS, _DAY_ENDS, _NIGHT_BEGINS = 5, 8, 17, 20
 
@@ -67,7 +67,7 @@ class PlaceTime:
 
     @classmethod
     def of(cls, instant: datetime, zone: str) -> PlaceTime:
-        """Return the instant at the place whose IANA zone this is; in UTC, and saying so, if there is none such."""
+        """Return the instant in this IANA zone; in UTC, and labelled so, if the zone is unknown."""
         local = instant.astimezone(_zone(zone))
         machine = local.isoformat(timespec="minutes")
         day = local.date()
@@ -82,7 +82,7 @@ def money(cents: int, currency: str) -> str:
 
 
 def day_of(day: date) -> str:
-    """Return "Tue 24 Nov", which no line breaks apart."""
+    """Return "Tue 24 Nov", with no-break spaces."""
     return "\N{NO-BREAK SPACE}".join((_WEEKDAYS[day.weekday()], str(day.day), _MONTHS[day.month - 1]))
 
 
@@ -138,7 +138,7 @@ def _offset(local: datetime) -> str:
 
 
 def _sky(hour: int) -> str:
-    """Return what a window shows at this hour."""
+    """Return the sky that a window shows at this hour."""
     if _DAY_BEGINS <= hour < _DAY_ENDS:
         return "day"
     if _NIGHT_ENDS <= hour < _DAY_BEGINS:

@@ -1,4 +1,4 @@
-"""Servers that tests may stop, and the API, the desk and the flight over them."""
+"""Servers that tests may stop, and the API, desk and flight on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.settings import Settings
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold_local.embedded.servers import Servers, running_servers
-from support.desks import Desk, a_flight
+from support.activity_runner import ActivityRunner, a_flight
 from support.gateways import ScriptedGateway
 from support.services import SECRET_KEY
 from support.streams import Api, served
@@ -43,10 +43,10 @@ async def pool(settings: Settings) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def desk(settings: Settings, pool: Pool) -> AsyncIterator[Desk]:
+async def desk(settings: Settings, pool: Pool) -> AsyncIterator[ActivityRunner]:
     redis = open_redis(settings.redis_url or "")
     publisher = Publisher(redis)
-    yield Desk(pool, SeatLocks(redis), ScriptedGateway(pool), publish=publisher.publish)
+    yield ActivityRunner(pool, SeatLocks(redis), ScriptedGateway(pool), publish=publisher.publish)
     await publisher.aclose()
     await redis.aclose()
 

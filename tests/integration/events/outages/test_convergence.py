@@ -1,4 +1,4 @@
-"""Whatever happens to a listener, to Redis and to events: in the end it has exactly what PostgreSQL has."""
+"""Whatever happens to a listener, Redis and events: in the end its state equals PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skyhold.stores.seat_locks import open_redis
 from skyhold.web.live import flights as live_flights
 from skyhold.web.live import watches as live
 from skyhold_local.embedded.servers import Servers
-from support.desks import Desk, change, fail, reserve
+from support.activity_runner import ActivityRunner, change, fail, reserve
 from support.streams import Api, SeatView, Stream, served
 
 pytestmark = pytest.mark.rest
@@ -31,7 +31,7 @@ SEATS = [f"{row}A" for row in range(1, 10)]
 
 @dataclass
 class Page:
-    """A page that shows a flight, and comes back by itself, when it is told that it may."""
+    """A page that shows a flight, and reconnects by itself when the test allows it."""
 
     api: Api
     flight: str
@@ -45,7 +45,7 @@ class Page:
             self.reading = asyncio.create_task(self._read(self.stream))
 
     async def cut(self) -> None:
-        """Lose the connection, and whatever was on its way."""
+        """Lose the connection and the data in flight."""
         if self.stream is not None and self.reading is not None:
             self.reading.cancel()
             await asyncio.wait({self.reading})
@@ -59,21 +59,21 @@ class Page:
 
 @dataclass
 class World:
-    """Everything that a schedule plays with."""
+    """All objects of a schedule."""
 
     dice: random.Random
     servers: Servers
     redis: Redis
     flight: str
-    desk: Desk
-    silent: Desk
+    desk: ActivityRunner
+    silent: ActivityRunner
     apis: list[Api]
     steady: Page
     shaky: list[Page]
     orders: list[Order] = field(default_factory=list)
 
     async def book(self) -> None:
-        """Hold, change, or give back, sometimes without a word about it."""
+        """Hold, change or release seats, sometimes without an event."""
         desk = self.silent if self.dice.random() < 0.2 else self.desk
         if self.orders and self.dice.random() < 0.6:
             order = self.orders.pop(self.dice.randrange(len(self.orders)))
@@ -106,7 +106,7 @@ class World:
         self.servers.redis.start()
 
     async def wait(self) -> None:
-        """Let what is on its way arrive, or some of it."""
+        """Wait until events in flight have arrived, or some of them."""
         await asyncio.sleep(self.dice.choice([0, 0.005, 0.02, 0.05]))
 
     def acts(self) -> list[Callable[[], Awaitable[None]]]:
@@ -120,13 +120,13 @@ async def world(  # the schedule's number is the seed
     own_servers: Servers,
     settings: Settings,
     *,
-    desk: Desk,
+    desk: ActivityRunner,
     api: Api,
     flight: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    monkeypatch.setattr(live, "COMPARE_SECONDS", 0.5)
-    monkeypatch.setattr(live, "COMPARE_SECONDS_ALONE", 0.2)
+    monkeypatch.setattr(live, "RESYNC_SECONDS", 0.5)
+    monkeypatch.setattr(live, "RESYNC_SECONDS_WITHOUT_FEED", 0.2)
     monkeypatch.setattr(live, "LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(live_flights, "FRAME_SECONDS", 0.01)
     async with open_api(settings) as app, served(app) as other_api:

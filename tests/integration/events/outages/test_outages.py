@@ -1,4 +1,4 @@
-"""Servers go and come back under open streams."""
+"""Outages of servers under open streams."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from skyhold.settings import Settings
 from skyhold_local.embedded.child import Child
 from skyhold_local.embedded.servers import Servers
 from support.absences import Return, killed, stopped
+from support.activity_runner import ActivityRunner, change
 from support.bookings import new_order_id
-from support.desks import Desk, change
 from support.streams import Api, SeatView, Stream, served
 
 pytestmark = pytest.mark.rest
 
 SOON = 10.0
-"""Before the comparing that goes on by the clock while all is well, and time enough for a busy machine."""
+"""Earlier than the periodic resync of healthy times, and long enough for a busy machine."""
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_without_redis_changes_are_told_a_little_later(
     own_servers: Servers,
     *,
     api: Api,
-    desk: Desk,
+    desk: ActivityRunner,
     flight: str,
     logged: list[Any],
 ) -> None:
@@ -73,7 +73,9 @@ async def test_without_redis_changes_are_told_a_little_later(
     assert len(said) == len(set(said)) > 0, "each of those who noticed said it once"
 
 
-async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api, desk: Desk, flight: str) -> None:
+async def test_a_restart_of_redis_is_not_noticed(
+    own_servers: Servers, api: Api, desk: ActivityRunner, flight: str
+) -> None:
     stream, view = await api.watch(flight), SeatView()
     await hear(stream, view, "1A", "available")
     for seat in ("1A", "2A", "3A"):
@@ -85,7 +87,7 @@ async def test_a_restart_of_redis_is_not_noticed(own_servers: Servers, api: Api,
 
 @pytest.mark.parametrize("away", [killed, stopped])
 async def test_streams_stay_open_without_postgresql_and_go_on_when_it_is_back(
-    away: Callable[[Child], Return], own_servers: Servers, api: Api, desk: Desk, flight: str
+    away: Callable[[Child], Return], own_servers: Servers, api: Api, desk: ActivityRunner, flight: str
 ) -> None:
     order = await desk.hold(flight, ["1A"], guest_hash=new_order_id())
     stream, follower = await api.watch(flight), await api.follow(order.id)
@@ -94,7 +96,7 @@ async def test_streams_stay_open_without_postgresql_and_go_on_when_it_is_back(
     assert await follower.next() is not None
     bring_back = away(own_servers.postgres)
     try:
-        # What is known of a watched flight is told also now.
+        # The known state of a watched flight is sent during the outage, too.
         late, of_late = await api.watch(flight), SeatView()
         await hear(late, of_late, "1A", "reserved")
     finally:
@@ -107,7 +109,7 @@ async def test_streams_stay_open_without_postgresql_and_go_on_when_it_is_back(
 
 
 async def test_an_api_that_starts_without_redis_tells_of_changes_and_hears_of_them_when_it_is_there(
-    own_servers: Servers, settings: Settings, desk: Desk, flight: str
+    own_servers: Servers, settings: Settings, desk: ActivityRunner, flight: str
 ) -> None:
     own_servers.redis.kill()
     try:
@@ -124,13 +126,13 @@ async def test_an_api_that_starts_without_redis_tells_of_changes_and_hears_of_th
             own_servers.redis.start()
 
 
-async def _back(desk: Desk) -> None:
+async def _back(desk: ActivityRunner) -> None:
     """Wait until PostgreSQL answers."""
     async with asyncio.timeout(30):
         while True:
             try:
                 await desk.pool.fetchval("SELECT 1")
-            except Exception:  # noqa: BLE001 - away, starting, or a broken connection
+            except Exception:  # noqa: BLE001 - unavailable, starting, or a broken connection
                 await asyncio.sleep(0.05)
             else:
                 return

@@ -1,6 +1,6 @@
-// The public HTTP API as the pages use it: reading, and commands that are sent until they are answered.
+// The public HTTP API as the pages use it: reads, and commands that are retried until they are answered.
 //
-// A command has one Idempotency-Key for all its tries, so a lost reply never holds twice and never pays twice.
+// All tries of a command have one Idempotency-Key, so a lost reply never holds twice and never pays twice.
 
 import { serverClock } from "./server_clock.js";
 
@@ -12,10 +12,10 @@ const PAUSES_MS = [500, 1_000, 2_000, 3_000, 5_000];
 /** The path of PUBLIC_URL, such as "/fly", or nothing: every module lies two folders below it. */
 const PREFIX = new URL("../..", import.meta.url).pathname.slice(0, -1);
 
-/** Paths that were asked for already: their first reply may be older than the question. @type {Set<string>} */
+/** Paths requested before: the first reply to each may be older than its request. @type {Set<string>} */
 const asked = new Set();
 
-/** The server said no, in words of its own; `code` is its word for programs, `problem` all of it. */
+/** The server refused the request: the message is the server's, `code` its error code, `problem` the whole body. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.title ?? "The request was refused.");
@@ -25,7 +25,7 @@ export class Refused extends Error {
   }
 }
 
-/** Nobody answered, or only that they cannot: nothing is known of what was asked. */
+/** The server did not answer, or is unavailable: the outcome of the request is unknown. */
 export class Unanswered extends Error {
   constructor(retryAfterMs = 0) {
     super("The server did not answer.");
@@ -41,11 +41,11 @@ export class Unanswered extends Error {
 export const at = (path) => PREFIX + path;
 
 /**
- * Read what is at a path of the API.
+ * Read a path of the API.
  *
  * @param {string} path
- * @param {{etag?: string | null}} [known] the tag of what is known already
- * @returns {Promise<{body: any, etag: string | null}>} `body` is null if what is known is still true
+ * @param {{etag?: string | null}} [known] the tag of the body that the caller has already
+ * @returns {Promise<{body: any, etag: string | null}>} `body` is null if that body is still current
  * @throws {Refused | Unanswered}
  */
 export async function read(path, { etag = null } = {}) {
@@ -59,8 +59,8 @@ export async function read(path, { etag = null } = {}) {
  * @param {"POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {{body?: object, version?: number, onWaiting?: (isWaiting: boolean) => void}} [more] `version`: only if the
- *   order's seats are still those; `onWaiting` hears when an answer is overdue, and when it came
- * @returns {Promise<any>} what the server answered, with the order's `version` where it tells it
+ *   order's seats still have it; `onWaiting` is called when an answer is overdue, and when it came
+ * @returns {Promise<any>} the server's answer, with the order's `version` where the reply has one
  * @throws {Refused | Unanswered}
  */
 export async function command(method, path, { body, version, onWaiting = () => {} } = {}) {
@@ -73,8 +73,8 @@ export async function command(method, path, { body, version, onWaiting = () => {
       return answer;
     } catch (error) {
       const pause = Math.max(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)], error.retryAfterMs ?? 0);
-      // Given up means that nothing was done, for good under this key: the wish needs a new one.
-      if (error.code === "GIVEN_UP") key = newKey();
+      // DEADLINE_EXCEEDED means that nothing was done, and never will be under this key: the retry needs a new one.
+      if (error.code === "DEADLINE_EXCEEDED") key = newKey();
       else if (!(error instanceof Unanswered)) throw error;
       if (performance.now() + pause > endsAt) throw error;
       onWaiting(true);
@@ -106,7 +106,7 @@ async function ask(path, options, timeout) {
   throw await refusalOf(reply);
 }
 
-/** When the browser was sent, and got, what it asked for by itself before this module ran: once for each path. */
+/** The times of the browser's own preload of a path, from before this module ran: once for each path. */
 function preloadOf(path) {
   if (asked.has(path)) return null;
   asked.add(path);
@@ -134,7 +134,7 @@ async function refusalOf(reply) {
   return new Refused(reply.status, problem);
 }
 
-/** Wait, or until the browser is back online: then nobody needs to wait any longer. */
+/** Wait this long, but not longer than until the browser is back online. */
 function waitForTurn(milliseconds) {
   return new Promise((resolve) => {
     const timer = setTimeout(done, milliseconds);

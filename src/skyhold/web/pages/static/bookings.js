@@ -1,4 +1,4 @@
-// What the customer has booked: a ticket for each, that leads back to the boarding pass.
+// The customer's bookings: a ticket for each, with a link to the boarding pass.
 
 import { at, read } from "./api.js";
 import { el, part, show } from "./dom.js";
@@ -7,7 +7,7 @@ import { atPlace } from "./words.js";
 const SHOWN = 6;
 
 /**
- * Show the confirmed ones of these orders; they are the newest first, as the API lists them.
+ * Show the confirmed orders among these; they are the newest first, as the API lists them.
  *
  * @param {HTMLElement} section
  * @param {any[]} orders bodies of `GET /api/orders`

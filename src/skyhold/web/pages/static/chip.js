@@ -1,5 +1,5 @@
-// The chip in the head of a page: the hold that runs out first, wherever on Skyhold one is.
-// As it asks for the customer's orders anyway, it tells them to whoever shows more of them.
+// The chip in the head of a page: the customer's hold that expires first, on any flight.
+// It reads the customer's orders anyway, so it passes them to the page's own listener too.
 
 import { at, read } from "./api.js";
 import { Countdown } from "./countdown.js";
@@ -8,11 +8,11 @@ import { presence } from "./presence.js";
 import { list } from "./words.js";
 
 /**
- * Show the customer's holds in the head of the page, but for those on one flight.
+ * Show the customer's holds in the head of the page, except those on one flight.
  *
  * @param {HTMLElement} nav
  * @param {{exceptFlight?: string, onOrders?: (orders: any[]) => void}} [where] the flight whose holds the page shows
- *   itself; who else wants to know of the newest orders
+ *   itself; the listener for the newest orders
  */
 export function showHolds(nav, { exceptFlight, onOrders = () => {} } = {}) {
   const chip = el(

@@ -1,4 +1,4 @@
-// The time that is left of a hold: told from its deadline whenever it is drawn, never counted down.
+// The time left of a hold: computed from its deadline whenever it is drawn, never counted down.
 
 import { part } from "./dom.js";
 import { presence } from "./presence.js";
@@ -15,13 +15,13 @@ export class Countdown {
   #deadline = null;
   #endedAt = null;
   #spoken = new Set();
-  /** The whole time of the hold, of which the rest is a share, in milliseconds. */
+  /** The whole time of the hold in milliseconds; `share` refers to it. */
   whole = 1;
 
   /**
    * @param {{onDraw: (left: {milliseconds: number, digits: string, share: number, mood: "" | "amber" | "red"}) => void,
-   *   onSay?: (text: string, when?: {isStart?: boolean}) => void, onEnd?: () => void}} listeners `share` is how much of
-   *   the whole time is left, 0 to 1
+   *   onSay?: (text: string, when?: {isStart?: boolean}) => void, onEnd?: () => void}} listeners `share` is the part of
+   *   the whole time that is left, 0 to 1
    */
   constructor({ onDraw, onSay = () => {}, onEnd = () => {} }) {
     this.onDraw = onDraw;
@@ -31,10 +31,10 @@ export class Countdown {
   }
 
   /**
-   * Run to a deadline; to the same one again changes nothing, also if it is over and was told to be.
+   * Run to a deadline; the same one again changes nothing, also if it is over and `onEnd` was called.
    *
    * @param {string} expiresAt RFC 3339
-   * @param {string} [startedAt] when the time began to run: what the whole of it is
+   * @param {string} [startedAt] when the time began to run, which gives the whole time
    */
   runTo(expiresAt, startedAt) {
     const deadline = Date.parse(expiresAt);
@@ -54,12 +54,12 @@ export class Countdown {
     this.#deadline = null;
   }
 
-  /** What is left, by the server's clock. */
+  /** The time left, by the server's clock. */
   get milliseconds() {
     return this.#deadline === null ? 0 : Math.max(0, this.#deadline - serverClock.now());
   }
 
-  /** How much of the whole time is left, 0 to 1. */
+  /** The part of the whole time that is left, 0 to 1. */
   get share() {
     return Math.min(1, this.milliseconds / this.whole);
   }
@@ -88,7 +88,7 @@ export class Countdown {
   }
 }
 
-/** Show what is left in a `.dial` or `.now`: its digits, its mood, and the sun in its window. */
+/** Show the time left in a `.dial` or `.now`: its digits, its mood, and the sun in its window. */
 export function drawDial(dial, { digits: text, share, mood }) {
   const clock = part(dial, "clock");
   if (clock.textContent !== text) clock.textContent = text;
@@ -97,7 +97,7 @@ export function drawDial(dial, { digits: text, share, mood }) {
   dial.querySelector(".pane").style.setProperty("--t", share.toFixed(4));
 }
 
-// The reply that grants fifteen minutes has taken some of them: nobody is told "14".
+// The reply that grants fifteen minutes has taken some of that time: it is announced as 15, not as 14.
 function spoken(milliseconds) {
   const minutes = Math.floor((milliseconds + UNDERWAY_MS) / 60_000);
   return minutes ? count(minutes, "minute") : count(Math.ceil(milliseconds / 1000), "second");

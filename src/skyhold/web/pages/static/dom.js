@@ -1,4 +1,4 @@
-// Elements: made, found, filled. All text goes in as text, so nothing that is shown can become markup.
+// Make, find and fill elements. All text is inserted as text, so nothing that is shown can become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -34,7 +34,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Return a copy of what the page's `<template id="t-…">` holds: its first element. */
+/** Return a copy of the first element in the page's `<template id="t-…">`. */
 export function copyOf(name) {
   return document.getElementById(`t-${name}`).content.firstElementChild.cloneNode(true);
 }
@@ -45,7 +45,7 @@ export function part(root, name) {
 }
 
 /**
- * Put words into the parts of `root`; a part that says it already is left alone, so that nothing is read out twice.
+ * Set the text of parts of `root`; a part that has the text already is left alone, so that nothing is read out twice.
  *
  * @param {Element} root
  * @param {Record<string, string | number>} words
@@ -62,10 +62,10 @@ export function show(element, isShown) {
   if (element.hidden === isShown) element.hidden = !isShown;
 }
 
-/** Lines that were put up in this very moment: the next one does not take the place of what nobody has heard. */
+/** Lines added in this very moment: the next one does not replace them, since they have not been read out yet. */
 const unheard = new Set();
 
-/** Say something to who listens to the page, without moving anything: when they are idle, or at once. */
+/** Announce a text to screen readers, without moving anything: when the listener is idle, or at once. */
 export function say(text, { atOnce = false } = {}) {
   const region = document.getElementById(atOnce ? "say-at-once" : "say");
   const kept = [...region.children].filter((line) => unheard.has(line) && line.textContent !== text);

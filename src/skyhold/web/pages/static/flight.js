@@ -12,14 +12,14 @@ import { count } from "./words.js";
 
 const TRY_AGAIN_MS = 3_000;
 const LOOK_AGAIN_MS = 2_000;
-/** For so long after it was the customer's, what happens to a seat is no news of others. */
+/** For so long after a seat was the customer's, its changes are not shown as those of others. */
 const LATELY_MS = 5_000;
 
 const main = document.getElementById("main");
 const { flight: flightId, maxSeats, holdSeconds } = main.dataset;
 const live = document.getElementById("live");
 const wanted = new URL(location.href).searchParams;
-/** One for all tries of `start`: each follows an order and hears other windows by itself. */
+/** One for all tries of `start`: each instance follows an order and listens to other windows. */
 const hold = new Hold(flightId);
 
 document.documentElement.dataset.ready = "";
@@ -62,7 +62,7 @@ function open(flight, hold) {
   listen(picker, hold, panel);
 }
 
-/** What is chosen on the map is wanted; what is wanted and held is shown on the map. */
+/** Seats chosen on the map become wanted; wanted and held seats are shown on the map. */
 function joinPicker(picker, hold, canHold) {
   let shown = null;
   const draw = () => {
@@ -79,13 +79,13 @@ function joinPicker(picker, hold, canHold) {
   draw();
 }
 
-/** Somebody else was quicker, unless it was the customer in another window. */
+/** Announce seats that another customer took, unless it was the customer in another window. */
 async function tellLost(hold, seats) {
   hold.lose(seats);
   await hold.catchUp();
   const lost = seats.filter((seat) => !hold.held.has(seat) && !hold.own.has(seat));
   if (lost.length === 0) return;
-  say(`${count(lost.length, "chosen seat")} went to somebody else: ${lost.join(", ")}.`, { atOnce: true });
+  say(`${count(lost.length, "chosen seat")} went to someone else: ${lost.join(", ")}.`, { atOnce: true });
 }
 
 function showClash(picker, { clash, held, wanted }) {
@@ -116,7 +116,7 @@ function listen(picker, hold, panel) {
   );
 }
 
-/** The line that says what others do is fetched when they first do something. */
+/** The line with other customers' actions is loaded at the first of them. */
 let ticker = null;
 
 async function tellOfOthers(seats) {

@@ -1,4 +1,4 @@
-// The flights that a question to the API finds, a page of them after the other, and what is known of each page.
+// The flights that match a query to the API, read page by page, with the tag of each page.
 
 import { read } from "./api.js";
 
@@ -22,13 +22,13 @@ export class FlightList {
     return Boolean(this.#pages.at(-1)?.next);
   }
 
-  /** Read one page more from the next time on. */
+  /** Read one more page from the next refresh on. */
   wantMore() {
     this.#wanted = this.#pages.length + 1;
   }
 
   /**
-   * Read what has changed, page by page: a page begins where the one before ends, and that moves when flights leave.
+   * Read the changes, page by page: a page begins where the one before ends, and that moves when flights depart.
    *
    * @throws {import("./api.js").Refused | import("./api.js").Unanswered}
    */

@@ -4,7 +4,7 @@ import { at } from "./api.js";
 import { copyOf, fill, part } from "./dom.js";
 import { atPlace, duration, money, skyAt } from "./words.js";
 
-/** A flight with so few free seats, in percent, is filling up. */
+/** A flight with at most this percentage of its seats free is filling up. */
 const FILLING_UP = 10;
 
 export class FlightRows {
@@ -23,7 +23,7 @@ export class FlightRows {
     this.#rows = new Map([...board.children].map((row) => [row.dataset.flight, row]));
   }
 
-  /** Show these flights in this order. Rows that are there already stay where they are, with whatever has focus. */
+  /** Show these flights in this order. Existing rows are kept, so a focused link keeps the focus. */
   show(flights) {
     const rows = new Map(flights.map((flight) => [flight.id, this.#rows.get(flight.id) ?? copyOf("leg")]));
     for (const flight of flights) this.#fill(rows.get(flight.id), flight);
@@ -36,7 +36,7 @@ export class FlightRows {
     this.#rows = rows;
   }
 
-  /** Show something else in the place of the flights. */
+  /** Show other rows in the place of the flights. */
   replaceWith(rows) {
     this.#rows = new Map();
     this.#board.replaceChildren(...rows);

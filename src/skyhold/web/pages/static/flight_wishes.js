@@ -1,11 +1,11 @@
-// Which flights are wanted: the form, and the address of the page, which say the same at all times.
+// The filters of the list: the form and the address of the page, which are always equal.
 
 import { at } from "./api.js";
 import { atPlace } from "./words.js";
 
 const FIELDS = ["origin", "destination", "date"];
 
-/** Tells "change" when other flights are wanted. */
+/** Dispatches "change" when the filters have changed. */
 export class FlightWishes extends EventTarget {
   #form;
   #told = "";
@@ -20,18 +20,18 @@ export class FlightWishes extends EventTarget {
     this.#told = this.query().toString();
   }
 
-  /** What the API is asked: the fields that say something, and where the list begins. */
+  /** The query for the API: the fields that are filled in, and the cursor where the list begins. */
   query() {
     const asked = new URL(location.href).searchParams;
     return new URLSearchParams([...FIELDS, "cursor"].flatMap((name) => (asked.get(name) ? [[name, asked.get(name)]] : [])));
   }
 
-  /** Names of cities by code, as the choices say them. */
+  /** Names of cities by code, as in the choices. */
   get cities() {
     return new Map([...this.#form.querySelectorAll("[data-city]")].map(({ value, dataset }) => [value, dataset.city]));
   }
 
-  /** Want all flights again. */
+  /** Clear all filters. */
   clear() {
     this.#write(new URLSearchParams());
     this.#follow("");
@@ -63,7 +63,7 @@ export class FlightWishes extends EventTarget {
     this.#tell();
   }
 
-  /** Going to a place within the page changes its address too, but not what is wanted. */
+  /** Following a link within the page changes its address too, but not the filters. */
   #tell() {
     const wanted = this.query().toString();
     if (wanted === this.#told) return;

@@ -1,4 +1,4 @@
-// The list of flights: narrowed without leaving the page, and its numbers kept fresh while someone looks.
+// The list of flights: filtered without leaving the page, and its numbers kept fresh while the page is visible.
 
 import { Refused } from "./api.js";
 import { showBookings } from "./bookings.js";
@@ -13,7 +13,7 @@ import { count } from "./words.js";
 const REFRESH_MS = 5_000;
 const LONGEST_PAUSE_MS = 20_000;
 
-/** A list that comes sooner than this needs nothing in its place. */
+/** A list that arrives sooner than this needs no skeletons in its place. */
 const SKELETON_AFTER_MS = 150;
 const SKELETONS = 4;
 
@@ -38,7 +38,7 @@ document.documentElement.dataset.ready = "";
 showHolds(document.querySelector("nav"), { onOrders: (orders) => showBookings(byId("bookings"), orders) });
 refresh();
 
-/** Show what is wanted now; until it comes, that something comes. */
+/** Show the list for the new filters, and skeletons until it arrives. */
 async function startAnew() {
   list = new FlightList(wishes.query());
   board.setAttribute("aria-busy", "true");
@@ -55,7 +55,7 @@ async function showMore() {
   if (await refresh()) rows.focus(list.flights[known]?.id);
 }
 
-/** Ask for the list again, and once more after a while; return whether it came and is still wanted. */
+/** Read the list again, and schedule the next read; return whether it arrived and is still wanted. */
 async function refresh() {
   clearTimeout(timer);
   const mine = ++turn;
@@ -92,16 +92,16 @@ function draw() {
 
 function drawFailure(error) {
   if (error instanceof Refused) return drawRefusal();
-  // Rows that are there already stay: what they say is a little old, and the line says that.
+  // Existing rows stay: they are a little old, and the line "Reconnecting" shows that.
   const isBare = list.flights.length === 0 && (board.getAttribute("aria-busy") === "true" || !none.hidden);
-  if (isBare && trouble.hidden) say("The list of flights did not arrive. We try again.", { atOnce: true });
+  if (isBare && trouble.hidden) say("Flights could not be loaded. Retrying automatically.", { atOnce: true });
   if (isBare) rows.replaceWith([]);
   show(none, false);
   show(trouble, isBare);
   tell(false);
 }
 
-/** Only an address that was made up can ask for what the server cannot understand. */
+/** The form sends only valid filters, so only a hand-written address is refused. */
 function drawRefusal() {
   rows.replaceWith([]);
   board.removeAttribute("aria-busy");
@@ -115,7 +115,7 @@ function tell(isLive) {
   live.toggleAttribute("data-off", !isLive);
 }
 
-/** Do it here, unless the link is wanted in a place of its own. */
+/** Act in this page, unless the link is to be opened in another tab or window. */
 function keepHere(event, act) {
   if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();

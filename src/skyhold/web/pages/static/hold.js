@@ -1,6 +1,6 @@
-// One customer's hold on seats of one flight, as this page knows it: what they want, what the server holds for them.
+// One customer's hold on seats of one flight, as this page knows it: the wanted seats, and those that the server holds.
 //
-// Wishes are sent as whole sets, one at a time; what was wished last is what counts. What the server says always wins.
+// Changes are sent as whole sets of seats, one at a time; the last set counts. The server's state always wins.
 
 import { Refused, command, read } from "./api.js";
 import { LiveStream } from "./live_stream.js";
@@ -11,41 +11,41 @@ const OPEN = new Set(["CREATED", "SEATS_RESERVED", ...PAYING]);
 const CHANGED_ELSEWHERE = "Your seats were changed in another window, so the time starts again.";
 const RESTARTED = "Your seats changed, so the time starts again.";
 
-/** Where a page notes that it asks for a hold, in case it is left before the answer. */
+/** The storage key of a note that the page requests a hold, in case it is left before the answer. */
 const ASKED = "skyhold-asked";
 
 /**
- * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash what was taken, and sets instead
- * @typedef {{seats: string[], shown: number, now: number}} Quote seats that cost another sum than this page showed
+ * @typedef {{seats: {seat: string, status: string}[], alternatives: string[][]}} Clash taken seats, and sets instead
+ * @typedef {{seats: string[], shown: number, now: number}} Quote seats whose total is not the one that this page showed
  * @typedef {{kind: "expired" | "cancelled" | "failed" | "confirmed" | "gone", order: any}} Ending "gone": this browser
- *   is not the customer's any more, as far as the server can tell
+ *   is no longer the customer's, as far as the server can see
  */
 
-/** Says "change" whenever anything of it is different. */
+/** Dispatches "change" at every change of its state. */
 export class Hold extends EventTarget {
-  /** The order as the server told it last, while it is open; else null. */
+  /** The latest order from the server, while it is open; else null. */
   order = null;
-  /** The seats that the customer wants, which may be more, fewer or others than are held. @type {Set<string>} */
+  /** The seats that the customer wants, which may differ from the held ones. @type {Set<string>} */
   wanted = new Set();
   /** Seats of this flight that the customer has by other orders. @type {Map<string, "hold" | "booked">} */
   own = new Map();
-  /** @type {"" | "hold" | "change" | "release"} what is being asked of the server */
+  /** @type {"" | "hold" | "change" | "release"} the request under way */
   asking = "";
-  /** Whether all seats are to be given back as soon as that is answered. */
+  /** True if all seats are to be released as soon as that request is answered. */
   givesBack = false;
-  /** Whether an answer is overdue. */
+  /** True while an answer is overdue. */
   isWaiting = false;
   /** @type {Clash | null} */
   clash = null;
-  /** What the held seats cost this order, whatever they cost others by now. @type {Map<string, number>} */
+  /** Prices of the held seats for this order, which may differ from those for others. @type {Map<string, number>} */
   prices = new Map();
-  /** @type {Quote | null} a price to agree to, or not */
+  /** @type {Quote | null} a changed price that the customer accepts or rejects */
   quote = null;
-  /** @type {Ending | null} how the order before ended, until new seats are held */
+  /** @type {Ending | null} the end of the previous order, until new seats are held */
   ending = null;
-  /** Something to tell that is no clash and no ending: a sentence, or "". */
+  /** A sentence to show that is neither a clash nor an ending, or "". */
   notice = "";
-  /** When the time began to run, by the server. */
+  /** When the time began to run, by the server's clock. */
   startedAt = undefined;
 
   #stream = null;
@@ -66,17 +66,17 @@ export class Hold extends EventTarget {
     return new Set(this.order?.seats ?? []);
   }
 
-  /** @param {(seat: string) => number} priceShown what this page shows as the price of a seat for anyone, in cents */
+  /** @param {(seat: string) => number} priceShown the price of a seat that this page shows for anyone, in cents */
   showPrices(priceShown) {
     this.#priceShown = priceShown;
   }
 
-  /** What a seat costs this customer, in cents. */
+  /** The price of a seat for this customer, in cents. */
   priceOf(seat) {
     return this.prices.get(seat) ?? this.#priceShown(seat);
   }
 
-  /** What these seats cost this customer together, as this page shows it. */
+  /** The total of these seats for this customer, as this page shows it. */
   totalOf(seats) {
     return [...seats].reduce((sum, seat) => sum + this.priceOf(seat), 0);
   }
@@ -86,7 +86,7 @@ export class Hold extends EventTarget {
   }
 
   /**
-   * Take up what the customer has on this flight already: the order named, else the newest that is open.
+   * Adopt the customer's open order on this flight: the one named, else the newest.
    *
    * @throws {Refused | Unanswered}
    */
@@ -94,7 +94,7 @@ export class Hold extends EventTarget {
     const { body } = await read("/api/orders?limit=100");
     const here = body.orders.filter((order) => order.flightId === this.flightId);
     const open = here.filter((order) => OPEN.has(order.status));
-    // Seats that are being chosen for a new order are not exchanged for those of another.
+    // Seats that are being chosen for a new order are not replaced by those of another.
     const isFree = this.order === null && this.wanted.size === 0;
     const mine = isFree ? (open.find((order) => order.orderId === orderId) ?? open[0]) : null;
     this.own.clear();
@@ -107,7 +107,7 @@ export class Hold extends EventTarget {
     this.#changed();
   }
 
-  /** Want exactly these seats: remembered before there is a hold, sent at once when there is one. */
+  /** Set the wanted seats: only kept before there is a hold, sent at once when there is one. */
   want(seats) {
     this.wanted = new Set(seats);
     this.givesBack = false;
@@ -118,7 +118,7 @@ export class Hold extends EventTarget {
     this.#sendChange();
   }
 
-  /** The customer agrees to the price that was quoted: ask for the seats at that. */
+  /** Accept the quoted price, and request the seats at it. */
   agree() {
     if (!this.quote) return;
     const { seats, now } = this.quote;
@@ -127,14 +127,14 @@ export class Hold extends EventTarget {
     this.hold();
   }
 
-  /** The customer does not agree; what is held stays. */
+  /** Reject the quoted price; held seats stay held. */
   disagree() {
     this.quote = null;
     if (!this.order) this.wanted = new Set();
     this.#changed();
   }
 
-  /** Seats that are free again belong to no other order of the customer's; which do, is asked anew. */
+  /** Remove seats that are free again from those of the customer's other orders, and read these orders again. */
   comeBack(seats) {
     const back = seats.filter((seat) => this.own.delete(seat));
     if (back.length === 0) return;
@@ -142,19 +142,19 @@ export class Hold extends EventTarget {
     this.catchUp();
   }
 
-  /** The customer has read what was taken. */
+  /** Dismiss the clash. */
   forgetClash() {
     this.clash = null;
     this.#changed();
   }
 
-  /** Some of what was wanted went to others before it was held. */
+  /** Remove wanted seats that others took before they were held. */
   lose(seats) {
     for (const seat of seats) this.wanted.delete(seat);
     this.#changed();
   }
 
-  /** Ask for the wanted seats to be held. */
+  /** Request a hold of the wanted seats. */
   async hold() {
     if (this.asking || this.order || this.wanted.size === 0) return;
     const seats = [...this.wanted];
@@ -171,7 +171,7 @@ export class Hold extends EventTarget {
     this.#sendChange();
   }
 
-  /** Give all seats back. */
+  /** Release all seats. */
   async release() {
     if (!this.order || this.asking === "release") return;
     this.givesBack = this.asking !== "";
@@ -183,7 +183,7 @@ export class Hold extends EventTarget {
     });
   }
 
-  /** Look at the order again: after a sleep, at the end of its time, when something else has changed it. */
+  /** Read the order again: after a sleep, at the end of its time, or when something else has changed it. */
   async refresh() {
     if (!this.order) return;
     try {
@@ -191,7 +191,7 @@ export class Hold extends EventTarget {
       if (this.asking) return;
       const before = this.held;
       this.#heard(body);
-      // Whichever brings it first, the order's events or word from the other window.
+      // The order's events and the other window's message both lead here; the first one sets the notice.
       if (this.order && !areSame(before, this.held)) this.#tell(CHANGED_ELSEWHERE);
     } catch (error) {
       if (error.status !== 404 || this.asking) throw error;
@@ -199,17 +199,17 @@ export class Hold extends EventTarget {
     }
   }
 
-  /** Look at all of it again: another window of this customer may have done something, or this one slept. */
+  /** Read everything again: another window of this customer may have done something, or this one slept. */
   async catchUp() {
     try {
       await this.refresh();
       await this.load();
     } catch {
-      // The streams say that the server is away; whoever comes back asks again.
+      // The stream shows that the server is unavailable; the next wake reads again.
     }
   }
 
-  /** Whether a page that was left in the middle of asking for a hold might have got it. */
+  /** True if the page was left during a request for a hold, which may have succeeded. */
   get mayHaveAsked() {
     return noted() === this.flightId;
   }
@@ -229,7 +229,7 @@ export class Hold extends EventTarget {
       await this.#keepPrices(prices);
       this.startedAt = changed.serverTime;
       const isLast = changed.expiresAt === this.order.maxExpiresAt;
-      this.notice = isLast ? "Your seats changed. The time cannot be made longer any more." : RESTARTED;
+      this.notice = isLast ? "Your seats changed. The time can no longer be extended." : RESTARTED;
     }, { seats, cents });
     this.#sendChange();
   }
@@ -238,14 +238,14 @@ export class Hold extends EventTarget {
     return new Map(seats.map((seat) => [seat, this.priceOf(seat)]));
   }
 
-  /** The sum to ask for: the one that the customer agreed to, else the one that is shown. */
+  /** The total to send: the one that the customer accepted, else the one that is shown. */
   #expected(seats) {
     const agreed = this.#agreed;
     this.#agreed = null;
     return agreed && areSame(agreed.seats, new Set(seats)) ? agreed.cents : this.totalOf(seats);
   }
 
-  /** Keep what the held seats cost: as it was shown, if that is what was agreed to, else as the order has it. */
+  /** Keep the prices of the held seats: those shown, if their sum is the order's total, else those of the order. */
   async #keepPrices(shown) {
     this.prices = shown;
     if (this.totalOf(shown.keys()) === this.order.totalPriceCents) return;
@@ -253,10 +253,10 @@ export class Hold extends EventTarget {
     if (body.seatPrices && this.order) this.prices = pricesIn(body);
   }
 
-  /** Do one thing with the server; a refusal puts what is wanted back to what is so, unless the wish has changed. */
+  /** Send one command; a refusal resets the wanted seats to the held ones, unless they have changed since. */
   async #ask(what, act, sent = { seats: [], cents: 0 }) {
     this.asking = what;
-    // A change may follow by itself on one that was refused: then the refusal is still news.
+    // A change may follow automatically on a refused one: then the refusal must stay visible.
     if (what !== "change") this.clash = null;
     this.quote = null;
     this.notice = "";
@@ -296,9 +296,9 @@ export class Hold extends EventTarget {
       if (this.order) this.wanted = this.held;
       return;
     }
-    this.notice = error instanceof Refused ? error.message : "The server did not answer. Nothing may have changed.";
+    this.notice = error instanceof Refused ? error.message : "The server did not answer. Your seats may be unchanged.";
     if (this.order) await this.#lookAgain(error);
-    // Sent again it would be refused again, for ever; only seats that had changed may suit now.
+    // The same seats would be refused again and again; only after ORDER_CHANGED may they succeed.
     const isFinal = error instanceof Refused && error.code !== "ORDER_CHANGED";
     if (this.order && isFinal && isLatest()) this.wanted = this.held;
     else if (!this.order && !(error instanceof Refused)) await this.load().catch(() => {});
@@ -333,10 +333,10 @@ export class Hold extends EventTarget {
     this.#follow(order.orderId);
   }
 
-  /** Take over what the server says of the order, whoever changed it. */
+  /** Apply the server's state of the order, whoever changed it. */
   #heard(told) {
     if (!this.order || told.orderId !== this.order.orderId) return;
-    // A reply that was overtaken by another is old news; all of them tell when they were written.
+    // Ignore a reply that is older than the known state, by its server time.
     if (told.serverTime < this.order.serverTime) return;
     if (!OPEN.has(told.status)) {
       this.#end(endOf(told), told);
@@ -379,7 +379,7 @@ export class Hold extends EventTarget {
     this.#stream = new LiveStream(`/api/orders/${orderId}/events`, { order: (told) => this.#listen(told) });
   }
 
-  /** Events of our own commands say nothing new; of others' they call for the whole order, with its version. */
+  /** Events of this page's own commands are ignored; other changes need the whole order, with its version. */
   #listen(told) {
     this.#unheard = this.asking ? told : null;
     if (this.asking || !this.order || told.orderId !== this.order.orderId) return;
@@ -408,13 +408,13 @@ function endOf({ status, failureCode }) {
   return failureCode === "CANCELLED" ? "cancelled" : "failed";
 }
 
-// A browser that forbids cookies throws at storage as well: then a page that was left does not know what it asked.
+// A browser that forbids cookies throws at storage as well: then a page that was left has no note of its request.
 function note(flightId) {
   try {
     if (flightId) sessionStorage.setItem(ASKED, flightId);
     else sessionStorage.removeItem(ASKED);
   } catch {
-    // It is a help, no more.
+    // The note is only a help.
   }
 }
 
@@ -426,7 +426,7 @@ function noted() {
   }
 }
 
-/** Whether two sets have the same members. */
+/** Return whether two sets have the same members. */
 export function areSame(one, other) {
   return one.size === other.size && [...one].every((member) => other.has(member));
 }

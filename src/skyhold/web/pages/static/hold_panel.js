@@ -1,4 +1,4 @@
-// The panel beside the cabin, on a phone the dock below it: what is chosen or held, the clock, and the next step.
+// The panel beside the cabin, on a phone the dock below it: the chosen or held seats, the clock, and the next step.
 
 import { at } from "./api.js";
 import { Countdown, drawDial } from "./countdown.js";
@@ -11,7 +11,7 @@ const ENDINGS = {
   expired: "Time ran out, and the seats went back. Nothing was charged.",
   cancelled: "You gave the seats back. Nothing was charged.",
   failed: "The payment did not go through, and the seats went back.",
-  gone: "We cannot tell any more that the seats were yours: this browser no longer has the cookie that says so.",
+  gone: "The seats cannot be shown as yours: this browser no longer has the cookie that proves it.",
 };
 
 export class HoldPanel {
@@ -41,7 +41,7 @@ export class HoldPanel {
     this.draw();
   }
 
-  /** Draw what is so now. */
+  /** Draw the current state. */
   draw() {
     const { hold, root } = this;
     const focused = root.contains(document.activeElement) ? document.activeElement : null;
@@ -53,7 +53,7 @@ export class HoldPanel {
     this.#drawSeats();
     this.#drawActions();
     this.#drawClock();
-    // Who pressed a button that is no longer there goes on from the head of the panel.
+    // If the focused button has disappeared, the focus continues at the head of the panel.
     if (focused && !focused.checkVisibility()) part(root, "title").focus({ preventScroll: true });
   }
 
@@ -98,7 +98,7 @@ export class HoldPanel {
     return hold.wanted.size ? "Not held yet. Others can still take them." : "Nothing is held until you say so.";
   }
 
-  /** What there is to say besides: an overdue answer, a restart, an ending, a seat to choose instead. */
+  /** Draw the note: an overdue answer, a restart, an ending, or a hint to choose another seat. */
   #drawNote() {
     const { hold } = this;
     const text = this.#note();
@@ -114,7 +114,7 @@ export class HoldPanel {
 
   #note() {
     const { hold } = this;
-    if (hold.isWaiting) return "No answer yet. We keep asking; nothing is done twice.";
+    if (hold.isWaiting) return "No answer yet. Retrying automatically; nothing is done twice.";
     if (hold.notice) return hold.notice;
     if (hold.order && hold.wanted.size === 0) {
       const seats = list([...hold.held]);
@@ -140,12 +140,12 @@ export class HoldPanel {
     say(`${title} ${text} ${this.#alternativesInWords()}`, { atOnce: true });
   }
 
-  /** Ask about a price that has changed since it was shown. */
+  /** Draw the question about a price that has changed since it was shown. */
   async #drawQuote() {
     const { quote, order } = this.hold;
     if (quote === this.#quote) return;
     this.#quote = quote;
-    // Without the module nothing is asked, and nothing is held.
+    // If the module does not load, no question is shown, and nothing is held.
     const { drawQuote } = await import("./price_quote.js").catch(() => ({ drawQuote: () => {} }));
     drawQuote(this.root, { quote: this.hold.quote, hasOrder: order !== null, currency: this.currency });
   }
@@ -179,7 +179,7 @@ export class HoldPanel {
     });
   }
 
-  /** The seats of a set that are not the customer's already. */
+  /** The seats of a set that the customer does not have already. */
   #newOf(seats) {
     const { held, wanted } = this.hold;
     const added = seats.filter((seat) => !held.has(seat) && !wanted.has(seat));
@@ -261,7 +261,7 @@ export class HoldPanel {
     fill(root, { release: isGiving ? "Giving back…" : hold.held.size === 1 ? "Give it back" : "Give all back" });
   }
 
-  /** Ask until the server has said what became of the hold; mostly its event is there first. */
+  /** Read the order until the server has ended the hold; mostly the event of that is there first. */
   #timeIsUp() {
     const { order } = this.hold;
     if (order?.status !== "SEATS_RESERVED" || this.#countdown.milliseconds > 0) return;

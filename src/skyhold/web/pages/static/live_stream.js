@@ -1,11 +1,11 @@
-// One event stream of the API, kept open while someone looks: closed soon after the page is left, open again on return.
+// One event stream of the API, open while the page is visible: closed soon after it is left, open again on return.
 //
-// The browser reconnects by itself after a cut; after a refusal (503, 429) it gives up for ever, so this does it.
+// The browser reconnects by itself after a cut; after a refusal (503, 429) it never retries, so this class does.
 
 import { at } from "./api.js";
 import { presence } from "./presence.js";
 
-/** A cut that is mended within this time is nobody's business. */
+/** A cut that is repaired within this time is not reported. */
 const GRACE_MS = 1_500;
 
 const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
@@ -21,7 +21,7 @@ export class LiveStream {
   /**
    * @param {string} path
    * @param {Record<string, (data: any) => void>} listeners by the name of the event; data is the parsed JSON
-   * @param {{onState?: (isLive: boolean) => void}} [more] hears when the stream is heard, and when it is cut off
+   * @param {{onState?: (isLive: boolean) => void}} [more] called when the stream is connected, and when it is cut off
    */
   constructor(path, listeners, { onState = () => {} } = {}) {
     this.url = at(path);
@@ -37,7 +37,7 @@ export class LiveStream {
     this.#open();
   }
 
-  /** Listen no longer, for good. */
+  /** Close the stream for good. */
   end() {
     this.#isEnded = true;
     presence.removeEventListener("wake", this.reopen);
@@ -68,7 +68,7 @@ export class LiveStream {
     if (source.readyState !== EventSource.CLOSED) return;
     const pause = PAUSES_MS[Math.min(this.#failures, PAUSES_MS.length - 1)];
     this.#failures += 1;
-    // Not all at once: after a restart every page of the house comes back.
+    // With jitter: after a restart of the server all open pages reconnect.
     this.#timer = setTimeout(this.reopen, pause * (0.75 + Math.random() / 2));
   }
 

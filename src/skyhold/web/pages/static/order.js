@@ -1,4 +1,4 @@
-// The page of one order: follows it, pays for it, gives it back, and says how it ended.
+// The page of one order: follows it, pays for it, releases it, and shows its outcome.
 
 import { Refused, Unanswered, at, command, read } from "./api.js";
 import { confirmedView } from "./boarding_pass.js";
@@ -30,7 +30,7 @@ const path = `/api/orders/${orderId}`;
 const known = { order: null, flight: null, plan: null, cities: { origin: originCity, destination: destinationCity } };
 const state = { kind: "", view: null, asking: "", why: "", isCutOff: false, isDeaf: false, isWaiting: false, left: null };
 
-/** The event that came before the page knew the order. */
+/** The event that came before the order was loaded. */
 let unheard = null;
 let looks = 0;
 let asksAgain = 0;
@@ -65,14 +65,14 @@ async function lookAtFlight() {
   known.plan = new SeatPlan(body);
 }
 
-/** Ask for the whole order, and show it. */
+/** Read the whole order, and show it. */
 async function look() {
   const { body } = await read(path);
   tellTrouble({ isCutOff: false });
   await learn(body);
 }
 
-/** Look until the server has answered, or until there is a newer reason to look. */
+/** Read until the server has answered, or until a newer call replaces this one. */
 async function catchUp() {
   looks += 1;
   const mine = looks;
@@ -87,19 +87,19 @@ async function catchUp() {
   }
 }
 
-/** How long to wait before asking again: longer, if the server said so. */
+/** The time to wait before a retry: longer, if the server requires it. */
 function pauseAfter(error) {
   return Math.max(TRY_AGAIN_MS, error.retryAfterMs ?? 0);
 }
 
-/** Say that the server is away, if that is what is wrong; an order that is gone has its own page. */
+/** Show that the server is unavailable, if that is the error; an order that is gone has its own page. */
 function expectAbsence(error) {
   if (error.status === 404) location.reload();
   if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
   tellTrouble({ isCutOff: true });
 }
 
-/** Without events the page asks by itself: something on the way may keep them back and let the rest through. */
+/** Without events the page polls: a proxy may hold the stream back and let other requests through. */
 function hearState(isLive) {
   tellTrouble({ isCutOff: !isLive });
   state.isDeaf = !isLive;
@@ -114,7 +114,7 @@ async function askAgain() {
   asksAgain = setTimeout(askAgain, TRY_AGAIN_MS);
 }
 
-/** An event tells the status; what it does not tell (the version, the price, how it ended) is asked for. */
+/** Apply an event, which contains the status; read the order for the rest (version, price, outcome). */
 function hear(told) {
   const { order } = known;
   unheard = order ? null : told;
@@ -131,7 +131,7 @@ function hear(told) {
   catchUp();
 }
 
-/** Take over an order as the server told it; a reply that was overtaken by an event is old news. */
+/** Apply the server's state of the order; ignore a reply that is older than an event. */
 async function learn(order) {
   if (known.order && order.serverTime < known.order.serverTime) return;
   const before = known.order?.status;
@@ -147,7 +147,7 @@ async function learn(order) {
   draw();
 }
 
-/** Find out what the clock stands at: seen by this page, or told by the order's history. */
+/** Find the time at which the clock stopped: seen by this page, or read from the order's history. */
 async function rememberClock(before) {
   if (state.left) return;
   if (before === "SEATS_RESERVED" && countdown.milliseconds) {
@@ -189,7 +189,7 @@ const MAKERS = {
   ended: () => endedView(known, { onAgain: () => holdAgain(known.order.seats, known.order.totalPriceCents) }),
 };
 
-/** Show another kind of view; who was at work in the one before is led to the new headline. */
+/** Show another kind of view; focus in the one before moves to the new headline. */
 function replaceView(kind) {
   const isFirst = state.kind === "";
   state.kind = kind;
@@ -201,7 +201,7 @@ function replaceView(kind) {
   const headline = part(state.view, "headline");
   if (hadFocus) headline.focus({ preventScroll: true });
   scrollTo({ top: 0 });
-  // A headline that has the focus is read out by that.
+  // A headline that gets the focus is read out anyway.
   const unread = [hadFocus ? null : headline, part(state.view, "money-first")].filter(Boolean);
   if (unread.length) say(unread.map((found) => found.textContent).join(" "));
 }
@@ -219,7 +219,7 @@ function drawClock(left) {
   document.title = `${left.digits} · ${titleOf("held")} · Skyhold`;
 }
 
-/** The time is up by our reckoning: what became of the order is the server's to say. */
+/** The time is up by this page's clock; the server decides the outcome of the order. */
 function check() {
   if (known.order?.status !== "SEATS_RESERVED" || countdown.milliseconds > 0) return;
   if (!state.asking) state.asking = "check";
@@ -260,7 +260,7 @@ async function holdAgain(seats, expectedTotalCents) {
   }, { seats, expectedTotalCents });
 }
 
-/** Do one thing with the server; what it refuses is said where it was asked. */
+/** Send one command; a refusal is shown in the part of the page that sent it. */
 async function ask(what, act, sent = null) {
   Object.assign(state, { asking: what, why: "" });
   draw();
@@ -279,7 +279,7 @@ async function refused(what, error, sent) {
     const { currency } = known.order;
     if (error.code === "PRICE_CHANGED") showQuote(state.view, { ...sent, problem: error.problem, currency }, holdAgain);
     else showClash(state.view, error.problem ?? { detail: MAYBE_HELD }, { currency, onChoose: holdAgain });
-    // Nobody waits for this: what was offered can be taken at once.
+    // Not awaited: the seats offered can be chosen at once.
     lookAtFlight().then(draw, () => {});
     return;
   }
@@ -301,7 +301,7 @@ function onWaiting(isWaiting) {
   tellTrouble({ isWaiting });
 }
 
-/** Say that the server is away, and that it is over. */
+/** Show that the server is unavailable, and hide it when it is back. */
 function tellTrouble(news) {
   Object.assign(state, news);
   const text = state.isWaiting

@@ -1,4 +1,4 @@
-// How orders end without a booking: what happened, what happened to the money, what became of the seats.
+// Orders that ended without a booking: the reason, the money, and the seats.
 
 import { at } from "./api.js";
 import { copyOf, el, fill, part, say, show } from "./dom.js";
@@ -9,7 +9,7 @@ const NOTHING = "Nothing was charged.";
 const CLOSED = "Nothing was charged, and a late answer cannot charge you either: the bank has confirmed that this payment is closed.";
 const NOT_STARTED = "No payment was started, so nothing was charged.";
 
-/** By failure code: the headline, the line below it, what happened, the money. */
+/** By failure code: the headline, the line below it, the reason, the money. */
 const FAILURES = {
   ORDER_EXPIRED: {
     headline: "Time ran out, and the seats went back.",
@@ -33,7 +33,7 @@ const FAILURES = {
   CANCELLED: {
     headline: "The booking was cancelled.",
     first: NOTHING,
-    // By the customer, or by whoever runs Skyhold, who can cancel in the middle of a payment; it is closed then.
+    // By the customer, or by an operator, who can cancel during a payment; the payment is closed then.
     what: (order) => order.failureReason,
     money: NOTHING,
   },
@@ -94,7 +94,7 @@ export function endedView(known, { onAgain }) {
   return view;
 }
 
-/** Draw what may have changed since: whether the seats are free. */
+/** Draw the part that may have changed: whether the seats are free. */
 export function drawEnded(view, known, { asking }) {
   const { order, flight } = known;
   const seats = named(order.seats);
@@ -109,7 +109,7 @@ export function drawEnded(view, known, { asking }) {
   show(again, order.seats.length > 0 && flight !== null && takenOf(known).length === 0);
 }
 
-/** What became of the seats, as of this moment. */
+/** Describe the seats at this moment. */
 function seatsNow(known) {
   const { order, flight } = known;
   if (order.seats.length === 0 || flight === null) return "No seat was held.";
@@ -124,7 +124,7 @@ function takenOf({ order, flight }) {
   return order.seats.filter((seat) => !free.has(seat));
 }
 
-/** Show that the same seats could not be held again, and what could be instead, at which price. */
+/** Show that the same seats could not be held again, and alternatives with their prices. */
 export function showClash(view, problem, { currency, onChoose }) {
   const taken = (problem.conflicts ?? []).map(({ seat }) => seat);
   const title = taken.length ? `${list(taken)} ${taken.length === 1 ? "was" : "were"} just taken.` : problem.detail;
@@ -138,7 +138,7 @@ export function showClash(view, problem, { currency, onChoose }) {
   showRefusal(view, { title, text, acts });
 }
 
-/** Show that the seats cost another sum than this page showed, and ask whether they are wanted at that. */
+/** Show that the total is not the one that this page showed, and offer the seats at the new one. */
 export function showQuote(view, { seats, expectedTotalCents, problem, currency }, onAgree) {
   const now = problem.totalPriceCents;
   const [before, after] = [expectedTotalCents, now].map((cents) => money(cents, currency));

@@ -1,4 +1,4 @@
-// What an order looks like while it is open: held with the clock running, then while the bank is asked.
+// The views of an open order: held with the clock running, then paying while the bank decides.
 //
 // Each view is a template of parts/order_views.html: made once, then only its words change.
 
@@ -7,15 +7,15 @@ import { drawDial } from "./countdown.js";
 import { copyOf, el, fill, part, show } from "./dom.js";
 import { areFor, atPlace, count, digits, list, money } from "./words.js";
 
-/** So many seats are called by their names in a headline. */
+/** Up to so many seats are named in a headline. */
 export const NAMED = 4;
 
 /**
  * @typedef {{order: any, flight: any, plan: import("./seat_plan.js").SeatPlan, cities: {origin: string, destination: string}}} Known
- * what the page knows: replies of the API, and what the airports' cities are called
+ * the data of the page: replies of the API, and the names of the airports' cities
  */
 
-/** The view of a hold; `onPay` gets the code, which nobody keeps. */
+/** The view of a hold; `onPay` gets the code, which is not stored. */
 export function heldView(known, { onPay, onRelease }) {
   const view = copyOf("held");
   const input = part(view, "code");
@@ -28,7 +28,7 @@ export function heldView(known, { onPay, onRelease }) {
     showFault(view, "");
     onPay(code);
   });
-  // What is typed or pasted around digits is never meant; `maxlength` would cut before it is taken out.
+  // Other characters around the digits are never meant; `maxlength` would cut before they are removed.
   input.addEventListener("input", () => {
     const digitsOnly = input.value.replace(/[^0-9]/g, "").slice(0, 5);
     if (input.value !== digitsOnly) input.value = digitsOnly;
@@ -40,7 +40,7 @@ export function heldView(known, { onPay, onRelease }) {
   return view;
 }
 
-/** Draw what has changed of a hold. */
+/** Draw the changes of a hold. */
 export function drawHeld(view, known, { asking, why = "" }) {
   const { order } = known;
   const total = money(order.totalPriceCents, order.currency);
@@ -54,13 +54,13 @@ export function drawHeld(view, known, { asking, why = "" }) {
     why,
   });
   show(part(view, "why"), why !== "");
-  // Not `disabled`: who has just pressed it would lose their place on the page.
+  // Not `disabled`: a button that was just pressed would lose the focus.
   for (const name of ["pay", "release"]) part(view, name).setAttribute("aria-disabled", asking !== "");
   part(view, "pay").setAttribute("aria-busy", asking === "pay");
   drawFacts(view, known);
 }
 
-/** Show what is wrong with the code, beside its field. */
+/** Show an error of the code, beside its field. */
 export function showFault(view, text) {
   const input = part(view, "code");
   fill(view, { fault: text });
@@ -76,7 +76,7 @@ export function payingView(known, left) {
   return view;
 }
 
-/** Draw what has changed of a payment; `left` is what the clock stands at, if that is known. */
+/** Draw the changes of a payment; `left` is the time at which the clock stopped, if that is known. */
 export function drawPaying(view, known, left) {
   const { order } = known;
   const { paymentAttempts: attempt, maxPaymentAttempts: attempts } = order;

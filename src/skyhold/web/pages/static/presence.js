@@ -1,7 +1,7 @@
-// Whether anyone is there: tells when the page was left for a while, and when it is looked at again.
+// The visibility of the page: dispatches "away" when it was hidden for a while, and "wake" when it is visible again.
 //
-// Browsers slow the timers of hidden pages to one a minute, and laptops sleep: whatever shows time or listens starts
-// afresh on "wake".
+// Browsers slow the timers of hidden pages to one a minute, and laptops sleep: code that shows time or listens
+// restarts on "wake".
 
 /** Short: a browser has six connections to one origin over HTTP/1.1, for the streams of all its tabs together. */
 const AWAY_AFTER_MS = 15_000;
@@ -9,7 +9,7 @@ const TICK_MS = 5_000;
 const SLEPT_MS = 20_000;
 
 class Presence extends EventTarget {
-  /** Whether the page has been out of sight for so long that nobody waits for it, or was never in sight. */
+  /** True if the page has been hidden for a while, or was never visible. */
   isAway = document.hidden;
 
   constructor() {
@@ -21,7 +21,7 @@ class Presence extends EventTarget {
       else this.#wake();
     });
     addEventListener("pageshow", (event) => event.persisted && this.#wake());
-    // Who is away wakes when they come back: not every hidden tab at once because the network did.
+    // A page that is away wakes when it is visible again: not all hidden tabs at once because the network is back.
     addEventListener("online", () => this.isAway || this.#wake());
     this.#noticeSleep();
   }
@@ -36,7 +36,7 @@ class Presence extends EventTarget {
     this.dispatchEvent(new Event("wake"));
   }
 
-  // A page in sight whose timers stood still was asleep with the whole computer.
+  // If the timers of a visible page stood still, the computer slept.
   #noticeSleep() {
     let last = Date.now();
     setInterval(() => {

@@ -1,10 +1,10 @@
-// Seats that cost another sum than the page showed: both sums in words. Fetched when it first happens.
+// Seats whose total is not the one that the page showed: both totals in words. Loaded at the first use.
 
 import { fill, part, say, show } from "./dom.js";
 import { list, money } from "./words.js";
 
 /**
- * Show the question in its section of templates/flight.html, or take it away.
+ * Show the question in its section of templates/flight.html, or hide it.
  *
  * @param {HTMLElement} root the panel
  * @param {{quote: import("./hold.js").Quote | null, hasOrder: boolean, currency: string}} what

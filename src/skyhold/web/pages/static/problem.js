@@ -1,4 +1,4 @@
-// A page that could not be shown for the moment asks again, and shows itself when it can.
+// Retries a page that is unavailable, and loads it again when it is back.
 
 const FIRST_WAIT_MS = 3_000;
 const LONGEST_WAIT_MS = 30_000;

@@ -1,6 +1,6 @@
-// The card with price and facts of the seat under the mouse or under the keyboard's focus. Never for a finger, which
-// would be over the seats it wants to press, save to say why a seat was refused. Its words are in the seat's own name
-// too, so screen readers do not get it. Escape takes it away, and the mouse can go onto it (WCAG 1.4.13).
+// The card with price and facts of the seat under the mouse or under the keyboard's focus. Not for touch, where it
+// would cover the seats to press, except to show why a seat was refused. Its words are in the seat's own name too, so
+// it is hidden from screen readers. Escape hides it, and the mouse can move onto it (WCAG 1.4.13).
 
 import { el, fill, show } from "./dom.js";
 import { money, sentence } from "./words.js";
@@ -56,12 +56,12 @@ export class SeatCard {
     document.addEventListener("scroll", () => this.#place(), { passive: true });
   }
 
-  /** Show why a seat was refused, whatever pointed at it. */
+  /** Show why a seat was refused, for every kind of pointer. */
   note(id, text) {
     this.#show(this.#grid.cell(id), text);
   }
 
-  /** Say again what is so, if the card shows this seat. */
+  /** Draw the card again, if it shows this seat. */
   refresh(id) {
     if (this.#shown === id) this.#fill(this.#plan.seat(id));
   }
@@ -72,7 +72,7 @@ export class SeatCard {
     show(this.element, false);
   }
 
-  // Who presses a seat knows it, and wants its neighbours next: the card is away until the mouse has been elsewhere.
+  // After a press the customer wants the neighbours next: the card is hidden until the mouse has been elsewhere.
   #press(event) {
     this.#pressed = this.#grid.seatOf(event);
     this.hide();
@@ -84,14 +84,14 @@ export class SeatCard {
     this.#pressed = null;
     clearTimeout(this.#timer);
     if (this.#shown === id) return;
-    // The card goes where the mouse comes from, so that it is not in the way of where it goes.
+    // The card is on the side that the mouse comes from, so that it does not cover the seats ahead.
     this.#isRising = this.#height !== null && event.clientY < this.#height - 4;
     this.#height = event.clientY;
     this.#hovered = id;
     this.#timer = setTimeout(() => this.#show(this.#grid.cell(id)), REST_MS);
   }
 
-  // Left for good only if neither the card nor a seat is entered within a moment; then the focused seat has it again.
+  // Hide only if neither the card nor a seat is entered within a moment; then a focused seat shows it again.
   #leave() {
     clearTimeout(this.#timer);
     this.#hovered = null;

@@ -1,4 +1,4 @@
-// What the customer looks for (window, aisle, exit row, a price), and what the marks on the seats mean.
+// The filters (window, aisle, exit row, price), and the legend of the marks on the seats.
 
 import { el, show } from "./dom.js";
 import { count, money } from "./words.js";
@@ -34,7 +34,7 @@ export class SeatFilters {
     this.drawChoices();
   }
 
-  /** Offer what there is to choose from; a price that no seat has any more is no longer looked for. */
+  /** Draw the available filters; a price that no seat has any more is unselected. */
   drawChoices() {
     const choices = this.#choices();
     const prices = this.#pressed.get("price");
@@ -46,7 +46,7 @@ export class SeatFilters {
     return [...this.#pressed.values()].some((values) => values.size > 0);
   }
 
-  /** Of each kind that is pressed a seat must have one: a window or an aisle, and at one of the prices. */
+  /** Match one value of each kind that is pressed: a window or an aisle, and one of the prices. */
   matches(seat, kinds = [...this.#pressed.keys()]) {
     return kinds.every((kind) => {
       const values = this.#pressed.get(kind);
@@ -54,7 +54,7 @@ export class SeatFilters {
     });
   }
 
-  /** Say how many of the free seats match. */
+  /** Show how many of the free seats match. */
   tell(matching, free) {
     show(this.element.lastChild, this.isOn);
     const text = this.isOn ? `${matching} of ${count(free, "free seat")}` : "";
@@ -121,13 +121,13 @@ export class SeatLegend {
     this.element = el("div", { class: "wide" }, el("h2", {}, "Seats"), list);
   }
 
-  /** Show what is there, and only that. */
+  /** Show only the looks that occur on the map. */
   draw(looks) {
     for (const [look, item] of this.#items) show(item, looks.has(look));
   }
 }
 
-// "$720, rows 20 to 32" and "$790, exit row": what one dash and two dashes under a letter stand for.
+// The meaning of one dash and two dashes under a letter: "$720, rows 20 to 32" and "$790, exit row".
 function tiersOf(plan) {
   return plan.cabins.flatMap((cabin) =>
     cabin.prices.slice(1).map((price, index) => {

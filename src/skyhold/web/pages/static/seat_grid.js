@@ -1,5 +1,5 @@
-// The seats as a grid: its elements, its keyboard, its one tab stop. It draws what it is told and says which seat was
-// pressed; what that means is the picker's business.
+// The seats as a grid: its elements, its keyboard, its one tab stop. It draws the states that it gets and reports which
+// seat was pressed; the picker decides what that means.
 
 import { el } from "./dom.js";
 import { cutCabin, service, wings } from "./seat_hull.js";
@@ -72,14 +72,14 @@ export class SeatGrid {
     if (isNear !== before.isNear) cell.classList.toggle("near", isNear);
   }
 
-  /** Say again what each cabin costs. */
+  /** Draw the prices of each cabin again. */
   drawPrices() {
     for (const cabin of this.#plan.cabins) {
       this.head(cabin).lastChild.textContent = headFacts(cabin, this.#plan.currency);
     }
   }
 
-  /** Where the head of a cabin is. */
+  /** The element of the head of a cabin. */
   head(cabin) {
     return this.element.querySelector(`#${headId(cabin)}`);
   }
@@ -91,7 +91,7 @@ export class SeatGrid {
     this.#stop = seat;
   }
 
-  // A seat moved to by a key comes into view by the shortest way; the browser's own focusing would jump half a page.
+  // A seat reached by a key scrolls into view by the shortest way; the browser's own focusing would jump half a page.
   #focus(seat) {
     const cell = this.cell(seat.id);
     cell.focus({ preventScroll: true });
@@ -122,7 +122,7 @@ export class SeatGrid {
     return null;
   }
 
-  // Going up and down keeps the column one came from, through cabins that have other columns.
+  // Moving up and down keeps the column where it began, through cabins that have other columns.
   #inRow(row, seat) {
     if (this.#goal?.at !== seat.id) this.#goal = { x: seat.x };
     const { x } = this.#goal;
@@ -147,7 +147,7 @@ export class SeatGrid {
       const drawn = cabin.rows.map((row) => this.#row(row, (index += 1), wing));
       const group = el("div", { role: "rowgroup", "aria-labelledby": headId(cabin) }, head, ...drawn);
       cutCabin(group, cabin, this.#plan);
-      // Row numbers that leave some out leave room: that is where galleys are.
+      // A gap in the row numbers is a gap in the cabin, where a galley is.
       const gap = place > 0 && cabin.firstRow > cabins[place - 1].lastRow + 1;
       return gap ? [service("galley"), group] : [group];
     });

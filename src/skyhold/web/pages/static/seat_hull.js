@@ -30,7 +30,7 @@ export function service(first) {
   return el("div", { class: "service", "aria-hidden": "true" }, ...signs);
 }
 
-/** The columns of a cabin, and its room: a cabin of fewer, wider seats fills the same hull. */
+/** Set the columns of a cabin, and its room: a cabin of fewer, wider seats fills the same hull. */
 export function cutCabin(group, cabin, plan) {
   const seats = cabin.letters.map((block) => `repeat(${block.length}, var(--p))`);
   const isSplit = seats.length > 1;
@@ -42,7 +42,7 @@ export function cutCabin(group, cabin, plan) {
   group.classList.add(isGrandest && room(cabin, plan) >= 1.7 ? "suites" : "roomy");
 }
 
-/** Where the wings begin and how many rows they span: about the exit nearest to the middle. */
+/** The row where the wings begin, and how many rows they span: around the exit nearest to the middle. */
 export function wings(plan) {
   const middle = (plan.rows.length - 1) / 2;
   const byMiddle = (one, other) => Math.abs(one.index - middle) - Math.abs(other.index - middle);

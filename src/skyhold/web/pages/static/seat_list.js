@@ -1,4 +1,4 @@
-// The seats as a list to choose from: a listbox by cabin and row, one tab stop. Fetched and made when first asked for.
+// The seats as a list to choose from: a listbox by cabin and row, one tab stop. Loaded and built on demand.
 
 import { el, show } from "./dom.js";
 import { nameOf } from "./seat_states.js";
@@ -43,7 +43,7 @@ export class SeatList {
     option.toggleAttribute("data-gone", !isOffered);
     if (isPressable) option.removeAttribute("aria-disabled");
     else option.setAttribute("aria-disabled", "true");
-    // The option that has the focus stays until the focus leaves it: nobody is thrown out of the list.
+    // The option that has the focus stays until the focus leaves it, so that the focus is not lost.
     show(option, isOffered || option === document.activeElement);
     if (option === this.#stop && option.hidden) this.#moveStop(this.#shown()[0] ?? null);
     else if (!this.#stop && !option.hidden) this.#moveStop(option);
@@ -61,7 +61,7 @@ export class SeatList {
     this.tidy();
   }
 
-  /** Hide the headings that nothing stands under, and say when nothing is left. */
+  /** Hide the headings without options, and show a note when no option is left. */
   tidy() {
     let isEmpty = true;
     for (const group of this.#box.querySelectorAll("[role=group]")) {

@@ -1,6 +1,6 @@
 // The seat picker: seats and changes go in, the customer's intent comes out. It knows nothing of orders and the
-// network. Its parts: seat_plan.js the model, seat_states.js what a seat is to the customer, seat_grid.js the cabin,
-// seat_card.js the card, seat_tools.js with seat_list.js and seat_filters.js what stands beside it.
+// network. Its parts: seat_plan.js the model, seat_states.js the customer's view of a seat, seat_grid.js the cabin,
+// seat_card.js the card, seat_tools.js with seat_list.js and seat_filters.js the tools beside it.
 
 import { say } from "./dom.js";
 import { SeatCard } from "./seat_card.js";
@@ -18,9 +18,9 @@ const NOBODY = { wanted: new Set(), held: new Set(), prices: new Map(), busy: fa
  * Events, all CustomEvents:
  * - `want` `{seats, cause}`: the whole new intent, ids in seat order; `cause` is "toggle", "list" or "best". The owner
  *   answers by `show`.
- * - `lost` `{seats}`: chosen seats, neither held nor being asked for, that became someone else's by `apply`. The
- *   picker no longer counts them as wanted; saying it is the owner's.
- * - `refused` `{reason, seat}`: "taken", "limit" or "disabled"; said and shown already.
+ * - `lost` `{seats}`: chosen seats, neither held nor being requested, that another customer got by `apply`. The picker
+ *   no longer counts them as wanted; announcing it is left to the owner.
+ * - `refused` `{reason, seat}`: "taken", "limit" or "disabled"; announced and shown already.
  */
 export class SeatPicker extends EventTarget {
   #customer = NOBODY;
@@ -57,7 +57,7 @@ export class SeatPicker extends EventTarget {
   }
 
   /**
-   * Take over a snapshot or a change; only higher versions count. Drawn with the next frame; focus and scroll stay.
+   * Apply a snapshot or a change; only higher versions count. Drawn with the next frame; focus and scroll stay.
    *
    * @param {{id: string, status: string, version: number, priceCents?: number}[]} seats
    */
@@ -70,7 +70,7 @@ export class SeatPicker extends EventTarget {
     this.#lose(changed.filter(({ seat }) => seat.status !== "available").map(({ seat }) => seat.id));
   }
 
-  /** Show what the customer has; what is left out is none. @param {Partial<import("./seat_states.js").Customer>} has */
+  /** Show the customer's seats; a missing member is empty. @param {Partial<import("./seat_states.js").Customer>} has */
   show({ wanted = [], held = [], prices = [], busy = false, own = [] }) {
     const before = this.#customer;
     const sets = { wanted: new Set(wanted), held: new Set(held) };
@@ -86,7 +86,7 @@ export class SeatPicker extends EventTarget {
   /**
    * Mark seats just taken by others and the free ones near them, until the customer wants something else.
    *
-   * @param {{taken: {id: string, status: string}[], near: string[]}} conflict what became of the taken ones
+   * @param {{taken: {id: string, status: string}[], near: string[]}} conflict the taken ones with their status
    */
   showConflict({ taken = [], near = [] }) {
     this.clearConflict();
@@ -111,7 +111,7 @@ export class SeatPicker extends EventTarget {
     cell.focus({ preventScroll: true });
   }
 
-  /** Whether seats can be chosen; they can always be explored. */
+  /** True if seats can be chosen; they can always be explored. */
   get enabled() {
     return this.#isEnabled;
   }
@@ -129,7 +129,7 @@ export class SeatPicker extends EventTarget {
 
   #toggle(id, cause) {
     const { wanted } = this.#customer;
-    // A refusal may be older than the seat's return: whoever presses it asks anew, and the server decides.
+    // A refusal may be older than the seat's return: pressing the seat requests it again, and the server decides.
     if (this.plan.isSupposed(id)) this.clearConflict();
     const state = this.#stateOf(this.plan.seat(id));
     const refuse = (reason, text) => this.#refuse({ seat: id, reason, text, cause });
@@ -141,7 +141,7 @@ export class SeatPicker extends EventTarget {
     return this.#want([...wanted, id], cause);
   }
 
-  // Drawn as wanted at once: the owner's answer may come later, the reaction to a press may not.
+  // Drawn as wanted at once: the owner's answer may come later, but a press must be seen immediately.
   #want(ids, cause) {
     const seats = this.plan.inOrder(ids);
     this.clearConflict();
@@ -166,7 +166,7 @@ export class SeatPicker extends EventTarget {
     this.dispatchEvent(new CustomEvent("lost", { detail: { seats: lost } }));
   }
 
-  // Others' changes are news only where the customer is; what they have or want is the owner's to speak of.
+  // Changes of others are announced only for the focused seat; those of the customer's own seats by the owner.
   #tellOfFocused(change) {
     if (!change || keysOf(this.#customer).includes(change.seat.id)) return;
     const { said, priceCents } = this.#stateOf(change.seat);
@@ -219,7 +219,7 @@ export class SeatPicker extends EventTarget {
     this.grid.cell(seat.id).focus({ preventScroll: true });
   }
 
-  // In a drawer the button that was pressed goes away with it, so the focus goes to what was found.
+  // In a drawer the pressed button is hidden with it, so the focus moves to the first seat found.
   #showFound(id) {
     if (!this.tools.isNarrow) return this.#bring(this.grid.cell(id));
     this.tools.close();
@@ -289,7 +289,7 @@ function keysOf({ wanted, held, own }) {
   return [...wanted, ...held, ...own.keys()];
 }
 
-// Free, or the customer's own by this order: a whole new set may keep what they have.
+// Free, or the customer's own by this order: a whole new set may keep them.
 function isObtainable(seat, { wanted, held, own }) {
   return held.has(seat.id) || wanted.has(seat.id) || (seat.status === "available" && !own.has(seat.id));
 }

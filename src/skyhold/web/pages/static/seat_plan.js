@@ -1,9 +1,9 @@
-// A flight's seats as a model: where each one is, what it costs, what is known of it now. No DOM, no network.
+// A flight's seats as a model: the place, price and status of each. No DOM, no network.
 
 const OF_THE_LAYOUT = new Set(["window", "middle", "aisle", "exit_row"]);
 
 /**
- * One seat. `x` is how far from the left wall it is, in seats of the widest cabin, aisles counted; `tier` is the place
+ * One seat. `x` is its distance from the left wall, in seats of the widest cabin, aisles counted; `tier` is the place
  * of its price among those of its cabin, 0 for the cheapest; `order` its place among all seats, by row and letter.
  *
  * @typedef {object} Seat
@@ -19,7 +19,7 @@ const OF_THE_LAYOUT = new Set(["window", "middle", "aisle", "exit_row"]);
  * @property {number} version
  * @property {number} tier
  * @property {number} x
- * @property {number} block which block between aisles, from the left
+ * @property {number} block the index of its block between aisles, from the left
  * @property {number} order
  * @property {Row} place
  */
@@ -132,10 +132,10 @@ export class SeatPlan {
   }
 
   /**
-   * Take over what a snapshot or a change says of seats; what is older than what is known counts for nothing.
+   * Apply a snapshot or a change of seats; anything older than the known state is ignored.
    *
    * @param {{id: string, status: string, version: number, priceCents?: number}[]} news
-   * @returns {{seat: Seat, before: string, isRepriced: boolean}[]} the seats whose status or price is another now
+   * @returns {{seat: Seat, before: string, isRepriced: boolean}[]} the seats whose status or price has changed
    */
   apply(news) {
     const changed = [];
@@ -156,8 +156,8 @@ export class SeatPlan {
   }
 
   /**
-   * Take over the status of seats as a refusal tells it, before the change that says so with its version has come.
-   * A refusal has no version and may be older than what is known, so it holds only until there is news, or `recall`.
+   * Apply the status of seats from a refusal, before the change itself has come with its version. A refusal has no
+   * version and may be older than the known state, so it holds only until the next change, or `recall`.
    *
    * @param {{id: string, status: string}[]} told
    */
@@ -170,12 +170,12 @@ export class SeatPlan {
     }
   }
 
-  /** Whether what is known of a seat is only what a refusal said. */
+  /** Return whether the status of a seat comes only from a refusal. */
   isSupposed(id) {
     return this.#supposed.has(id);
   }
 
-  /** Go back to what the last version said of every seat that was only supposed. */
+  /** Restore the status of the last version of every seat that was only supposed. */
   recall() {
     for (const [id, status] of this.#supposed) this.#seats.get(id).status = status;
     this.#supposed.clear();
@@ -185,7 +185,7 @@ export class SeatPlan {
    * The best free seats for people who want to sit together; none if there are not enough.
    *
    * Side by side in one block, else across an aisle, else in neighbouring rows, else as close as it gets; then the
-   * cheapest cabin and seats, then forward, by a window, leaving nobody alone. With `near`, what is close to that seat.
+   * cheapest cabin and seats, then forward, by a window, with no person alone. With `near`, seats close to that one.
    *
    * @param {number} count 1 to 9
    * @param {{isFree?: (seat: Seat) => boolean, near?: string}} [how]
@@ -196,7 +196,7 @@ export class SeatPlan {
     return this.inOrder(bestTogether(this, count, isFree, this.#seats.get(near)).map((seat) => seat.id));
   }
 
-  /** How far these are together, in words: nothing to say of seats side by side. */
+  /** Describe how close together these seats are; "" for seats side by side. */
   howTogether(ids) {
     const seats = this.inOrder(ids).map((id) => this.#seats.get(id));
     const isNext = (seat, index) => index === 0 || seat.order === seats[index - 1].order + 1;
@@ -214,7 +214,7 @@ export class SeatPlan {
   }
 }
 
-// Fetched when it is first asked for: most who come to see seats choose them by themselves.
+// Loaded at the first use: most customers choose their seats themselves.
 function search() {
   return import("./seat_search.js");
 }

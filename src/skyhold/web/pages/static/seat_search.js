@@ -1,5 +1,5 @@
-// Which free seats are good together, and which are close to one: rules over a SeatPlan, nothing else.
-// Distances and discomforts are counted in rows: one row further back, or as bad as that.
+// Search for free seats that are good together, and for those close to one: rules over a SeatPlan, nothing else.
+// Distances and discomforts are measured in rows: 1 is as bad as one row further back.
 
 const AISLE_FROM_NEAR = 3;
 const WITHOUT_WINDOW = 1;
@@ -56,11 +56,11 @@ class Run {
     this.middle = (this.left + this.right) / 2;
     this.hasWindow = seats.some((seat) => seat.position.startsWith("window"));
     const blocks = seats.map((seat) => seat.block);
-    /** How many sit without a neighbour on their side of the aisle. */
+    /** The number of people without a neighbour on their side of the aisle. */
     this.alone = blocks.filter((block) => blocks.indexOf(block) === blocks.lastIndexOf(block)).length;
   }
 
-  /** Whether someone here sits behind, before or diagonally to someone there. */
+  /** Return whether a seat here is behind, before or diagonal to a seat there. */
   touches(other) {
     return Math.max(this.left, other.left) - Math.min(this.right, other.right) <= SIDEWAYS_REACH;
   }
@@ -94,7 +94,7 @@ class Search {
     return window + alone + this.#leftAlone(run) * SEAT_LEFT_ALONE;
   }
 
-  /** How many free seats would be left without a free neighbour beside the run. */
+  /** The number of free seats beside the run that would be left without a free neighbour. */
   #leftAlone(run) {
     const free = (block, place) => this.isFree.has(run.row.blocks[block]?.[place]);
     const ends = [
@@ -121,7 +121,7 @@ class Search {
     return null;
   }
 
-  // No group in these rows ranks lower than this: with it most rows of an empty cabin need no look.
+  // No group in these rows ranks lower than this, so most rows of an empty cabin need no search.
   #least(top, height) {
     if (this.near) return [0, 0, 0];
     const prices = this.rows.slice(top, top + height).flatMap((row) => row.seats.map((seat) => seat.priceCents));
@@ -204,7 +204,7 @@ function scattered(free, count, near) {
   );
 }
 
-// An insertion into a short list, since sorting all seats for each seat would be felt.
+// An insertion into a short list, since sorting all seats for each seat would be noticeably slow.
 function nearest(free, seed, count) {
   const kept = [];
   for (const seat of free) {

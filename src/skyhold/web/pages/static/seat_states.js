@@ -1,10 +1,10 @@
-// What a seat is to this customer: how it is drawn, what is said of it, whether it can be chosen. No DOM.
+// The state of a seat for this customer: its look, its words, whether it can be chosen. No DOM.
 
 import { spokenMoney } from "./words.js";
 
 const OF_STATUS = { available: null, reserved: "held", booked: "sold", blocked: "blocked" };
 
-/** What is said of a look; the legend has its own, shorter words. */
+/** The words for a look; the legend has its own, shorter words. */
 export const SAID = {
   mine: "yours",
   picked: "chosen, not yet held",
@@ -16,8 +16,8 @@ export const SAID = {
 const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, booked" };
 
 /**
- * What the customer has: seats they want, seats the server holds for them and at what prices, whether a request is
- * under way, and the seats of their other orders on this flight.
+ * The seats of the customer: those they want, those the server holds for them with their prices, whether a request is
+ * under way, and those of their other orders on this flight.
  *
  * @typedef {{wanted: Set<string>, held: Set<string>, prices: Map<string, number>, busy: boolean,
  *   own: Map<string, "hold" | "booked">}} Customer
@@ -28,10 +28,10 @@ const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, book
  * @property {string | null} look for `data-st`; null is free
  * @property {string} said
  * @property {boolean} isSelected
- * @property {boolean} isSelectable whether choosing it, or giving it up, means anything
+ * @property {boolean} isSelectable true if it can be chosen or given up at all
  * @property {boolean} isBusy
- * @property {number} priceCents what it costs the customer: a held seat keeps the price of its claim
- * @property {boolean} [isPressable] whether it can be chosen or given up now; the picker adds it
+ * @property {number} priceCents its price for the customer: a held seat keeps the price of its claim
+ * @property {boolean} [isPressable] true if it can be chosen or given up now; the picker adds it
  */
 
 /**

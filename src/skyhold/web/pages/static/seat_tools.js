@@ -1,5 +1,5 @@
 // The tools beside the cabin, on a narrow screen in a drawer under one slim bar: the list, the cabins to jump to, best
-// seats together, go to seat, filters, legend. They ask; the picker does.
+// seats together, go to seat, filters, legend. They report actions; the picker carries them out.
 
 import { el, fill, icon, show } from "./dom.js";
 import { SeatFilters, SeatLegend } from "./seat_filters.js";
@@ -20,7 +20,7 @@ export class SeatTools {
    * @param {number} ask.maxSeats
    * @param {(seat: object) => object} ask.stateOf
    * @param {(id: string) => void} ask.onListPress
-   * @param {(size: number) => Promise<string>} ask.onBest find and select; answers what was found, in words
+   * @param {(size: number) => Promise<string>} ask.onBest find and select; resolves to a description of the found seats
    * @param {(text: string) => {text: string, isError: boolean}} ask.onGo
    * @param {(cabin: object) => void} ask.onJump
    * @param {() => void} ask.onFilter
@@ -30,7 +30,7 @@ export class SeatTools {
     this.#root = root;
     this.filters = new SeatFilters(plan, ask.onFilter);
     this.legend = new SeatLegend(plan);
-    /** @type {import("./seat_list.js").SeatList | null} there is none until it is asked for */
+    /** @type {import("./seat_list.js").SeatList | null} null until it is opened */
     this.list = null;
     const jump = plan.cabins.length > 1 ? this.#jump(ask.onJump) : null;
     const seen = [this.filters.element, this.legend.element];
@@ -43,13 +43,13 @@ export class SeatTools {
     this.#listenToLeaving();
   }
 
-  /** Where the sticky bar ends, from the top of the window: what is above it is covered. 0 where there is no bar. */
+  /** The lower edge of the sticky bar, from the top of the window: it covers everything above. 0 without a bar. */
   get coveredTop() {
     const bar = this.#bar.getBoundingClientRect();
     return this.isNarrow ? Math.max(0, bar.bottom) : 0;
   }
 
-  /** Whether the tools are in a drawer, over the cabin. */
+  /** True if the tools are in a drawer, over the cabin. */
   get isNarrow() {
     return this.#bar.offsetParent !== null;
   }
@@ -59,17 +59,17 @@ export class SeatTools {
     this.#setOpen(false);
   }
 
-  /** The size of the customer's party, as far as it is known from their seats. */
+  /** Preselect the size of the customer's party, taken from their seats. */
   suggestSize(size) {
     if (!this.#isSizeChosen && size > 0 && size <= this.#size.length) this.#size.value = size;
   }
 
-  /** Take back what was said of seats found: something else is chosen now. */
+  /** Hide the result of the last search: other seats are chosen now. */
   forgetFound() {
     show(this.#root.querySelector("#best-said"), false);
   }
 
-  /** Say how many seats are free, in all and by cabin, and how many of them match. */
+  /** Show how many seats are free, in all and by cabin, and how many of them match. */
   tell(free, matching) {
     const words = this.filters.isOn ? `${matching.length} of ${free.length} free` : `${free.length} free`;
     fill(this.#bar, { free: words });
@@ -80,7 +80,7 @@ export class SeatTools {
     }
   }
 
-  /** Say again what things cost. */
+  /** Draw all prices again. */
   drawPrices() {
     const legend = new SeatLegend(this.#plan);
     this.legend.element.replaceWith(legend.element);
@@ -105,14 +105,14 @@ export class SeatTools {
   #setOpen(isOpen) {
     const isInside = this.#drawer.contains(document.activeElement);
     if (!isOpen && this.isNarrow && isInside) this.#bar.focus({ preventScroll: true });
-    // Where the bar does not stick yet it is brought there: from the top of the window the drawer has the most room.
+    // A bar that does not stick yet is scrolled to the top of the window, where the drawer has the most room.
     const below = this.#root.parentElement.getBoundingClientRect().top;
     if (isOpen && below > 0) scrollBy({ top: below, behavior: "instant" });
     this.#bar.setAttribute("aria-expanded", isOpen);
     this.#drawer.toggleAttribute("data-open", isOpen);
   }
 
-  // A drawer over the cabin goes away by Escape, by a press beside it, and when the keyboard leaves it.
+  // A drawer over the cabin closes on Escape, on a press beside it, and when the focus leaves it.
   #listenToLeaving() {
     this.#root.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
     this.#root.addEventListener("focusout", ({ relatedTarget }) => {
@@ -121,7 +121,7 @@ export class SeatTools {
     document.addEventListener("pointerdown", ({ target }) => !this.#root.contains(target) && this.close());
   }
 
-  // The list is fetched when someone is at its door, and made when they open it.
+  // The list is loaded when its summary is hovered or focused, and built when it is opened.
   #listDoor({ stateOf, onListPress }) {
     const summary = el("summary", {}, icon("list"), "Choose from a list");
     const door = el("details", { class: "pick" }, summary);
@@ -134,7 +134,7 @@ export class SeatTools {
       door.append(this.list.element);
     };
     for (const type of ["pointerenter", "focus"]) summary.addEventListener(type, fetched, { once: true });
-    // The browser itself may open it too, to find a word.
+    // The browser may open it too, when it searches the page for a word.
     for (const [target, type] of [[summary, "click"], [door, "toggle"]]) target.addEventListener(type, open);
     return door;
   }
@@ -176,7 +176,7 @@ export class SeatTools {
     return this.#form("go", { field, label: "Go to seat", button: "Go" }, () => onGo(field.value));
   }
 
-  // One line: a label, a field, a button, and below them what came of it.
+  // One line: a label, a field, a button, and the result below them.
   #form(name, { field, label, button }, onSubmit) {
     const said = el("p", { class: "small", id: `${name}-said`, hidden: true });
     const submit = el("button", { class: "btn line slim", type: "submit" }, button);

@@ -1,6 +1,6 @@
-// What time it is at the server. The reader's own clock may be hours off; only how much time has passed is taken of it.
+// The time at the server. The reader's own clock may be hours off, so only elapsed time is taken from it.
 
-/** A laptop that slept may have stopped `performance.now()`: then the two clocks of the browser part by more than this. */
+/** A laptop that slept may have stopped `performance.now()`: then the two clocks of the browser drift by more than this. */
 const SLEPT_MS = 500;
 
 const OUTDATED_MS = 10 * 60_000;
@@ -10,8 +10,8 @@ export class ServerClock {
   #best = null;
 
   /**
-   * Learn from a reply: the server wrote `serverTime` between these two moments, most likely in the middle. The quickest
-   * reply knows best, until it is ten minutes old.
+   * Take the time of a reply: the server wrote `serverTime` between these two moments, most likely in the middle. The
+   * quickest reply is the most exact, and counts until it is ten minutes old.
    *
    * @param {string} serverTime RFC 3339
    * @param {number} sentAt by `performance.now()`, as is `receivedAt`
@@ -25,21 +25,21 @@ export class ServerClock {
     this.#best = { offset, roundTrip, at: receivedAt, parting: parting() };
   }
 
-  /** Whether what was learnt still holds; not if the computer slept since. */
+  /** True if an offset is known and still holds; not if the computer slept since. */
   get isKnown() {
     return this.#best !== null && Math.abs(parting() - this.#best.parting) < SLEPT_MS;
   }
 
-  /** Milliseconds since 1970 at the server; without knowledge, what was learnt last or the reader's own clock. */
+  /** Milliseconds since 1970 at the server, by the last offset; without any, by the reader's own clock. */
   now() {
     return this.#best === null ? Date.now() : performance.now() + this.#best.offset;
   }
 }
 
-/** How far the two clocks of the browser are apart; it stays the same while none is set, stopped or slept through. */
+/** The difference of the two clocks of the browser; it stays the same while none is set, stopped or slept through. */
 function parting() {
   return Date.now() - performance.now();
 }
 
-/** The one clock of a page: every reply teaches it, every countdown asks it. */
+/** The one clock of a page: every reply updates it, every countdown reads it. */
 export const serverClock = new ServerClock();

@@ -1,6 +1,6 @@
-// A line that tells what other customers do on this flight, so that one sees that the cabin is alive.
+// A line with other customers' actions on this flight, which shows that the cabin is live.
 //
-// It is for the eye alone: read out, it would never let anyone finish a sentence.
+// It is not read out: it would interrupt a screen reader all the time.
 
 import { show } from "./dom.js";
 import { areFor, list } from "./words.js";
@@ -20,7 +20,7 @@ export class Ticker {
     this.line = line;
   }
 
-  /** Tell of seats that others took, bought or gave back; what comes close together is told together. */
+  /** Show seats that others took, bought or released; changes close together are shown together. */
   tell(seats) {
     for (const { id, status } of seats) if (VERBS[status]) this.#news.set(id, status);
     if (this.#news.size && !this.#timer) this.#draw();

@@ -1,4 +1,4 @@
-// What is typed while a list or a map of seats has the focus: "14C" goes to that seat. Nothing else.
+// Keys typed while a list or a map of seats has the focus: "14C" moves to that seat.
 
 const FORGOTTEN_AFTER_MS = 1500;
 const OF_A_SEAT = /^[0-9a-z]$/i;
@@ -8,12 +8,12 @@ export class TypeAhead {
   #last = 0;
   #onText;
 
-  /** @param {(text: string) => void} onText told of all that was typed within a short time, in capitals */
+  /** @param {(text: string) => void} onText called with all text typed within a short time, in capitals */
   constructor(onText) {
     this.#onText = onText;
   }
 
-  /** Take a keydown event that nothing else wanted. */
+  /** Handle a keydown event that no other listener has handled. */
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || !OF_A_SEAT.test(event.key)) return;
     if (event.timeStamp - this.#last > FORGOTTEN_AFTER_MS) this.#text = "";

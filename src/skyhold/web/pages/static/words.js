@@ -1,4 +1,4 @@
-// How money, times, seats and counts are written and spoken. Nothing here knows of pages.
+// Format money, times, seats and counts, written and spoken. Independent of the pages.
 
 const LANGUAGE = "en-US";
 
@@ -47,10 +47,10 @@ export function sentence(text) {
 }
 
 /**
- * An instant as clocks at a place show it: `{time: "09:00", zone: "EST", day: "Tue 24 Nov"}`; no line breaks a day apart.
+ * An instant as clocks at a place show it: `{time: "09:00", zone: "EST", day: "Tue 24 Nov"}`; a day has no-break spaces.
  *
  * @param {string | number} instant RFC 3339, or milliseconds since 1970
- * @param {string} [zone] IANA; without one, where the reader is
+ * @param {string} [zone] IANA; by default that of the reader
  */
 export function atPlace(instant, zone) {
   const date = new Date(instant);
@@ -63,8 +63,8 @@ export function atPlace(instant, zone) {
   return { time: `${hour}:${minute}`, day: [weekday, day, month.slice(0, 3)].join("\u00a0"), zone: zoneName(date, zone) };
 }
 
-// Short names that say by themselves which zone is meant, and those that everybody knows though browsers leave them out;
-// any other zone is told by its distance from Greenwich. The server writes the same (words.py).
+// Short names that are clear by themselves, and well-known ones that browsers leave out; any other zone is written as
+// its offset from GMT. The server writes the same (words.py).
 const CLEAR_NAME = /^([ECMPA][SD]T|AK[SD]T|HST|GMT|UTC|BST|[WCE]ES?T|A[CE][SD]T|AWST|NZ[SD]T)$/;
 const ONE_NAME = {
   "Asia/Dubai": "GST",
@@ -86,7 +86,7 @@ function zoneName(date, timeZone) {
   return names.find((found) => CLEAR_NAME.test(found)) ?? name("en-US", "shortOffset").replace(/\+0$/, "");
 }
 
-/** What the sky looks like at this time of the day: as its windows show it, `time` being "07:40". */
+/** The sky that a window shows at this time of the day, such as "07:40". */
 export function skyAt(time) {
   const hour = Number(time.slice(0, 2));
   if (hour >= 5 && hour < 8) return "dawn";
@@ -109,7 +109,7 @@ export function lengthOfTime(milliseconds) {
   return [minutes && count(minutes, "minute"), count(rest, "second")].filter(Boolean).join(" ");
 }
 
-/** "12:41" of milliseconds; seconds that have begun count, so that 0:00 is the end and nothing before. */
+/** "12:41" of milliseconds; rounded up to seconds, so that 0:00 is shown only at the end. */
 export function digits(milliseconds) {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

@@ -1,7 +1,7 @@
-"""The ground on which the monkey plays: two Skyholds on the same servers, and the links between the far one and them.
+"""The environment of a run: two Skyholds on the same servers, and the links between the far one and them.
 
-The near one is a whole `skyhold up`. The far one is another, told to use the near one's servers over links that can be
-made bad: so there are two APIs and two workers, of which one has a bad network too.
+The near one is a whole `skyhold up`. The far one is another `skyhold up` that uses the near one's servers over links
+with faults: so there are two APIs and two workers, and one of each also has a bad network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import psutil
 
 from skyhold.machine.endpoints import Endpoints
 from skyhold_local.embedded.ports import free_port
-from tools.chaos.monkey import Victim
+from tools.chaos.monkey import Target
 from tools.chaos.proxy import Address, Link
 from tools.chaos.sites import Site
 
 MARK = "CHAOS_OF"
-"""The variable that everything we start has, and what it starts: by it they are found."""
+"""The variable by which our processes are found: set for each that we start, and inherited by its children."""
 
 SETTINGS = {
     "SEAT_RESERVATION_TIMEOUT": "10s",
@@ -33,54 +33,54 @@ SETTINGS = {
     "PAYMENT_FAILURE_RATE": "0.3",
     "LOG_LEVEL": "info",
 }
-"""Short times, so that all that takes its time comes to its end while somebody waits for it."""
+"""Short timeouts, so that everything ends during the run."""
 
 _SESSIONS_BEGIN = "postgres:"
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Everything that can be broken."""
+class Environment:
+    """All targets of faults."""
 
     directory: Path
     near: Site
     far: Site
-    links: Mapping[Victim, Link]
+    links: Mapping[Target, Link]
 
     @property
     def sites(self) -> tuple[Site, Site]:
         """Both Skyholds, the one with the servers last: it is stopped last."""
         return self.far, self.near
 
-    def site_of(self, victim: Victim) -> Site:
-        """Return the Skyhold that a process is part of."""
-        return self.far if victim.startswith("far ") else self.near
+    def site_of(self, target: Target) -> Site:
+        """Return the Skyhold that the process belongs to."""
+        return self.far if target.startswith("far ") else self.near
 
-    def processes(self, victim: Victim) -> list[psutil.Process]:
-        """Return the processes that a victim consists of now, its own first; none if it is not there."""
-        site = self.site_of(victim)
-        if victim in {Victim.NEAR_SUPERVISOR, Victim.FAR_SUPERVISOR}:
+    def processes(self, target: Target) -> list[psutil.Process]:
+        """Return the current processes of a target, its own first; none if it does not run."""
+        site = self.site_of(target)
+        if target in {Target.NEAR_SUPERVISOR, Target.FAR_SUPERVISOR}:
             found = site.supervisor
             return [found] if found else []
-        name = "postgres" if victim is Victim.POSTGRES_SESSION else victim.rpartition(" ")[2]
+        name = "postgres" if target is Target.POSTGRES_SESSION else target.rpartition(" ")[2]
         found = site.child(name)
         if found is None:
             return []
         with contextlib.suppress(psutil.NoSuchProcess):
             children = found.children(recursive=True)
-            return [child for child in children if _is_session(child)] if " of " in victim else [found, *children]
+            return [child for child in children if _is_session(child)] if " of " in target else [found, *children]
         return []
 
 
 @contextlib.asynccontextmanager
-async def standing_ground(directory: Path) -> AsyncIterator[Ground]:
-    """Give a ground whose Skyholds are both ready; at the end all of it is stopped, gently first."""
+async def running_environment(directory: Path) -> AsyncIterator[Environment]:
+    """Yield a environment whose Skyholds are both ready; at the end all of it is stopped, gracefully first."""
     common = SETTINGS | {"SECRET_KEY": secrets.token_urlsafe(32), MARK: str(directory)}
     near = _near_site(directory, common)
     links = {
-        Victim.POSTGRES_LINK: Link(lambda: address_of(_endpoint(near, "database_url"))),
-        Victim.REDIS_LINK: Link(lambda: address_of(_endpoint(near, "redis_url"))),
-        Victim.TEMPORAL_LINK: Link(lambda: address_of(_endpoint(near, "temporal"))),
+        Target.POSTGRES_LINK: Link(lambda: address_of(_endpoint(near, "database_url"))),
+        Target.REDIS_LINK: Link(lambda: address_of(_endpoint(near, "redis_url"))),
+        Target.TEMPORAL_LINK: Link(lambda: address_of(_endpoint(near, "temporal"))),
     }
     async with contextlib.AsyncExitStack() as stack:
         keepers: list[asyncio.Task[None]] = []
@@ -95,7 +95,7 @@ async def standing_ground(directory: Path) -> AsyncIterator[Ground]:
         stack.push_async_callback(far.stop)
         stack.push_async_callback(_end, keepers)
         await far.ready()
-        yield Ground(directory, near, far, links)
+        yield Environment(directory, near, far, links)
 
 
 def _near_site(directory: Path, common: Mapping[str, str]) -> Site:
@@ -103,24 +103,24 @@ def _near_site(directory: Path, common: Mapping[str, str]) -> Site:
     return Site("near", directory / "near", options=options, variables=common)
 
 
-def _far_site(directory: Path, near: Endpoints, links: Mapping[Victim, Link], common: Mapping[str, str]) -> Site:
+def _far_site(directory: Path, near: Endpoints, links: Mapping[Target, Link], common: Mapping[str, str]) -> Site:
     variables = {
         **common,
-        "DATABASE_URL": over(near.database_url, links[Victim.POSTGRES_LINK]),
-        "REDIS_URL": over(near.redis_url, links[Victim.REDIS_LINK]),
-        "TEMPORAL_ADDRESS": f"127.0.0.1:{links[Victim.TEMPORAL_LINK].port}",
+        "DATABASE_URL": over(near.database_url, links[Target.POSTGRES_LINK]),
+        "REDIS_URL": over(near.redis_url, links[Target.REDIS_LINK]),
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{links[Target.TEMPORAL_LINK].port}",
     }
     return Site("far", directory / "far", options=("--port", str(free_port())), variables=variables)
 
 
 def _endpoint(site: Site, name: str) -> str | None:
-    # Ports stay, and a server may be there again before all of its Skyhold is.
+    # Ports stay the same, and a server may be up again before its whole Skyhold is.
     endpoints = site.endpoints or site.last_endpoints
     return getattr(endpoints, name) if endpoints else None
 
 
 def address_of(url: str | None) -> Address | None:
-    """Return where a URL, or a plain host:port, points to."""
+    """Return the address in a URL or a plain host:port."""
     if url is None:
         return None
     parts = urlsplit(url if "://" in url else f"//{url}")
@@ -128,14 +128,14 @@ def address_of(url: str | None) -> Address | None:
 
 
 def over(url: str, link: Link) -> str:
-    """Return the URL with the link's port in place of its own; users and passwords stay."""
+    """Return the URL with the link's port instead of its own; users and passwords stay."""
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{link.port}"))
 
 
 def _is_session(process: psutil.Process) -> bool:
-    """Say whether a process of PostgreSQL serves a connection, as its title says: `postgres: user database host`."""
+    """Return whether a process of PostgreSQL serves a connection, by its title: `postgres: user database host`."""
     with contextlib.suppress(psutil.NoSuchProcess):
         title = " ".join(process.cmdline())
         return title.startswith(_SESSIONS_BEGIN) and "127.0.0.1" in title

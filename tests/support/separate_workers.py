@@ -1,4 +1,4 @@
-"""Bookings whose workflows and whose activities are run by workers of their own, so that one kind can be away."""
+"""Bookings with separate workers for workflows and activities, so that one kind can be stopped."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from support.patience import patient_redis
 
 
 class SplitWorld(Bookings):
-    """Bookings whose activities go on while the worker that runs workflows is away."""
+    """Bookings whose activities continue while the worker for workflows is stopped."""
 
     def workflow_worker(self, *workflows: type) -> Worker:
-        """Return a worker that runs these workflows, or those of the product."""
+        """Return a worker for these workflows, or for those of the product."""
         return Worker(
             self.client,
             task_queue=self.task_queue,
@@ -47,7 +47,7 @@ async def split_world(
     *,
     policy: Policy | None = None,
 ) -> AsyncIterator[SplitWorld]:
-    """Run the activities, and give the world whose workflows nobody runs yet."""
+    """Run the activities, and yield the world, without a worker for its workflows yet."""
     task_queue, gateway, redis = f"queue-{uuid.uuid4()}", ScriptedGateway(pool, script), patient_redis(redis_url)
     world = SplitWorld(
         client=client,

@@ -1,4 +1,4 @@
-"""What a booking's workflow does, by hand: a flight of the test's own, and activities that ask for a step at a time."""
+"""The steps of a booking's workflow by hand: a flight of the test's own, and activities run one at a time."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _flight_numbers = itertools.count()
 async def a_flight(
     pool: Pool, seats: Sequence[str] = ("1A", "1B", "1C", "1D"), *, price_cents: int = 35000, departs_in_days: float = 2
 ) -> str:
-    """Sow a flight that nobody else uses, and return its id."""
+    """Insert a flight for this test alone, and return its id."""
     flight_id = str(uuid.uuid4())
     number = next(_flight_numbers)
     await pool.execute(
@@ -116,8 +116,8 @@ def release(order: Order) -> ReleaseSeats:
 
 
 @dataclass
-class Desk:
-    """Activities over real stores, run one at a time as Temporal would, without Temporal."""
+class ActivityRunner:
+    """Activities over real stores, run one at a time as by Temporal, but without it."""
 
     pool: Pool
     locks: SeatLocks
@@ -146,7 +146,7 @@ class Desk:
         }
 
     async def run(self, ask: Ask) -> Answer | None:
-        """Run the activity that is asked for, once."""
+        """Run the activity of the request, once."""
         answer: Answer | None = await ActivityEnvironment().run(self.activities[type(ask)], ask)
         return answer
 
@@ -156,7 +156,7 @@ class Desk:
         return answer
 
     async def do(self, ask: StepAsk) -> Order:
-        """Run a step that must be granted, and return the order as the ledger then has it."""
+        """Run a step that must succeed, and return the order as the ledger then has it."""
         answer = await self.ask(ask)
         assert answer.outcome is Outcome.DONE, answer
         assert answer.order is not None
@@ -175,11 +175,11 @@ class Desk:
         return await self.do(ConfirmOrder(next_step(order)))
 
     async def pay(self, order: Order) -> Order:
-        """Take a held order to its confirmation."""
+        """Pay a held order until it is confirmed."""
         return await self.confirm(await self.capture(await self.begin_payment(order)))
 
     async def let_lapse(self, order: Order) -> None:
-        """Put the end of the hold into the past; no clock moves."""
+        """Move the end of the hold into the past; no clock changes."""
         await self.pool.execute(
             "UPDATE orders SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", order.id
         )

@@ -1,4 +1,4 @@
-"""Stores, locks and a gateway that cut a run off at any one of its calls: by a crash, by a cancel, or by a long pause."""
+"""Fault injection: stores, locks and a gateway that cut a run off at any of its calls, by crash, cancel or pause."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class Cut(Enum):
-    """How a run ends at the call where it is cut.
+    """The fault at the call where a run is cut off.
 
-    A crash comes after the call took effect and before it was heard of, so that before the next call is the same. A
-    cancel arrives while the call is under way, as Temporal's does, or when it is over. A pause is a process that was
-    stopped and goes on later, as if nothing had been.
+    A crash comes after the call took effect and before its result is used, which equals a crash before the next call.
+    A cancel arrives during the call, as Temporal's does, or after it. A pause is a process that is stopped and
+    continues later.
     """
 
     CRASH_AFTER = "crash after"
@@ -39,12 +39,12 @@ class Cut(Enum):
 
 
 class CrashedError(Exception):
-    """The process died here."""
+    """The simulated death of the process."""
 
 
 @dataclass
 class Wire:
-    """Counts the calls of a run, and cuts it off at the one with this number."""
+    """Counts the calls of a run, and injects the fault at the one with this number."""
 
     at: int
     cut: Cut
@@ -75,7 +75,7 @@ class Wire:
         return result
 
     def _cancel_soon(self) -> None:
-        """Cancel the task that is running when it waits next: as from outside, where every cancel comes from."""
+        """Cancel the running task when it waits next, as a cancel from outside does."""
         self.has_cut = True
         task = asyncio.current_task()
         assert task is not None
@@ -83,7 +83,7 @@ class Wire:
 
 
 class CutPool:
-    """A pool whose every call goes over the wire."""
+    """A pool whose calls go through the wire."""
 
     def __init__(self, pool: Pool, wire: Wire) -> None:
         self._pool = pool
@@ -104,7 +104,7 @@ class CutPool:
 
 
 class CutConnection:
-    """A connection whose every statement goes over the wire, begin and commit among them."""
+    """A connection whose statements go through the wire, begin and commit among them."""
 
     def __init__(self, connection: Connection, wire: Wire) -> None:
         self._connection = connection
@@ -131,7 +131,7 @@ class CutConnection:
 
 
 class CutLocks(SeatLocks):
-    """Seat locks whose every call goes over the wire."""
+    """Seat locks whose calls go through the wire."""
 
     def __init__(self, redis: Redis, wire: Wire) -> None:
         super().__init__(redis)
@@ -157,7 +157,7 @@ class CutLocks(SeatLocks):
 
 
 class CutGateway:
-    """A gateway whose every call goes over the wire."""
+    """A gateway whose calls go through the wire."""
 
     def __init__(self, gateway: PaymentGateway, wire: Wire) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""One read for all who want it at the same time."""
+"""Single-flight: concurrent callers share one read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 
 
-class SharedRead:
-    """A read of which one is under way at a time, and which serves everybody who can use what was true when it began.
+class SingleFlight:
+    """A read that runs at most once at a time and serves every caller for which its starting time is recent enough.
 
-    Since the next begins only after the one before, what it finds is never older.
+    Reads do not overlap, so a later read never returns an older state.
     """
 
     def __init__(self, read: Callable[[], Awaitable[None]]) -> None:
@@ -21,20 +21,20 @@ class SharedRead:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether the read has ever come to its end."""
+        """True once the read has succeeded."""
         return self._true_at > -math.inf
 
-    async def be_fresh(self, *, max_age: float = 0.0) -> None:
-        """Return when a read has succeeded that began at most `max_age` seconds before this was asked.
+    async def refresh(self, *, max_age: float = 0.0) -> None:
+        """Return when a read has succeeded that began at most `max_age` seconds before this call.
 
-        Raises whatever the read raises.
+        Raises the errors of the read.
         """
         loop = asyncio.get_running_loop()
         wanted = loop.time() - max_age
-        # Twice at most: one that is under way may have begun too early, the one after it has not.
+        # At most two rounds: the read under way may have begun too early, the next one has not.
         while self._true_at < wanted:
             if self._task is None:
-                self._task = loop.create_task(self._run(), context=Context())  # not the first asker's alone
+                self._task = loop.create_task(self._run(), context=Context())  # not the first caller's
                 self._task.add_done_callback(_look_at)
             await asyncio.shield(self._task)
 
@@ -48,6 +48,6 @@ class SharedRead:
 
 
 def _look_at(task: asyncio.Task[None]) -> None:
-    """Take note of how the read ended, also when whoever asked for it has left."""
+    """Retrieve the read's exception, so that asyncio does not log it when its callers have been cancelled."""
     if not task.cancelled():
         task.exception()

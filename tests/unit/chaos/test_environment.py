@@ -1,10 +1,10 @@
-"""Addresses over a link: everything of the server's own but its place."""
+"""Addresses over a link: the server's own address, with the link's host and port."""
 
 from __future__ import annotations
 
 import pytest
 
-from tools.chaos.ground import address_of, over
+from tools.chaos.environment import address_of, over
 from tools.chaos.proxy import Address, Link
 
 
