@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Any, Self
 from skyhold.domain.errors import SkyholdError, error_named
 from skyhold.domain.orders import FailureCode, Order, OrderStatus
 from skyhold.domain.payments import PaymentCode
-from skyhold.domain.requests import BookingRequest, SeatChange
+from skyhold.domain.requests import NEVER, HoldRequest, SeatChange, identifying_values, rfc3339
 from skyhold.domain.seats import SeatState
 
 TASK_QUEUE = "booking-queue"
@@ -119,67 +120,106 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class ReserveSeats:
-    """Hold these seats for a new order, if their total is the expected one."""
+class OrderReply:
+    """The reply to a command: the order with the values that the ledger has after the command."""
 
-    step: Step
-    flight_id: str
+    order_id: str
+    flight_id: str | None
+    status: OrderStatus
     seats: tuple[str, ...]
-    guest_hash: str | None = None
-    give_up_at: datetime | None = None
-    expected_total_cents: int | None = None
+    total_price_cents: int
+    currency: str | None
+    version: int
+    expires_at: datetime | None
+    max_expires_at: datetime | None
 
     @classmethod
-    def of(cls, step: Step, request: BookingRequest) -> Self:
-        """Return the step that holds the seats of the booking request."""
+    def of(cls, order: Order) -> Self:
+        """Return the reply that shows this order."""
         return cls(
-            step,
-            request.flight_id,
-            request.seats,
-            request.guest_hash,
-            request.give_up_at,
-            request.expected_total_cents,
+            order_id=order.id,
+            flight_id=order.flight_id,
+            status=order.status,
+            seats=order.seats,
+            total_price_cents=order.total_cents,
+            currency=order.currency,
+            version=order.version,
+            expires_at=order.expires_at,
+            max_expires_at=order.max_expires_at,
         )
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the reply that a booking wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not one.
+        """
+        return cls(
+            order_id=value["orderId"],
+            flight_id=value["flightId"],
+            status=OrderStatus(value["status"]),
+            seats=tuple(value["seats"]),
+            total_price_cents=value["totalPriceCents"],
+            currency=value["currency"],
+            version=value["version"],
+            expires_at=_instant(value["expiresAt"]),
+            max_expires_at=_instant(value["maxExpiresAt"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the payload of the reply."""
+        return {
+            "orderId": self.order_id,
+            "flightId": self.flight_id,
+            "status": self.status.value,
+            "seats": list(self.seats),
+            "totalPriceCents": self.total_price_cents,
+            "currency": self.currency,
+            "version": self.version,
+            "expiresAt": rfc3339(self.expires_at),
+            "maxExpiresAt": rfc3339(self.max_expires_at),
+        }
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
+
+
+@dataclass(frozen=True)
+class ReserveSeats:
+    """Hold the seats of a new order, if their total is the expected one."""
+
+    step: Step = field(metadata=NEVER)
+    hold: HoldRequest
 
 
 @dataclass(frozen=True)
 class UpdateSeatSelection:
-    """Give the order exactly these seats and its full time again, if their total is the expected one.
+    """Give the order exactly the seats of the change and its full time again, if their total is the expected one.
 
     `held` are the seats it has until then and `hold_seconds` its full time: both are used for the seat locks only.
     """
 
-    step: Step
-    flight_id: str
-    held: tuple[str, ...]
-    hold_seconds: float
-    seats: tuple[str, ...]
-    version: int | None = None
-    give_up_at: datetime | None = None
-    expected_total_cents: int | None = None
+    step: Step = field(metadata=NEVER)
+    flight_id: str = field(metadata=NEVER)
+    held: tuple[str, ...] = field(metadata=NEVER)
+    hold_seconds: float = field(metadata=NEVER)
+    change: SeatChange
 
     @classmethod
     def of(cls, step: Step, order: Order, change: SeatChange) -> Self:
         """Return the step that changes the order's seats."""
-        return cls(
-            step,
-            order.flight_id or "",
-            order.seats,
-            order.policy.hold_seconds,
-            change.seats,
-            change.version,
-            change.give_up_at,
-            change.expected_total_cents,
-        )
+        return cls(step, order.flight_id or "", order.seats, order.policy.hold_seconds, change)
 
 
 @dataclass(frozen=True)
 class RefreshSeatLocks:
     """Accept a payment: stop the clock and hold the seats for as long as a payment can take."""
 
-    step: Step
+    step: Step = field(metadata=NEVER)
     version: int | None = None
-    give_up_at: datetime | None = None
+    deadline: datetime | None = field(default=None, metadata=NEVER)
 
 
 @dataclass(frozen=True)
@@ -195,8 +235,8 @@ class ReleaseSeats:
 class ValidatePayment:
     """Charge the order's total at the gateway."""
 
-    step: Step
-    code: PaymentCode
+    step: Step = field(metadata=NEVER)
+    code: PaymentCode = field(metadata=NEVER)
 
 
 @dataclass(frozen=True)
@@ -206,8 +246,8 @@ class ClosePayment:
     `finding` is written to the order's log, here and in every message that has it: the reconciler's reason to send it.
     """
 
-    step: Step
-    finding: str | None = None
+    step: Step = field(metadata=NEVER)
+    finding: str | None = field(default=None, metadata=NEVER)
 
 
 @dataclass(frozen=True)
@@ -222,26 +262,26 @@ class RefundPayment:
 class ConfirmOrder:
     """Book the seats of a paid order."""
 
-    step: Step
+    step: Step = field(metadata=NEVER)
 
 
 @dataclass(frozen=True)
 class FailOrder:
     """End the order as failed and release its seats; with a version, only the seats of that version."""
 
-    step: Step
+    step: Step = field(metadata=NEVER)
     code: FailureCode
-    reason: str
+    reason: str = field(metadata=NEVER)
     version: int | None = None
-    finding: str | None = None
+    finding: str | None = field(default=None, metadata=NEVER)
 
 
 @dataclass(frozen=True)
 class ExpireOrder:
     """End the order if its time is up."""
 
-    step: Step
-    finding: str | None = None
+    step: Step = field(metadata=NEVER)
+    finding: str | None = field(default=None, metadata=NEVER)
 
 
 class RepairKind(StrEnum):
@@ -292,9 +332,9 @@ class TroubledOrder:
 class OweRefund:
     """Record a refund due for an order that ended without seats but was charged by the gateway."""
 
-    step: Step
+    step: Step = field(metadata=NEVER)
     amount_cents: int
-    finding: str
+    finding: str = field(metadata=NEVER)
 
 
 @dataclass(frozen=True)
@@ -353,6 +393,7 @@ class Reconciliation:
     is_complete: bool = True
 
 
-def fingerprint(command: str, *arguments: Any) -> str:
-    """Return a hash by which a repeated step is recognised: of its name and the arguments that identify it."""
-    return hashlib.sha256(json.dumps([command, *arguments], default=str).encode()).hexdigest()[:32]
+def fingerprint(message: Any) -> str:
+    """Return a hash by which a repeated step is recognised: of its name and the values that identify it."""
+    named = [type(message).__name__, *identifying_values(message)]
+    return hashlib.sha256(json.dumps(named, default=str).encode()).hexdigest()[:32]

@@ -16,6 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.domain.orders import FailureCode, Order, Policy
 from skyhold.domain.payments import PaymentCode
+from skyhold.domain.requests import HoldRequest, SeatChange
 from skyhold.events.changes import Change, Publish
 from skyhold.messages import (
     Answer,
@@ -96,14 +97,13 @@ def next_step(order: Order, *, chain: str = CHAIN) -> Step:
 def reserve(
     flight_id: str, seats: Sequence[str], *, order_id: str | None = None, chain: str = CHAIN, **more: Any
 ) -> ReserveSeats:
-    return ReserveSeats(a_step(order_id or new_order_id(), 1, chain=chain), flight_id, tuple(seats), **more)
+    step = a_step(order_id or new_order_id(), 1, chain=chain)
+    return ReserveSeats(step, HoldRequest(step.order_id, flight_id, tuple(seats), **more))
 
 
 def change(order: Order, seats: Sequence[str], **more: Any) -> UpdateSeatSelection:
     assert order.flight_id is not None
-    return UpdateSeatSelection(
-        next_step(order), order.flight_id, order.seats, order.policy.hold_seconds, tuple(seats), **more
-    )
+    return UpdateSeatSelection.of(next_step(order), order, SeatChange(tuple(seats), **more))
 
 
 def fail(order: Order, code: FailureCode = FailureCode.CANCELLED) -> FailOrder:

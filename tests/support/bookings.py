@@ -31,6 +31,7 @@ from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import build_worker
 from skyhold.workflows.booking_client import BookingClient
+from support.booking_commands import BookingCommands
 from support.gateways import Act, ScriptedGateway
 from support.patience import patient_redis
 
@@ -59,7 +60,7 @@ class Bookings:
     pool: Pool
     redis: Redis
     gateway: ScriptedGateway
-    bookings: BookingClient
+    bookings: BookingCommands
     task_queue: str
     policy: Policy = field(default_factory=Policy)
     activities: list[Callable[..., Any]] = field(default_factory=list)
@@ -258,7 +259,7 @@ async def running_bookings(
         pool=pool,
         redis=redis,
         gateway=gateway,
-        bookings=BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10)),
+        bookings=BookingCommands(BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10))),
         task_queue=task_queue,
         policy=policy,
         activities=activities,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from skyhold.domain.requests import HoldRequest, SeatChange
 from skyhold.messages import (
     ClosePayment,
     ConfirmOrder,
@@ -129,7 +130,7 @@ class LedgerModel:
         """Judge a request; for a payment step this is its first half, and `OPEN` means that the gateway is next."""
         order = self.orders.get(ask.step.order_id)
         if order is None and isinstance(ask, ReserveSeats):
-            order = self.orders[ask.step.order_id] = ModelOrder(ask.step.order_id, ask.step.chain, ask.guest_hash)
+            order = self.orders[ask.step.order_id] = ModelOrder(ask.step.order_id, ask.step.chain, ask.hold.guest_hash)
         if order is None or order.chain != ask.step.chain:
             return TAKEN
         if self._is_last(order, ask):
@@ -171,23 +172,23 @@ class LedgerModel:
     # -- The rules ----------------------------------------------------------------------------------------------------
 
     def _reserve(self, order: ModelOrder, ask: ReserveSeats) -> Reply:
-        refusal = self._refusal_of_hold(order, ask)
+        refusal = self._refusal_of_hold(order, ask.hold)
         if refusal is not None:
             order.status, order.failure = "FAILED", CODES[refusal]
             return refused(refusal)
         order.status = "SEATS_RESERVED"
-        self._give(order, ask.seats)
+        self._give(order, ask.hold.seats)
         return DONE
 
-    def _refusal_of_hold(self, order: ModelOrder, ask: ReserveSeats) -> str | None:
-        if ask.give_up_at is not None:
+    def _refusal_of_hold(self, order: ModelOrder, wanted: HoldRequest) -> str | None:
+        if wanted.deadline is not None:
             return "DeadlineExceeded"
-        if no_flight := self.flights.get(ask.flight_id, "FlightNotFound"):
+        if no_flight := self.flights.get(wanted.flight_id, "FlightNotFound"):
             return no_flight
         others = [other for other in self.orders.values() if other.guest == order.guest and other.status in HOLDING]
         if order.guest is not None and len(others) >= MAX_HOLDS:
             return "HoldLimit"
-        return self._refusal_of_claim(order, ask.seats) or self._refusal_of_price(order, ask)
+        return self._refusal_of_claim(order, wanted.seats) or self._refusal_of_price(order, wanted)
 
     def _refusal_of_claim(self, order: ModelOrder, wanted: tuple[str, ...]) -> str | None:
         if len(wanted) > MAX_SEATS or not set(wanted) <= set(self.price):
@@ -209,30 +210,30 @@ class LedgerModel:
             del self.owner[seat]
 
     def _change(self, order: ModelOrder, ask: UpdateSeatSelection) -> Reply:
-        if refusal := self._refusal_of_change(order, ask):
+        if refusal := self._refusal_of_change(order, ask.change):
             return refused(refusal)
         order.changes += 1
-        self._give(order, ask.seats)
+        self._give(order, ask.change.seats)
         return DONE
 
-    def _refusal_of_change(self, order: ModelOrder, ask: UpdateSeatSelection) -> str | None:
-        if ask.give_up_at is not None:
+    def _refusal_of_change(self, order: ModelOrder, wanted: SeatChange) -> str | None:
+        if wanted.deadline is not None:
             return "DeadlineExceeded"
         if order.left is Left.NONE:
             return "HoldExpired"
-        if ask.version not in {None, order.version}:
+        if wanted.version not in {None, order.version}:
             return "OrderChanged"
-        if refusal := self._refusal_of_claim(order, ask.seats) or self._refusal_of_price(order, ask):
+        if refusal := self._refusal_of_claim(order, wanted.seats) or self._refusal_of_price(order, wanted):
             return refusal
         return "TooManyChanges" if order.changes == MAX_CHANGES else None
 
-    def _refusal_of_price(self, order: ModelOrder, ask: ReserveSeats | UpdateSeatSelection) -> str | None:
+    def _refusal_of_price(self, order: ModelOrder, wanted: HoldRequest | SeatChange) -> str | None:
         owned = self.owned(order)
-        total = sum(order.prices[seat] if seat in owned else self.price[seat] for seat in ask.seats)
-        return None if ask.expected_total_cents in {None, total} else "PriceChanged"
+        total = sum(order.prices[seat] if seat in owned else self.price[seat] for seat in wanted.seats)
+        return None if wanted.expected_total_cents in {None, total} else "PriceChanged"
 
     def _begin_payment(self, order: ModelOrder, ask: RefreshSeatLocks) -> Reply:
-        if ask.give_up_at is not None:
+        if ask.deadline is not None:
             return refused("DeadlineExceeded")
         if ask.version not in {None, order.version}:
             return refused("OrderChanged")
@@ -288,9 +289,9 @@ def _mark(ask: StepAsk) -> object:
     """Return the fingerprint of a step: its arguments, without the payment code and the deadline."""
     match ask:
         case ReserveSeats():
-            return ReserveSeats, ask.flight_id, ask.seats, ask.expected_total_cents
+            return ReserveSeats, ask.hold.flight_id, ask.hold.seats, ask.hold.expected_total_cents
         case UpdateSeatSelection():
-            return UpdateSeatSelection, ask.seats, ask.version, ask.expected_total_cents
+            return UpdateSeatSelection, ask.change.seats, ask.change.version, ask.change.expected_total_cents
         case RefreshSeatLocks():
             return RefreshSeatLocks, ask.version
         case FailOrder():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from skyhold.domain.orders import FailureCode
+from skyhold.domain.requests import HoldRequest, SeatChange
 from skyhold.messages import (
     ClosePayment,
     ConfirmOrder,
@@ -88,7 +89,8 @@ class LedgerWalk(Walker):
         order_id = f"order-{len(self.model.orders)}"
         wanted = draw(wishes)
         expected = self.some_total(wanted, draw)
-        self.ask(ReserveSeats(a_step(order_id, 1), flight, wanted, guest, draw(give_ups), expected), draw)
+        hold = HoldRequest(order_id, flight, wanted, guest, draw(give_ups), expected)
+        self.ask(ReserveSeats(a_step(order_id, 1), hold), draw)
 
     def go_on(self, draw: Draw) -> None:
         order = self.some_order(draw, *HOLDING)
@@ -118,12 +120,13 @@ class LedgerWalk(Walker):
         step = a_step(order.id, number)
         version = draw(st.sampled_from([None] * 5 + [order.version, order.version + 1]))
         if kind is ReserveSeats:
-            return ReserveSeats(step, self.world.flight, draw(wishes), order.guest)
+            return ReserveSeats(step, HoldRequest(order.id, self.world.flight, draw(wishes), order.guest))
         if kind is UpdateSeatSelection:
             held = tuple(order.prices)
             wanted = draw(st.one_of(wishes, wishes, st.just(held))) if held else draw(wishes)
             expected = self.some_total(wanted, draw, order)
-            return UpdateSeatSelection(step, self.world.flight, held, 900, wanted, version, draw(give_ups), expected)
+            change = SeatChange(wanted, version, draw(give_ups), expected)
+            return UpdateSeatSelection(step, self.world.flight, held, 900, change)
         if kind is RefreshSeatLocks:
             return RefreshSeatLocks(step, version, draw(give_ups))
         if kind is ValidatePayment:

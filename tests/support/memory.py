@@ -50,8 +50,8 @@ class MemoryActivities:
         hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=DEPARTURE)
         self.orders[ask.step.order_id] = Order(
             id=ask.step.order_id,
-            flight_id=ask.flight_id,
-            seats=ask.seats,
+            flight_id=ask.hold.flight_id,
+            seats=ask.hold.seats,
             max_expires_at=hold.max_expires_at,
             policy=policy,
         )
@@ -65,7 +65,9 @@ class MemoryActivities:
             hold = renew_hold(_hold_of(order), now=now, hold_time=order.policy.hold_time)
         except SkyholdError as refusal:
             return replace(await self._change(ask.step), outcome=Outcome.REFUSED, refusal=Refusal.of(refusal))
-        return await self._change(ask.step, seats=ask.seats, expires_at=hold.expires_at, changes=order.changes + 1)
+        return await self._change(
+            ask.step, seats=ask.change.seats, expires_at=hold.expires_at, changes=order.changes + 1
+        )
 
     @activity.defn(name="RefreshSeatLocks")
     async def refresh_seat_locks(self, ask: RefreshSeatLocks) -> Answer:

@@ -18,6 +18,7 @@ from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.booking_client import BookingClient
+from support.booking_commands import BookingCommands
 from support.bookings import NAMESPACE_ID, Bookings
 from support.gateways import Act, ScriptedGateway
 from support.patience import patient_redis
@@ -54,7 +55,7 @@ async def split_world(
         pool=pool,
         redis=redis,
         gateway=gateway,
-        bookings=BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10)),
+        bookings=BookingCommands(BookingClient(client, task_queue=task_queue, timeout=timedelta(seconds=10))),
         task_queue=task_queue,
     )
     world.activities = make_activities(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, cast
@@ -15,8 +15,10 @@ from fastapi import FastAPI
 
 from skyhold.domain.idempotency import KeyedCommand
 from skyhold.domain.orders import OrderStatus
+from skyhold.domain.requests import HoldRequest, OrderCommand
 from skyhold.domain.seats import Seat, SeatStatus
 from skyhold.health.verdict import Checks, Probe
+from skyhold.messages import OrderReply
 from skyhold.queries.orders import OrderAccess, OrderSnapshot
 from skyhold.queries.sales import SaleSnapshot
 from skyhold.web.api.services import Services
@@ -33,16 +35,27 @@ INSTANCE = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 COOKIE = f"skyhold-guest-{INSTANCE[:12]}"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-HELD: dict[str, Any] = {
-    "flightId": FLIGHT,
-    "status": "SEATS_RESERVED",
-    "seats": ["12A"],
-    "totalPriceCents": 35000,
-    "currency": "USD",
-    "version": 1,
-    "expiresAt": "2026-03-01T12:15:00.000Z",
-    "maxExpiresAt": "2026-03-01T14:00:00.000Z",
-}
+HELD = OrderReply(
+    order_id="an-order",
+    flight_id=FLIGHT,
+    status=OrderStatus.SEATS_RESERVED,
+    seats=("12A",),
+    total_price_cents=35000,
+    currency="USD",
+    version=1,
+    expires_at=NOW + timedelta(minutes=15),
+    max_expires_at=NOW + timedelta(hours=2),
+)
+"""The reply to every command."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command as it was sent to the booking of an order."""
+
+    order_id: str
+    command: HoldRequest | OrderCommand
+    update_id: str | None = None
 
 
 def a_look(
@@ -61,29 +74,23 @@ class ScriptedServices:
     look_error: Exception | None = None
     looks: list[OrderSnapshot | None] = field(default_factory=lambda: [a_look()])
     accesses: list[OrderAccess] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     remembered: dict[tuple[str, bytes], KeyedCommand] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     answers: dict[str, StoredAnswer] = field(default_factory=dict)
     answer_error: Exception | None = None
 
-    async def hold(self, order_id: str, flight_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
-        return await self._command(order_id=order_id, flight_id=flight_id, seats=list(seats), **more)
+    async def hold(self, request: HoldRequest) -> OrderReply:
+        return await self._command(request.order_id, request)
 
-    async def update_seats(self, order_id: str, seats: Sequence[str], **more: Any) -> dict[str, Any]:
-        return await self._command(order_id=order_id, seats=list(seats), **more)
-
-    async def pay(self, order_id: str, payment_code: str, **more: Any) -> dict[str, Any]:
-        return await self._command(order_id=order_id, payment_code=payment_code, **more)
+    async def send(self, order_id: str, command: OrderCommand, *, update_id: str | None = None) -> OrderReply:
+        return await self._command(order_id, command, update_id=update_id)
 
     async def find_answer(self, order_id: str, update_id: str | None = None) -> StoredAnswer | None:
         await self._take_time("answer")
         if self.answer_error:
             raise self.answer_error
         return self.answers.get(update_id or order_id)
-
-    async def cancel(self, order_id: str, **more: Any) -> dict[str, Any]:
-        return await self._command(order_id=order_id, **more)
 
     async def remember(self, scope: str, key_hash: bytes, command: KeyedCommand) -> KeyedCommand:
         await self._take_time("remember")
@@ -105,12 +112,14 @@ class ScriptedServices:
         self.accesses.append(access)
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
-    async def _command(self, *, order_id: str, **sent: Any) -> dict[str, Any]:
-        self.sent.append({"order_id": order_id, **sent})
+    async def _command(
+        self, order_id: str, command: HoldRequest | OrderCommand, *, update_id: str | None = None
+    ) -> OrderReply:
+        self.sent.append(Sent(order_id, command, update_id))
         await self._take_time("command")
         if self.error:
             raise self.error
-        return HELD | {"orderId": order_id}
+        return replace(HELD, order_id=order_id)
 
     async def _take_time(self, step: str) -> None:
         await asyncio.sleep(self.seconds.get(step, 0))

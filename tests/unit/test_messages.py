@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from skyhold.domain.errors import ERRORS, SeatsUnavailable, SkyholdError
-from skyhold.messages import Refusal, fingerprint, workflow_id_of
+from skyhold.domain.orders import FailureCode
+from skyhold.domain.payments import PaymentCode
+from skyhold.domain.requests import HoldRequest, SeatChange
+from skyhold.messages import (
+    ClosePayment,
+    ConfirmOrder,
+    ExpireOrder,
+    FailOrder,
+    OweRefund,
+    RefreshSeatLocks,
+    Refusal,
+    ReserveSeats,
+    Step,
+    UpdateSeatSelection,
+    ValidatePayment,
+    fingerprint,
+    workflow_id_of,
+)
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=lambda error: error.__name__)
@@ -28,9 +50,40 @@ def test_an_order_has_one_workflow_id() -> None:
     assert workflow_id_of("o-1") == "booking-o-1"
 
 
-def test_a_step_is_known_again_by_its_name_and_its_arguments() -> None:
-    mark = fingerprint("UpdateSeatSelection", ["1A", "1B"])
-    assert mark == fingerprint("UpdateSeatSelection", ["1A", "1B"])
-    assert mark != fingerprint("UpdateSeatSelection", ["1A"])
-    assert mark != fingerprint("UpdateSeatSelection", "1A", "1B")
-    assert mark != fingerprint("FailOrder", ["1A", "1B"])
+STEP = Step("o-1", "booking-o-1", "chain", 2)
+CODE = PaymentCode("97531")
+LATER = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def _change(change: SeatChange, step: Step = STEP) -> UpdateSeatSelection:
+    return UpdateSeatSelection(step, "a flight", ("1A",), 900.0, change)
+
+
+SEATS = ("1A", "1B")
+
+
+@pytest.mark.parametrize(
+    ("message", "like_before"),
+    [
+        (ReserveSeats(STEP, HoldRequest("o-1", "f", SEATS, "guest", LATER)), ["ReserveSeats", "f", SEATS]),
+        (ReserveSeats(STEP, HoldRequest("o-1", "f", SEATS, None, None, 7)), ["ReserveSeats", "f", SEATS, 7]),
+        (_change(SeatChange(SEATS, None, LATER)), ["UpdateSeatSelection", SEATS, None]),
+        (_change(SeatChange(SEATS, 3, None, 7)), ["UpdateSeatSelection", SEATS, 3, 7]),
+        (RefreshSeatLocks(STEP, None, LATER), ["RefreshSeatLocks", None]),
+        (RefreshSeatLocks(STEP, 3), ["RefreshSeatLocks", 3]),
+        (ValidatePayment(STEP, CODE), ["ValidatePayment"]),
+        (ClosePayment(STEP, "a finding"), ["ClosePayment"]),
+        (ConfirmOrder(STEP), ["ConfirmOrder"]),
+        (FailOrder(STEP, FailureCode.CANCELLED, "a reason", 3, "a finding"), ["FailOrder", "CANCELLED", 3]),
+        (ExpireOrder(STEP, "a finding"), ["ExpireOrder"]),
+        (OweRefund(STEP, 35000, "a finding"), ["OweRefund", 35000]),
+    ],
+)
+def test_a_step_keeps_the_fingerprint_under_which_ledgers_have_stored_it(message: Any, like_before: list[Any]) -> None:
+    stored = hashlib.sha256(json.dumps(like_before).encode()).hexdigest()[:32]
+    assert fingerprint(message) == stored
+
+
+def test_other_seats_are_another_step() -> None:
+    assert fingerprint(_change(SeatChange(SEATS))) != fingerprint(_change(SeatChange(("1A",))))
+    assert fingerprint(_change(SeatChange(SEATS))) == fingerprint(_change(SeatChange(SEATS, deadline=LATER)))

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 from temporalio.client import Client
 
+from skyhold.domain.payments import PaymentCode
+from skyhold.domain.requests import HoldRequest, Payment
 from skyhold.messages import PROCEED_TO_PAYMENT, workflow_id_of
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT, BookingClient
 from skyhold.workflows.payloads import DATA_CONVERTER
@@ -83,8 +85,8 @@ async def measure_bookings(bench: Bench) -> list[Measured]:
 
     async def book() -> None:
         order_id, (flight, seat) = next(order_ids), next(seats)
-        await booking.hold(order_id, flight, [seat])
-        await booking.pay(order_id, "99999")
+        await booking.hold(HoldRequest(order_id, flight, (seat,)))
+        await booking.send(order_id, Payment(PaymentCode("99999")))
         result = await client.get_workflow_handle(workflow_id_of(order_id), result_type=dict).result()
         assert result["status"] == "CONFIRMED"
 

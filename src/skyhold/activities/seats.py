@@ -45,8 +45,8 @@ class SeatActivities:
     @activity.defn(name="ReserveSeats")
     async def reserve_seats(self, request: ReserveSeats) -> Answer:
         """Create the order and hold its seats under the current policy, or leave it FAILED without seats."""
-        flight_id = canonical_flight_id(request.flight_id)
-        claim = _LockedClaim(flight_id, request.seats, request.step.order_id, self.policy.hold_time + LOCK_MARGIN)
+        flight_id = canonical_flight_id(request.hold.flight_id)
+        claim = _LockedClaim(flight_id, request.hold.seats, request.step.order_id, self.policy.hold_time + LOCK_MARGIN)
         attempt = await self._lock(claim)
         answer = await self.seats.reserve(
             request,
@@ -63,7 +63,7 @@ class SeatActivities:
     async def update_seat_selection(self, request: UpdateSeatSelection) -> Answer:
         """Give the order exactly these seats and its full time, or leave both as they were."""
         ttl = timedelta(seconds=request.hold_seconds) + LOCK_MARGIN
-        claim = _LockedClaim(request.flight_id, request.seats, request.step.order_id, ttl)
+        claim = _LockedClaim(request.flight_id, request.change.seats, request.step.order_id, ttl)
         attempt = await self._lock(claim)
         answer = publish_change(
             await self.seats.update_selection(request, is_contended=attempt.is_contended), self.publish
@@ -71,7 +71,7 @@ class SeatActivities:
         await self._settle(claim, attempt, answer)
         if answer.outcome is Outcome.DONE:
             await self.locks.release(
-                request.flight_id, set(request.held).difference(request.seats), request.step.order_id
+                request.flight_id, set(request.held).difference(request.change.seats), request.step.order_id
             )
         return answer
 

@@ -217,5 +217,5 @@ ERRORS_BY_CODE: dict[str, type[SkyholdError]] = {error.code: error for error in 
 
 
 def error_named(name: str) -> type[SkyholdError] | None:
-    """Return the error that was sent or stored under this name, by this or an earlier version; None if there is none."""
+    """Return the error that this or an earlier version sent or stored under this name; None if there is none."""
     return ERRORS.get(name) or _FORMER_NAMES.get(name)

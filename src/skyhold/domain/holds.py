@@ -61,13 +61,13 @@ def require_not_lapsed(hold: Hold, *, now: datetime) -> None:
         raise HoldExpired
 
 
-def require_deadline(give_up_at: datetime | None, *, now: datetime) -> None:
+def require_deadline(deadline: datetime | None, *, now: datetime) -> None:
     """Refuse a command after its deadline: its caller has already got an error.
 
     Raises:
-        DeadlineExceeded: `now` is at or after `give_up_at`.
+        DeadlineExceeded: `now` is at or after `deadline`.
     """
-    if give_up_at is not None and now >= give_up_at:
+    if deadline is not None and now >= deadline:
         raise DeadlineExceeded
 
 

@@ -1,12 +1,18 @@
-"""Parsing of untyped JSON from outside into requests of the domain; a refusal never repeats a value."""
+"""The commands of an order as values, their JSON, and their identity: each class writes, a function reads.
+
+Reader and writer are inverses. Requests from outside are untyped JSON; a refusal never repeats a value. On the wire the
+deadline is `giveUpAt`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NoReturn, cast
 
 from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.orders import is_order_id
@@ -21,56 +27,110 @@ TOTAL_LIMIT_CENTS = 1_000_000_000
 _GUEST_HASH = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-@dataclass(frozen=True)
-class BookingRequest:
-    """The start input of a booking."""
+class Identifies(StrEnum):
+    """Whether a field belongs to the identity of its command: a repeated command has the same identity.
 
-    order_id: str
-    flight_id: str
-    seats: tuple[str, ...]
-    guest_hash: str | None = None
-    give_up_at: datetime | None = None
-    expected_total_cents: int | None = None
-
-
-@dataclass(frozen=True)
-class SeatChange:
-    """A request to have exactly these seats: with a version, only in place of the seats of that version.
-
-    With `expected_total_cents`, only if they cost that sum.
+    if_given: only a value other than None does, so that a field that was added later leaves old identities unchanged.
     """
 
-    seats: tuple[str, ...]
-    version: int | None = None
-    give_up_at: datetime | None = None
-    expected_total_cents: int | None = None
+    ALWAYS = "always"
+    IF_GIVEN = "if_given"
+    NEVER = "never"
+
+
+NEVER = MappingProxyType({"identifies": Identifies.NEVER})
+"""Metadata of a field with a secret, a deadline, or facts about the sender."""
+
+
+def _as(wire: str, identifies: Identifies = Identifies.ALWAYS) -> Mapping[str, Any]:
+    return MappingProxyType({"wire": wire, "identifies": identifies})
+
+
+class _Command:
+    """A frozen dataclass whose fields name their JSON members."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the payload; a value of None has no member."""
+        return self._members(lambda _: True)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the members that distinguish the command from another one with the same idempotency key."""
+        return self._members(lambda identifies: identifies is not Identifies.NEVER)
+
+    def _members(self, is_chosen: Callable[[Identifies], bool]) -> dict[str, Any]:
+        chosen = (each for each in fields(cast("Any", self)) if is_chosen(each.metadata["identifies"]))
+        written = {each.metadata["wire"]: _written(getattr(self, each.name)) for each in chosen}
+        return {name: value for name, value in written.items() if value is not None}
 
 
 @dataclass(frozen=True)
-class Payment:
-    """A request to pay with a code; with a version, only for the seats of that version."""
+class HoldRequest(_Command):
+    """Hold these seats for a new order: the start input of a booking."""
 
-    code: PaymentCode
-    version: int | None = None
-    give_up_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Cancellation:
-    """A request to release all seats; with a version, only the seats of that version."""
-
-    version: int | None = None
-    give_up_at: datetime | None = None
+    order_id: str = field(metadata=_as("orderId", Identifies.NEVER))
+    flight_id: str = field(metadata=_as("flightId"))
+    seats: tuple[str, ...] = field(metadata=_as("seats"))
+    guest_hash: str | None = field(default=None, metadata=_as("guestHash", Identifies.NEVER))
+    deadline: datetime | None = field(default=None, metadata=_as("giveUpAt", Identifies.NEVER))
+    expected_total_cents: int | None = field(default=None, metadata=_as("expectedTotalCents", Identifies.IF_GIVEN))
 
 
 @dataclass(frozen=True)
-class HoldQuestion:
-    """A request for the outcome of the first hold."""
+class SeatChange(_Command):
+    """Give the order exactly these seats and its full time again; the payload of `update-seats`.
 
-    give_up_at: datetime | None = None
+    With `version` only in place of the seats of that version, with `expected_total_cents` only if they cost that sum.
+    """
+
+    seats: tuple[str, ...] = field(metadata=_as("seats"))
+    version: int | None = field(default=None, metadata=_as("version"))
+    deadline: datetime | None = field(default=None, metadata=_as("giveUpAt", Identifies.NEVER))
+    expected_total_cents: int | None = field(default=None, metadata=_as("expectedTotalCents", Identifies.IF_GIVEN))
 
 
-def parse_booking_request(payloads: Sequence[Any]) -> BookingRequest:
+@dataclass(frozen=True)
+class Payment(_Command):
+    """Pay with a code, with `version` only for the seats of that version; the payload of `proceed-to-payment`."""
+
+    code: PaymentCode = field(metadata=_as("paymentCode"))
+    version: int | None = field(default=None, metadata=_as("version"))
+    deadline: datetime | None = field(default=None, metadata=_as("giveUpAt", Identifies.NEVER))
+
+
+@dataclass(frozen=True)
+class Cancellation(_Command):
+    """Release all seats, with `version` only the seats of that version; the payload of `cancel-booking`."""
+
+    version: int | None = field(default=None, metadata=_as("version"))
+    deadline: datetime | None = field(default=None, metadata=_as("giveUpAt", Identifies.NEVER))
+
+
+@dataclass(frozen=True)
+class HoldOutcomeRequest(_Command):
+    """Wait for the outcome of the first hold; the payload of `await-hold`."""
+
+    deadline: datetime | None = field(default=None, metadata=_as("giveUpAt", Identifies.NEVER))
+
+
+OrderCommand = SeatChange | Payment | Cancellation
+"""The commands that a booking queues."""
+
+
+def identifying_values(message: Any) -> list[Any]:
+    """Return the values of a dataclass that identify it, those of an embedded command in its place.
+
+    A field without metadata identifies, so that a new one is not forgotten.
+    """
+    values: list[Any] = []
+    for each in fields(message):
+        value, identifies = getattr(message, each.name), each.metadata.get("identifies", Identifies.ALWAYS)
+        if identifies is Identifies.NEVER or (identifies is Identifies.IF_GIVEN and value is None):
+            continue
+        values += identifying_values(value) if isinstance(value, _Command) else [value]
+    return values
+
+
+def parse_hold_request(payloads: Sequence[Any]) -> HoldRequest:
     """Return the start input of a booking.
 
     Raises:
@@ -85,12 +145,12 @@ def parse_booking_request(payloads: Sequence[Any]) -> BookingRequest:
         _refuse("/flightId", "must be the id of a flight")
     if guest_hash is not None and not (isinstance(guest_hash, str) and _GUEST_HASH.fullmatch(guest_hash)):
         _refuse("/guestHash", "must be 1 to 128 letters, digits, _ or -")
-    return BookingRequest(
+    return HoldRequest(
         order_id,
         flight_id,
         parse_seats(body.get("seats")),
         guest_hash,
-        _give_up_at(body),
+        _deadline(body),
         parse_expected_total(body.get("expectedTotalCents")),
     )
 
@@ -105,7 +165,7 @@ def parse_seat_change(payloads: Sequence[Any]) -> SeatChange:
     """
     body = _one_object(payloads)
     expected = parse_expected_total(body.get("expectedTotalCents"))
-    return SeatChange(parse_seats(body.get("seats")), _version(body), _give_up_at(body), expected)
+    return SeatChange(parse_seats(body.get("seats")), _version(body), _deadline(body), expected)
 
 
 def parse_expected_total(value: Any) -> int | None:
@@ -131,7 +191,7 @@ def parse_payment(payloads: Sequence[Any]) -> Payment:
         InvalidPaymentCode: `paymentCode` is not a text of 5 digits.
     """
     body = _one_object(payloads)
-    return Payment(parse_payment_code(body.get("paymentCode")), _version(body), _give_up_at(body))
+    return Payment(parse_payment_code(body.get("paymentCode")), _version(body), _deadline(body))
 
 
 def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
@@ -141,16 +201,16 @@ def parse_cancellation(payloads: Sequence[Any]) -> Cancellation:
         InvalidRequest: there is a payload and it is not one object, or `version` is not a whole number.
     """
     body = _optional_object(payloads)
-    return Cancellation(_version(body), _give_up_at(body))
+    return Cancellation(_version(body), _deadline(body))
 
 
-def parse_hold_question(payloads: Sequence[Any]) -> HoldQuestion:
+def parse_hold_outcome_request(payloads: Sequence[Any]) -> HoldOutcomeRequest:
     """Return the request for the outcome of the first hold; it needs no payload.
 
     Raises:
         InvalidRequest: there is a payload and it is not one object.
     """
-    return HoldQuestion(_give_up_at(_optional_object(payloads)))
+    return HoldOutcomeRequest(_deadline(_optional_object(payloads)))
 
 
 def _optional_object(payloads: Sequence[Any]) -> Mapping[str, Any]:
@@ -170,7 +230,7 @@ def _version(body: Mapping[str, Any]) -> int | None:
     return version
 
 
-def _give_up_at(body: Mapping[str, Any]) -> datetime | None:
+def _deadline(body: Mapping[str, Any]) -> datetime | None:
     value = body.get("giveUpAt")
     if value is None:
         return None
@@ -184,3 +244,22 @@ def _give_up_at(body: Mapping[str, Any]) -> datetime | None:
 def _refuse(pointer: str, detail: str) -> NoReturn:
     where = pointer.removeprefix("/") or "The request"
     raise InvalidRequest(f"{where} {detail}.", errors=[{"pointer": pointer, "detail": detail}]) from None
+
+
+def rfc3339(instant: datetime | None) -> str | None:
+    """Return the instant in UTC with milliseconds and a Z, as the API writes it."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _written(value: Any) -> Any:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case tuple():
+            return list(value)
+        case PaymentCode():
+            return value.digits
+        case _:
+            return value

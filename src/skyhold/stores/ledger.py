@@ -8,10 +8,10 @@ and the ends of an order are in the stores beside it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from skyhold.domain.errors import OrderIdTaken, SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
@@ -83,19 +83,12 @@ WHERE order_id = $1 ORDER BY seq DESC LIMIT 1
 _LAST_FINDING = "SELECT finding FROM order_events WHERE order_id = $1 ORDER BY seq DESC LIMIT 1"
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command on an order: its name, the statuses in which it is legal, the arguments that identify it.
+class StepMessage(Protocol):
+    """A message that changes an order as one step; its `finding`, if it has one, is the reconciler's reason for it."""
 
-    `amends` is the second half of a payment step: it is legal only while the first half has left the step open.
-    `finding` is the reconciler's reason for the command, if it has one; it is logged before the events of the command.
-    """
-
-    name: str
-    legal: frozenset[OrderStatus]
-    arguments: tuple[Any, ...] = ()
-    amends: bool = False
-    finding: str | None = None
+    @property
+    def step(self) -> Step:
+        """The step of the order that the message is."""
 
 
 @dataclass(frozen=True)
@@ -155,15 +148,24 @@ class Ledger:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    async def change(self, step: Step, command: Command, rule: Rule, *, birth: NewOrder | None = None) -> Answer:
-        """Judge the command as this step of its order, in one transaction, and return the answer with the order.
+    async def change(
+        self,
+        message: StepMessage,
+        legal: Collection[OrderStatus],
+        rule: Rule,
+        *,
+        amends: bool = False,
+        birth: NewOrder | None = None,
+    ) -> Answer:
+        """Judge the message as its step of the order, in one transaction, and return the answer with the order.
 
         The rule runs only at `orders.step = step - 1` and a legal status. It checks before it writes: a refusal that it
         raises is stored as the step's answer, and nothing else. The same step with the same fingerprint gets the stored
-        answer, or is judged again if that left it open; any other step is stale. With `birth` the first step inserts
-        the row.
+        answer, or is judged again if that left it open; any other step is stale. `amends` marks the second half of a
+        payment step, which is judged only while the first half has left the step open. With `birth` the first step
+        inserts the row. The finding of the message, if it has one, is logged before the events of the step.
         """
-        mark = fingerprint(command.name, *command.arguments)
+        step, mark, finding = message.step, fingerprint(message), getattr(message, "finding", None)
         async with _transaction(self.pool) as connection:
             row = await _insert_order(connection, step, birth) if birth is not None else None
             row = row or await connection.fetchrow(_LOCK_ORDER, step.order_id)
@@ -174,10 +176,10 @@ class Ledger:
                 if stored.outcome is not Outcome.OPEN:
                     order = await _read(connection, step.order_id)
                     return Answer(stored.outcome, stored.refusal, order, changed_seats=None)
-            elif command.amends or row["step"] != step.number - 1 or row["status"] not in command.legal:
+            elif amends or row["step"] != step.number - 1 or row["status"] not in legal:
                 return Answer(Outcome.STALE, order=await _read(connection, step.order_id))
-            elif command.finding is not None:
-                await connection.execute(_LOG_FINDING, step.order_id, step.number, command.finding)
+            elif finding is not None:
+                await connection.execute(_LOG_FINDING, step.order_id, step.number, finding)
             locked = LockedOrder(row, Policy.from_json(row["policy"]), row["now"])
             try:
                 ruling = await rule(connection, locked)

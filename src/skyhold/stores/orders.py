@@ -9,7 +9,7 @@ from skyhold.domain.payments import PaymentState
 from skyhold.domain.seats import SeatState
 from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
 from skyhold.postgresql.sessions import Connection
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, OrderUpdate, seat_states_of
+from skyhold.stores.ledger import Ledger, LockedOrder, OrderUpdate, seat_states_of
 
 _LOCK_OWN_SEATS = "SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
 
@@ -56,9 +56,7 @@ class OrderStore:
             booked = seat_states_of(await connection.fetch(_BOOK, order.id))
             return OrderUpdate(status=OrderStatus.CONFIRMED, reference=new_reference(), changed_seats=booked)
 
-        return await self.ledger.change(
-            request.step, Command("ConfirmOrder", frozenset({OrderStatus.PAYMENT_PROCESSING})), rule
-        )
+        return await self.ledger.change(request, {OrderStatus.PAYMENT_PROCESSING}, rule)
 
     async def fail(self, request: FailOrder) -> Answer:
         """End the order as FAILED, release its seats, and record a refund due if money was captured.
@@ -77,9 +75,8 @@ class OrderStore:
                 status=OrderStatus.FAILED, failure_code=request.code, failure_reason=request.reason, changed_seats=freed
             )
 
-        legal = frozenset({OrderStatus.CREATED, OrderStatus.SEATS_RESERVED}) | PAYING
-        command = Command("FailOrder", legal, (request.code, request.version), finding=request.finding)
-        return await self.ledger.change(request.step, command, rule)
+        legal = {OrderStatus.CREATED, OrderStatus.SEATS_RESERVED} | PAYING
+        return await self.ledger.change(request, legal, rule)
 
     async def expire(self, request: ExpireOrder) -> Answer:
         """End the order as EXPIRED if its time is up; otherwise only return, in the order, how much is left.
@@ -92,8 +89,7 @@ class OrderStore:
                 return OrderUpdate()
             return OrderUpdate(status=OrderStatus.EXPIRED, changed_seats=await _give_seats_back(connection, order))
 
-        command = Command("ExpireOrder", frozenset({OrderStatus.SEATS_RESERVED}), finding=request.finding)
-        return await self.ledger.change(request.step, command, rule)
+        return await self.ledger.change(request, {OrderStatus.SEATS_RESERVED}, rule)
 
 
 async def _give_seats_back(connection: Connection, order: LockedOrder) -> tuple[SeatState, ...]:

@@ -14,7 +14,7 @@ from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
 from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, OrderUpdate
+from skyhold.stores.ledger import Ledger, LockedOrder, OrderUpdate
 
 _PROCESSING = frozenset({OrderStatus.PAYMENT_PROCESSING})
 
@@ -72,9 +72,7 @@ class PaymentStore:
             await connection.execute(_START_ATTEMPT, order.id, charge.attempt)
             return OrderUpdate(Outcome.OPEN, status=OrderStatus.PAYMENT_PROCESSING)
 
-        legal = frozenset({OrderStatus.PAYMENT_PENDING})
-        answer = await self.ledger.change(request.step, Command("ValidatePayment", legal), rule)
-        return answer, charge
+        return await self.ledger.change(request, {OrderStatus.PAYMENT_PENDING}, rule), charge
 
     async def record_verdict(self, request: ValidatePayment, attempt: int, verdict: PaymentVerdict) -> Answer:
         """Record one verdict; a final one closes the step, another leaves it open for the next attempt.
@@ -91,7 +89,7 @@ class PaymentStore:
             refusal = refusal_of(verdict, verdicts=verdicts, max_attempts=order.policy.payment_attempts)
             return OrderUpdate(Outcome.REFUSED if refusal else Outcome.OPEN, refusal, payment_attempts=verdicts)
 
-        return await self.ledger.change(request.step, Command("ValidatePayment", _PROCESSING, amends=True), rule)
+        return await self.ledger.change(request, _PROCESSING, rule, amends=True)
 
     async def open_close(self, request: ClosePayment) -> tuple[Answer, Charge | None]:
         """Open the closing: from here on no run of `ValidatePayment` can record anything."""
@@ -102,8 +100,7 @@ class PaymentStore:
             charge = _charge_of(order)
             return OrderUpdate(Outcome.OPEN)
 
-        answer = await self.ledger.change(request.step, Command("ClosePayment", PAYING, finding=request.finding), rule)
-        return answer, charge
+        return await self.ledger.change(request, PAYING, rule), charge
 
     async def record_close(self, request: ClosePayment, *, is_captured: bool) -> Answer:
         """Record the final state of the key at the gateway: captured or closed."""
@@ -117,7 +114,7 @@ class PaymentStore:
             await connection.execute(_SETTLE, order.id, state, cents)
             return OrderUpdate()
 
-        return await self.ledger.change(request.step, Command("ClosePayment", PAYING, amends=True), rule)
+        return await self.ledger.change(request, PAYING, rule, amends=True)
 
     async def refund_due(self, order_id: str) -> Charge | None:
         """Return the refund that is due, if the order has ended without its seats, or None."""
@@ -131,9 +128,7 @@ class PaymentStore:
             await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, request.amount_cents)
             return OrderUpdate()
 
-        legal = frozenset({OrderStatus.FAILED, OrderStatus.EXPIRED})
-        command = Command("OweRefund", legal, (request.amount_cents,), finding=request.finding)
-        return await self.ledger.change(request.step, command, rule)
+        return await self.ledger.change(request, {OrderStatus.FAILED, OrderStatus.EXPIRED}, rule)
 
     async def record_refund(self, request: RefundPayment) -> None:
         """Record that the money was refunded, and the reconciler's finding if any; a repetition changes nothing."""

@@ -19,10 +19,11 @@ from skyhold.domain.orders import (
     require_changes_left,
     require_version,
 )
+from skyhold.domain.requests import HoldRequest
 from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
 from skyhold.postgresql.sessions import Connection, Row
-from skyhold.stores.ledger import Command, Ledger, LockedOrder, NewOrder, OrderUpdate, seat_states_of
+from skyhold.stores.ledger import Ledger, LockedOrder, NewOrder, OrderUpdate, seat_states_of
 
 # A seat keeps the price that it was claimed at while the order owns it; a seat that was lost is claimed at a new price.
 _LOOK = """
@@ -89,7 +90,7 @@ class SeatStore:
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             try:
-                return await self._hold(connection, order, request, is_contended=is_contended)
+                return await self._hold(connection, order, request.hold, is_contended=is_contended)
             except SkyholdError as refusal:
                 return OrderUpdate(
                     Outcome.REFUSED,
@@ -99,10 +100,8 @@ class SeatStore:
                     failure_reason=refusal.detail,
                 )
 
-        arguments = (request.flight_id, list(request.seats), *_expectation(request.expected_total_cents))
-        command = Command("ReserveSeats", frozenset({OrderStatus.CREATED}), arguments)
-        birth = NewOrder(flight_id, policy, namespace_id, request.guest_hash)
-        return await self.ledger.change(request.step, command, rule, birth=birth)
+        birth = NewOrder(flight_id, policy, namespace_id, request.hold.guest_hash)
+        return await self.ledger.change(request, {OrderStatus.CREATED}, rule, birth=birth)
 
     async def update_selection(self, request: UpdateSeatSelection, *, is_contended: bool) -> Answer:
         """Give the order exactly the requested seats and its full time, or leave both as they were.
@@ -110,17 +109,18 @@ class SeatStore:
         A request for the seats that it already has is an extension: a change like any other, but the versions of the
         seats and the order stay, since nothing visible about the seats changes.
         """
+        change = request.change
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             hold = Hold(order.row["expires_at"], order.row["max_expires_at"])
-            require_deadline(request.give_up_at, now=order.now)
+            require_deadline(change.deadline, now=order.now)
             require_not_lapsed(hold, now=order.now)
-            require_version(order.row["version"], wanted=request.version)
-            claim, now = await _plan(connection, order, request.seats, is_contended=is_contended)
-            require_deadline(request.give_up_at, now=now)
+            require_version(order.row["version"], wanted=change.version)
+            claim, now = await _plan(connection, order, change.seats, is_contended=is_contended)
+            require_deadline(change.deadline, now=now)
             require_not_lapsed(hold, now=now)
             require_expected_total(
-                claim.total_cents, expected_cents=request.expected_total_cents, currency=order.row["currency"]
+                claim.total_cents, expected_cents=change.expected_total_cents, currency=order.row["currency"]
             )
             require_changes_left(order.row["changes"], order.policy)
             is_extension = not claim.is_change and await _has_chosen(connection, order, claim.kept)
@@ -134,9 +134,7 @@ class SeatStore:
                 changed_seats=changed,
             )
 
-        arguments = (list(request.seats), request.version, *_expectation(request.expected_total_cents))
-        command = Command("UpdateSeatSelection", frozenset({OrderStatus.SEATS_RESERVED}), arguments)
-        return await self.ledger.change(request.step, command, rule)
+        return await self.ledger.change(request, {OrderStatus.SEATS_RESERVED}, rule)
 
     async def held_seats(self, order_id: str) -> set[str]:
         """Return the seats that this order holds and has not bought, of any chain: those that have a seat lock."""
@@ -149,31 +147,30 @@ class SeatStore:
         """Stop the clock: PAYMENT_PENDING, and the seats held for as long as a payment can take."""
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
-            require_deadline(request.give_up_at, now=order.now)
+            require_deadline(request.deadline, now=order.now)
             require_version(order.row["version"], wanted=request.version)
             now = _time_of_locks(await connection.fetch(_LOCK_OWN, order.id), order)
-            require_deadline(request.give_up_at, now=now)
+            require_deadline(request.deadline, now=now)
             await connection.execute(_HOLD_LONGER, order.id, now + order.policy.longest_payment)
             return OrderUpdate(status=OrderStatus.PAYMENT_PENDING)
 
-        command = Command("RefreshSeatLocks", frozenset({OrderStatus.SEATS_RESERVED}), (request.version,))
-        return await self.ledger.change(request.step, command, rule)
+        return await self.ledger.change(request, {OrderStatus.SEATS_RESERVED}, rule)
 
     async def _hold(
-        self, connection: Connection, order: LockedOrder, request: ReserveSeats, *, is_contended: bool
+        self, connection: Connection, order: LockedOrder, wanted: HoldRequest, *, is_contended: bool
     ) -> OrderUpdate:
-        require_deadline(request.give_up_at, now=order.now)
+        require_deadline(wanted.deadline, now=order.now)
         departs_at = order.row["departs_at"]
         if departs_at is None:
             raise FlightNotFound
         require_not_departed(departs_at, now=order.now)
-        if request.guest_hash is not None:
-            await _require_hold_left(connection, order, request.guest_hash)
-        claim, now = await _plan(connection, order, request.seats, is_contended=is_contended)
-        require_deadline(request.give_up_at, now=now)
+        if wanted.guest_hash is not None:
+            await _require_hold_left(connection, order, wanted.guest_hash)
+        claim, now = await _plan(connection, order, wanted.seats, is_contended=is_contended)
+        require_deadline(wanted.deadline, now=now)
         require_not_departed(departs_at, now=now)
         require_expected_total(
-            claim.total_cents, expected_cents=request.expected_total_cents, currency=order.row["currency"]
+            claim.total_cents, expected_cents=wanted.expected_total_cents, currency=order.row["currency"]
         )
         policy = order.policy
         hold = start_hold(now=now, hold_time=policy.hold_time, max_lifetime=policy.max_lifetime, departs_at=departs_at)
@@ -186,11 +183,6 @@ class SeatStore:
             has_new_seats=True,
             changed_seats=changed,
         )
-
-
-def _expectation(total_cents: int | None) -> tuple[int, ...]:
-    """Return the part of a step's fingerprint; without one it stays as versions before this one computed it."""
-    return () if total_cents is None else (total_cents,)
 
 
 async def _require_hold_left(connection: Connection, order: LockedOrder, guest_hash: str) -> None:

@@ -10,11 +10,15 @@ import json
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
+import uuid_utils
 from fastapi import Depends, Header, Request, Response
 
+from skyhold.domain.errors import SkyholdError
 from skyhold.domain.idempotency import KeyedCommand
+from skyhold.domain.requests import HoldRequest, OrderCommand
+from skyhold.messages import OrderReply
 from skyhold.web.errors import IdempotencyKeyReused, invalid_parameter
 from skyhold.web.signing import Signer
 from skyhold.workflows.booking_client import StoredAnswer
@@ -62,17 +66,17 @@ class ReplayMark:
         self._request = request
         self._response = response
 
-    def give(self, stored: StoredAnswer) -> dict[str, Any]:
+    def give(self, stored: StoredAnswer) -> OrderReply:
         """Return or raise the stored answer, marked.
 
         Raises:
             SkyholdError: it is a refusal.
         """
-        if stored.refusal is None:
-            self._response.headers[REPLAYED] = "true"
-        else:
+        if isinstance(stored, SkyholdError):
             self._request.state.is_replay = True
-        return stored.give()
+            raise stored
+        self._response.headers[REPLAYED] = "true"
+        return stored
 
 
 UsedReplayMark = Annotated[ReplayMark, Depends()]
@@ -99,7 +103,7 @@ class CommandMemory(Protocol):
 
 
 @dataclass(frozen=True)
-class ResolvedCommand:
+class CommandIds:
     """The ids under which a command continues; `is_retry` is true if its key was used before."""
 
     order_id: str
@@ -108,40 +112,46 @@ class ResolvedCommand:
 
 
 class IdempotencyKeys:
-    """Resolves requests with an idempotency key to commands."""
+    """Finds the ids of commands by the idempotency keys of their requests."""
 
     def __init__(self, signer: Signer, memory: CommandMemory) -> None:
         self._signer = signer
         self._memory = memory
 
-    async def resolve(
+    def fresh_ids(self, key: str | None, scope: str, *, order_id: str | None = None) -> CommandIds:
+        """Return the ids of a new command, for this order or a new one."""
+        if key is None:
+            return CommandIds(order_id or str(uuid_utils.uuid7()))
+        made = self._signer.sign("id of a named command", scope, key, secrets.token_hex(16))
+        return CommandIds(order_id or str(_uuid8(made[:16])), f"update-{_uuid8(made[16:])}")
+
+    async def settle(
         self,
         key: str | None,
         scope: str,
-        *request: str,
-        body: Any,
-        order_id: str | None = None,
-        update_id: str | None = None,
-    ) -> ResolvedCommand | None:
-        """Return the ids of the command with this key in the scope, or None without a key.
+        request: tuple[str, str],
+        command: HoldRequest | OrderCommand,
+        *,
+        fresh: CommandIds,
+    ) -> CommandIds:
+        """Return the ids of the command with this key in the scope: those stored with the key, or else the fresh ones.
 
-        `request` is its method and path, which identify it together with the body; ids that are given are used for a
-        new command, and the others are generated.
+        `request` is its method and path, which identify it together with the command; without a key nothing is stored.
 
         Raises:
             IdempotencyKeyReused: the key was used for another request.
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        if key is None:
-            return None
-        request_hash = self._signer.sign("idempotent request", *request, json.dumps(body, sort_keys=True))
-        made = self._signer.sign("id of a named command", scope, key, secrets.token_hex(16))
-        order_id, update_id = order_id or str(_uuid8(made[:16])), update_id or f"update-{_uuid8(made[16:])}"
-        fresh = KeyedCommand(request_hash, order_id, update_id)
-        settled = await self._memory.remember(scope, self._signer.sign("idempotency key", scope, key), fresh)
-        if settled.request_hash != request_hash:
+        if key is None or fresh.update_id is None:
+            return fresh
+        identity = json.dumps(command.identity(), sort_keys=True)
+        made = KeyedCommand(
+            self._signer.sign("idempotent request", *request, identity), fresh.order_id, fresh.update_id
+        )
+        settled = await self._memory.remember(scope, self._signer.sign("idempotency key", scope, key), made)
+        if settled.request_hash != made.request_hash:
             raise IdempotencyKeyReused
-        return ResolvedCommand(settled.order_id, settled.update_id, is_retry=settled != fresh)
+        return CommandIds(settled.order_id, settled.update_id, is_retry=settled != made)
 
 
 def _uuid8(random: bytes) -> uuid.UUID:

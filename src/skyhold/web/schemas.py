@@ -17,6 +17,7 @@ from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentCode, parse_payment_code
 from skyhold.domain.requests import FLIGHT_ID_LENGTH_LIMIT, TOTAL_LIMIT_CENTS, parse_expected_total
 from skyhold.domain.seats import SEATS_IN_A_REQUEST_LIMIT, SeatStatus, parse_seats
+from skyhold.messages import OrderReply
 from skyhold.queries.flights import FlightView
 from skyhold.queries.orders import OrderEventView, OrderView
 from skyhold.queries.seat_map import FlightWithSeats
@@ -117,12 +118,6 @@ class CreateOrderRequest(Body):
     expected_total_cents: ExpectedTotal = None
 
 
-def identity_of(request: CreateOrderRequest | ChangeSeatsRequest) -> dict[str, Any]:
-    """Return the members that distinguish this request from another one with the same key."""
-    expected = request.expected_total_cents
-    return {"seats": request.seats} | ({} if expected is None else {"expectedTotalCents": expected})
-
-
 class PayRequest(Body):
     """The code that the customer typed; a missing code is refused like a malformed one."""
 
@@ -218,6 +213,13 @@ class HeldOrderBody(Body):
     server_time: Instant
     order_token: str = Field(description="Gives its holder access to the order, as Authorization: Bearer.")
 
+    @classmethod
+    def of(cls, reply: OrderReply, *, workflow_id: str, order_token: str, server_time: datetime) -> Self:
+        """Return the body that shows an order whose seats have just been held."""
+        return cls(
+            **_reply_members(reply, cls), workflow_id=workflow_id, order_token=order_token, server_time=server_time
+        )
+
 
 class ChangedOrderBody(Body):
     """An order with its new seats."""
@@ -228,6 +230,11 @@ class ChangedOrderBody(Body):
     total_price_cents: int
     expires_at: Instant
     server_time: Instant
+
+    @classmethod
+    def of(cls, reply: OrderReply, *, server_time: datetime) -> Self:
+        """Return the body that shows a changed order."""
+        return cls(**_reply_members(reply, cls), server_time=server_time)
 
 
 class AcceptedPaymentBody(Body):
@@ -380,3 +387,7 @@ def _status_members(order: OrderView) -> dict[str, Any]:
         "reference": order.reference,
         "server_time": order.now,
     }
+
+
+def _reply_members(reply: OrderReply, body: type[Body]) -> dict[str, Any]:
+    return {name: getattr(reply, name) for name in body.model_fields if hasattr(reply, name)}

@@ -32,7 +32,7 @@ from skyhold.domain.errors import (
 )
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, refusal_when_closed
 from skyhold.domain.payments import PaymentCode, PaymentState
-from skyhold.domain.requests import BookingRequest, Cancellation, Payment, SeatChange
+from skyhold.domain.requests import Cancellation, HoldRequest, OrderCommand, Payment, SeatChange
 from skyhold.messages import (
     AWAIT_HOLD,
     BOOKING_STATUS,
@@ -48,6 +48,7 @@ from skyhold.messages import (
     ConfirmOrder,
     ExpireOrder,
     FailOrder,
+    OrderReply,
     Outcome,
     RefreshSeatLocks,
     RefundPayment,
@@ -59,10 +60,10 @@ from skyhold.messages import (
     ValidatePayment,
     workflow_id_of,
 )
-from skyhold.workflows.inbox import Inbox, OrderCommand, QueuedCommand
+from skyhold.workflows.inbox import Inbox, QueuedCommand
 from skyhold.workflows.policies import ALARM_MARGIN, GATEWAY_STEP, LEDGER_STEP, payment_step
 from skyhold.workflows.refusals import as_failure, failure_of_payment, or_failure, refusal_of_first_hold
-from skyhold.workflows.views import details_line, order_view, result_view, status_view
+from skyhold.workflows.views import details_line, result_view, status_view
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -78,7 +79,7 @@ class BookingWorkflow:
     def __init__(self, *payloads: Any) -> None:
         self.order = Order(id="")
         self.inbox = Inbox()
-        self.request: BookingRequest | None = None
+        self.request: HoldRequest | None = None
         self.hold_answer: Answer | None = None  # outcome of the first hold
         self.code: PaymentCode | None = None  # kept from the moment a payment is accepted until the gateway gets it
         self.attempt = 0
@@ -108,8 +109,8 @@ class BookingWorkflow:
             raise asyncio.CancelledError
         return result_view(self.order)
 
-    async def _hold_seats(self, booking: BookingRequest) -> None:
-        request = ReserveSeats.of(self._next_step(), booking)
+    async def _hold_seats(self, booking: HoldRequest) -> None:
+        request = ReserveSeats(self._next_step(), booking)
         self.hold_answer = await self._run_step(SeatActivities.reserve_seats, request, "hold the seats")
 
     async def _serve_held(self) -> None:
@@ -127,8 +128,8 @@ class BookingWorkflow:
         match queued.command:
             case SeatChange() as change:
                 answer = await self._change_seats(change)
-            case Payment(code, version, give_up_at):
-                request = RefreshSeatLocks(self._next_step(), version, give_up_at)
+            case Payment(code, version, deadline):
+                request = RefreshSeatLocks(self._next_step(), version, deadline)
                 answer = await self._run_step(
                     SeatActivities.refresh_seat_locks, request, "stop the clock, hold for payment"
                 )
@@ -309,7 +310,7 @@ class BookingWorkflow:
         await workflow.wait_condition(lambda: self.hold_answer is not None)
         if refusal := refusal_of_first_hold(self.hold_answer, self.order):
             raise as_failure(refusal)
-        return order_view(self.order)
+        return OrderReply.of(self.order).to_json()
 
     @workflow.update(name=UPDATE_SEATS)
     async def update_seats(self, *payloads: Any) -> dict[str, Any]:
@@ -329,7 +330,7 @@ class BookingWorkflow:
     @await_hold.validator
     def can_await_hold(self, *payloads: Any) -> None:
         """Refuse a malformed update before it costs history."""
-        or_failure(lambda: requests.parse_hold_question(payloads))
+        or_failure(lambda: requests.parse_hold_outcome_request(payloads))
 
     @update_seats.validator
     def can_update_seats(self, *payloads: Any) -> None:
@@ -372,7 +373,7 @@ class BookingWorkflow:
         await workflow.wait_condition(lambda: queued.is_answered)
         if queued.refusal is not None or queued.order is None:
             raise as_failure(queued.refusal or Refusal.of(OrderChanged()))
-        return order_view(queued.order)
+        return OrderReply.of(queued.order).to_json()
 
     def _parse_if_useful(self, parse: Parse, payloads: Sequence[Any]) -> OrderCommand:
         """Return the parsed command if it is worth queueing.
@@ -392,8 +393,8 @@ class BookingWorkflow:
 Parse = Callable[[Sequence[Any]], OrderCommand]
 
 
-def _parse_booking(payloads: Sequence[Any]) -> BookingRequest:
-    request = requests.parse_booking_request(payloads)
+def _parse_booking(payloads: Sequence[Any]) -> HoldRequest:
+    request = requests.parse_hold_request(payloads)
     if workflow.info().workflow_id != workflow_id_of(request.order_id):
         raise InvalidRequest("The workflow id must be booking- and the order id.")
     return request

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -23,6 +22,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from skyhold.domain.errors import OrderClosed, SkyholdError, WorkflowUnavailable, error_named
+from skyhold.domain.requests import Cancellation, HoldRequest, OrderCommand, Payment, SeatChange
 from skyhold.messages import (
     AWAIT_HOLD,
     BOOKING_WORKFLOW,
@@ -30,9 +30,9 @@ from skyhold.messages import (
     PROCEED_TO_PAYMENT,
     TASK_QUEUE,
     UPDATE_SEATS,
+    OrderReply,
     workflow_id_of,
 )
-from skyhold.workflows.views import rfc3339
 
 TASK_TIMEOUT = timedelta(seconds=3)
 """A crash inside a workflow task delays its order by this much (docs/rules.md#the-clock)."""
@@ -45,23 +45,15 @@ CONNECT_MARGIN = timedelta(seconds=0.2)
 
 _CONNECT_FAILED = "Failed client connect"
 
+_UPDATES: Mapping[type[OrderCommand], str] = {
+    SeatChange: UPDATE_SEATS,
+    Payment: PROCEED_TO_PAYMENT,
+    Cancellation: CANCEL_BOOKING,
+}
 
-@dataclass(frozen=True)
-class StoredAnswer:
-    """The answer that Temporal keeps of a decided command: the order as it was then, or the refusal."""
 
-    order: dict[str, Any] = field(default_factory=dict)
-    refusal: SkyholdError | None = None
-
-    def give(self) -> dict[str, Any]:
-        """Return the order, or raise the refusal.
-
-        Raises:
-            SkyholdError: the command was refused.
-        """
-        if self.refusal is not None:
-            raise self.refusal
-        return self.order
+StoredAnswer = OrderReply | SkyholdError
+"""The answer that Temporal keeps of a decided command: the order as it was then, or the refusal."""
 
 
 class BookingClient:
@@ -75,106 +67,59 @@ class BookingClient:
         self._task_queue = task_queue
         self._timeout = timeout
 
-    async def hold(
-        self,
-        order_id: str,
-        flight_id: str,
-        seats: Sequence[str],
-        *,
-        guest_hash: str | None = None,
-        expected_total_cents: int | None = None,
-        give_up_at: datetime | None = None,
-    ) -> dict[str, Any]:
+    async def hold(self, request: HoldRequest) -> OrderReply:
         """Start the booking and return its order when the seats are held; one round trip.
 
-        Repeated with the same order id it starts nothing and returns the first outcome again.
+        Called again with the same order id it starts nothing and returns the first outcome again.
 
         Raises:
             SkyholdError: the hold was refused, for the reason that the error is named after.
             WorkflowUnavailable: no answer in time; the seats may be held or not.
         """
-        body = {"orderId": order_id, "flightId": flight_id, "seats": list(seats)}
         start: WithStartWorkflowOperation[Any, dict[str, Any]] = WithStartWorkflowOperation(
             BOOKING_WORKFLOW,
-            body
-            | _optional(guestHash=guest_hash, giveUpAt=rfc3339(give_up_at), expectedTotalCents=expected_total_cents),
-            id=workflow_id_of(order_id),
+            request.to_json(),
+            id=workflow_id_of(request.order_id),
             task_queue=self._task_queue,
             task_timeout=TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"{len(seats)} seats for order {order_id}",
+            static_summary=f"{len(request.seats)} seats for order {request.order_id}",
             result_type=dict,
         )
         try:
             async with self._answered():
-                order: dict[str, Any] = await self._client.execute_update_with_start_workflow(
+                reply: dict[str, Any] = await self._client.execute_update_with_start_workflow(
                     AWAIT_HOLD,
                     {},
                     start_workflow_operation=start,
-                    id=_hold_id(order_id),
+                    id=_hold_id(request.order_id),
                     result_type=dict,
                     rpc_timeout=self._timeout,
                 )
         finally:
             await _forget(start)
-        return order
+        return OrderReply.from_json(reply)
 
-    async def update_seats(
-        self,
-        order_id: str,
-        seats: Sequence[str],
-        *,
-        version: int | None = None,
-        expected_total_cents: int | None = None,
-        give_up_at: datetime | None = None,
-        update_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Give the order exactly these seats and its full time again.
+    async def send(self, order_id: str, command: OrderCommand, *, update_id: str | None = None) -> OrderReply:
+        """Send a command to a booking and return its order after the command.
+
+        Of an accepted payment the outcome comes later.
 
         Raises:
-            SkyholdError: the change was refused, and nothing changed.
-            WorkflowUnavailable: no answer in time; the change may have been made or not.
+            SkyholdError: the command was refused, and nothing changed.
+            WorkflowUnavailable: no answer in time; the command may have been carried out or not.
         """
-        body = {"seats": list(seats)} | _optional(
-            version=version, giveUpAt=rfc3339(give_up_at), expectedTotalCents=expected_total_cents
-        )
-        return await self._update(order_id, UPDATE_SEATS, body, update_id)
-
-    async def pay(
-        self,
-        order_id: str,
-        payment_code: str,
-        *,
-        version: int | None = None,
-        give_up_at: datetime | None = None,
-        update_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Start a payment and return once it is accepted; its outcome comes later.
-
-        Raises:
-            SkyholdError: the payment was not accepted.
-            WorkflowUnavailable: no answer in time; the payment may have been accepted or not.
-        """
-        body = {"paymentCode": payment_code} | _optional(version=version, giveUpAt=rfc3339(give_up_at))
-        return await self._update(order_id, PROCEED_TO_PAYMENT, body, update_id)
-
-    async def cancel(
-        self,
-        order_id: str,
-        *,
-        version: int | None = None,
-        give_up_at: datetime | None = None,
-        update_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Cancel the order and release its seats.
-
-        Raises:
-            SkyholdError: it is too late for that.
-            WorkflowUnavailable: no answer in time; the order may be cancelled or not.
-        """
-        body = _optional(version=version, giveUpAt=rfc3339(give_up_at))
-        return await self._update(order_id, CANCEL_BOOKING, body, update_id)
+        handle = self._client.get_workflow_handle(workflow_id_of(order_id))
+        async with self._answered():
+            reply: dict[str, Any] = await handle.execute_update(
+                _UPDATES[type(command)],
+                command.to_json(),
+                id=update_id,
+                result_type=dict,
+                rpc_timeout=self._timeout,
+            )
+        return OrderReply.from_json(reply)
 
     async def find_answer(self, order_id: str, update_id: str | None = None) -> StoredAnswer | None:
         """Return the stored answer to this command, by default the hold; None if there is none yet.
@@ -193,13 +138,13 @@ class BookingClient:
             # Within one run an answer never changes.
             handle = self._client.get_workflow_handle(workflow_id_of(order_id), run_id=run_id)
             try:
-                order: dict[str, Any] = await handle.get_update_handle(update_id, result_type=dict).result(
+                reply: dict[str, Any] = await handle.get_update_handle(update_id, result_type=dict).result(
                     rpc_timeout=self._timeout
                 )
             except WorkflowUpdateFailedError as failed:
                 refusal = _translated(failed) if _is_refusal(failed) else None
-                return StoredAnswer(refusal=refusal) if isinstance(refusal, SkyholdError) else None
-        return StoredAnswer(order)
+                return refusal if isinstance(refusal, SkyholdError) else None
+        return OrderReply.from_json(reply)
 
     async def _completed_in(self, workflow_id: str, update_id: str) -> str | None:
         """Return the run in which the update was completed, or None, without waiting for it."""
@@ -217,14 +162,6 @@ class BookingClient:
                 return None
             raise
         return found.update_ref.workflow_execution.run_id if found.HasField("outcome") else None
-
-    async def _update(self, order_id: str, name: str, body: dict[str, Any], update_id: str | None) -> dict[str, Any]:
-        handle = self._client.get_workflow_handle(workflow_id_of(order_id))
-        async with self._answered():
-            order: dict[str, Any] = await handle.execute_update(
-                name, body, id=update_id, result_type=dict, rpc_timeout=self._timeout
-            )
-        return order
 
     @contextlib.asynccontextmanager
     async def _answered(self) -> AsyncIterator[None]:
@@ -296,7 +233,3 @@ def _refusal_of(cause: ApplicationError) -> Exception:
 def _hold_id(order_id: str) -> str:
     """Return the id of the update that awaits the hold of an order, the same at every repetition."""
     return f"hold-{order_id}"
-
-
-def _optional(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from skyhold.domain.errors import OrderChanged, SkyholdError, TooManyChanges
 from skyhold.domain.orders import Order
-from skyhold.domain.requests import Cancellation, Payment, SeatChange
+from skyhold.domain.requests import Cancellation, OrderCommand, SeatChange
 from skyhold.messages import Answer, Outcome, Refusal
 from skyhold.workflows.policies import COMMANDS_LIMIT
-
-OrderCommand = SeatChange | Payment | Cancellation
 
 
 @dataclass(eq=False)

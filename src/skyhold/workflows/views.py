@@ -1,28 +1,14 @@
-"""Public views of a booking's order: replies, the status query, the result, a line for Temporal's UI."""
+"""Public views of a booking's order: the status query, the result, a line for Temporal's UI."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from skyhold.domain.failures import failure_of
 from skyhold.domain.orders import Order, OrderStatus
-
-
-def order_view(order: Order) -> dict[str, Any]:
-    """Return the order as the reply to a command: the values that the ledger has after the command."""
-    return {
-        "orderId": order.id,
-        "flightId": order.flight_id,
-        "status": order.status.value,
-        "seats": list(order.seats),
-        "totalPriceCents": order.total_cents,
-        "currency": order.currency,
-        "version": order.version,
-        "expiresAt": rfc3339(order.expires_at),
-        "maxExpiresAt": rfc3339(order.max_expires_at),
-    }
+from skyhold.domain.requests import rfc3339
 
 
 def status_view(order: Order, *, attempt: int, last_error: str | None, now: datetime) -> dict[str, Any]:
@@ -78,13 +64,6 @@ def details_line(order: Order) -> str:
             return f"**{order.status}** {order.failure_code}: {order.failure_reason}"
         case _:
             return f"**{order.status}** {seats}"
-
-
-def rfc3339(instant: datetime | None) -> str | None:
-    """Return the instant in UTC with milliseconds and a Z, as the API writes it."""
-    if instant is None:
-        return None
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _present(**fields: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ import pytest
 
 from skyhold.domain.errors import InvalidRequest
 from skyhold.domain.orders import Policy
+from skyhold.domain.requests import HoldRequest
 from skyhold.messages import ReserveSeats, Step
 from skyhold.postgresql.pools import Pool
 from skyhold.stores.constraints import CONSTRAINTS
@@ -33,7 +34,9 @@ async def test_the_table_names_every_constraint_of_the_ledger_and_nothing_else(s
 
 async def test_a_violation_leaves_the_ledgers_door_as_the_error_it_stands_for(shared_pool: Pool) -> None:
     flight = await a_flight(shared_pool)
-    ask = ReserveSeats(Step("not an order id", "booking-not an order id", "chain", 1), flight, ("1A",))
+    ask = ReserveSeats(
+        Step("not an order id", "booking-not an order id", "chain", 1), HoldRequest("not an order id", flight, ("1A",))
+    )
     store = SeatStore(Ledger(shared_pool))
     with pytest.raises(InvalidRequest) as refusal:
         await store.reserve(ask, flight_id=flight, policy=Policy(), namespace_id="n", is_contended=False)

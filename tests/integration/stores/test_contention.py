@@ -51,7 +51,7 @@ def seats(shared_pool: Pool) -> SeatStore:
 
 async def hold(seats: SeatStore, ask: ReserveSeats, *, policy: Policy | None = None) -> Answer:
     return await seats.reserve(
-        ask, flight_id=ask.flight_id, policy=policy or Policy(), namespace_id=NAMESPACE_ID, is_contended=False
+        ask, flight_id=ask.hold.flight_id, policy=policy or Policy(), namespace_id=NAMESPACE_ID, is_contended=False
     )
 
 
@@ -69,7 +69,7 @@ async def test_thirty_customers_who_swap_seats_at_random_never_share_one_and_nev
             assert answer.order is not None
             wanted = dice.sample(cabin, dice.randint(1, 2))
             answer = await seats.update_selection(
-                change(answer.order, wanted, give_up_at=None), is_contended=dice.random() < 0.5
+                change(answer.order, wanted, deadline=None), is_contended=dice.random() < 0.5
             )
             if answer.outcome is Outcome.DONE:
                 granted += 1

@@ -269,11 +269,9 @@ async def test_a_change_that_waited_for_a_seat_is_judged_by_the_time_after_the_w
 
 async def test_a_payment_that_waited_for_its_order_is_judged_by_the_time_after_the_wait(desk: ActivityRunner) -> None:
     order = await desk.hold(await a_flight(desk.pool), ["1A"])
-    give_up_at = await now(desk) + timedelta(seconds=1.5)
-    ask = RefreshSeatLocks(next_step(order), give_up_at=give_up_at)
-    answer = await _let_wait(
-        desk, ask, "SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order.id, until_after=give_up_at
-    )
+    deadline = await now(desk) + timedelta(seconds=1.5)
+    ask = RefreshSeatLocks(next_step(order), deadline=deadline)
+    answer = await _let_wait(desk, ask, "SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order.id, until_after=deadline)
     assert error_of(answer) == "DEADLINE_EXCEEDED"
 
 
@@ -297,15 +295,15 @@ async def test_what_was_given_up_is_refused_and_a_hold_given_up_has_failed(desk:
     flight = await a_flight(desk.pool)
     past, future = await now(desk), await now(desk) + timedelta(minutes=1)
 
-    answer = await desk.ask(reserve(flight, ["1A"], give_up_at=past))
+    answer = await desk.ask(reserve(flight, ["1A"], deadline=past))
     assert error_of(answer) == "DEADLINE_EXCEEDED"
     assert answer.order is not None
     assert (answer.order.status, answer.order.failure_code) == (OrderStatus.FAILED, FailureCode.INTERNAL)
 
-    order = await desk.hold(flight, ["1A"], give_up_at=future)
+    order = await desk.hold(flight, ["1A"], deadline=future)
     for ask in (
-        lambda order: change(order, ["1B"], give_up_at=past),
-        lambda order: RefreshSeatLocks(next_step(order), give_up_at=past),
+        lambda order: change(order, ["1B"], deadline=past),
+        lambda order: RefreshSeatLocks(next_step(order), deadline=past),
     ):
         answer = await desk.ask(ask(order))
         assert error_of(answer) == "DEADLINE_EXCEEDED"
@@ -366,10 +364,10 @@ async def test_a_late_twin_of_an_expiry_that_found_time_left_expires_nothing(des
 async def test_a_payment_that_waits_beyond_its_callers_patience_is_given_up(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
     order = await desk.hold(flight, ["1A"])
-    give_up_at = await desk.pool.fetchval("SELECT clock_timestamp() + interval '0.5 s'")
+    deadline = await desk.pool.fetchval("SELECT clock_timestamp() + interval '0.5 s'")
     async with desk.pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT 1 FROM seats WHERE flight_id = $1 FOR UPDATE", flight)
-        paying = asyncio.create_task(desk.ask(RefreshSeatLocks(next_step(order), give_up_at=give_up_at)))
+        paying = asyncio.create_task(desk.ask(RefreshSeatLocks(next_step(order), deadline=deadline)))
         await connection.execute("SELECT pg_sleep(1)")
 
     assert error_of(await paying) == "DEADLINE_EXCEEDED"

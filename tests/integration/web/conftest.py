@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from skyhold.bootstrap import api
 from skyhold.queries import database
 from skyhold.settings import Settings
-from skyhold.web.api.gate import PRECHECK_SHARE
+from skyhold.web.api.deadlines import PRECHECK_SHARE
 from skyhold.web.api.services import Services
 from skyhold.workflows.booking_client import BookingClient
 from skyhold_local.embedded.servers import Servers

@@ -220,7 +220,7 @@ async def test_a_key_that_was_remembered_and_never_carried_out_is_no_replay(
     address, body = f"/api/orders/{held['orderId']}/seats", {"seats": ["9A"]}
     with monkeypatch.context() as broken:
         broken.setattr(BookingClient, "hold", mock.AsyncMock(side_effect=RuntimeError))
-        broken.setattr(BookingClient, "update_seats", mock.AsyncMock(side_effect=RuntimeError))
+        broken.setattr(BookingClient, "send", mock.AsyncMock(side_effect=RuntimeError))
         assert (await _create(service, hold_key, "9B")).status_code == 500
         assert (await service.api.put(address, json=body, headers=change_key)).status_code == 500
     holds = [await _create(service, hold_key, "9B") for _ in range(2)]
@@ -235,8 +235,8 @@ async def test_of_two_at_once_neither_claims_that_the_other_was_first(service: S
     async with asyncio.TaskGroup() as group, _locked(pool, "10D"):
         first = group.create_task(service.api.put(address, json=body, headers=key))
         await _transaction_waits(pool)
-        send = BookingClient.update_seats
-        with mock.patch.object(BookingClient, "update_seats", autospec=True, side_effect=send) as sent:
+        send = BookingClient.send
+        with mock.patch.object(BookingClient, "send", autospec=True, side_effect=send) as sent:
             second = group.create_task(service.api.put(address, json=body, headers=key))
             async with asyncio.timeout(20):
                 while not sent.called:  # noqa: ASYNC110

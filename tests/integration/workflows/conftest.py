@@ -15,6 +15,7 @@ from skyhold.postgresql.pools import Pool
 from skyhold.stores.seat_locks import open_redis
 from skyhold.workflows.booking_client import BookingClient
 from skyhold_local.embedded.servers import Servers
+from support.booking_commands import BookingCommands
 from support.bookings import Bookings, OpenWorld, running_bookings
 from support.gateways import Act, ScriptedGateway
 from support.killable import KillableWorld, OpenKillable, require_sound
@@ -70,7 +71,9 @@ def open_killable(  # noqa: PLR0917 - fixtures, each by its name
                 pool=pool,
                 redis=redis,
                 gateway=ScriptedGateway(pool),
-                bookings=BookingClient(temporal_client, task_queue=task_queue, timeout=timedelta(seconds=20)),
+                bookings=BookingCommands(
+                    BookingClient(temporal_client, task_queue=task_queue, timeout=timedelta(seconds=20))
+                ),
                 task_queue=task_queue,
             )
             world.workers = processes

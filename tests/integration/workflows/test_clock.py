@@ -161,7 +161,7 @@ async def test_a_hold_whose_caller_was_told_no_is_given_up(world: Bookings) -> N
     order_id = new_order_id()
 
     with pytest.raises(DeadlineExceeded):
-        await world.bookings.hold(order_id, FL101, ["10A"], give_up_at=datetime.now(UTC) - timedelta(seconds=5))
+        await world.bookings.hold(order_id, FL101, ["10A"], deadline=datetime.now(UTC) - timedelta(seconds=5))
 
     row = await Booking(world, order_id, world.client.get_workflow_handle(f"booking-{order_id}")).row()
     assert (row["status"], row["failure_code"]) == ("FAILED", "INTERNAL")
@@ -175,9 +175,9 @@ async def test_commands_whose_caller_was_told_no_are_refused_and_change_nothing(
     past = datetime.now(UTC) - timedelta(seconds=5)
 
     with pytest.raises(DeadlineExceeded):
-        await world.bookings.update_seats(booking.order_id, ["11B"], give_up_at=past)
+        await world.bookings.update_seats(booking.order_id, ["11B"], deadline=past)
     with pytest.raises(DeadlineExceeded):
-        await world.bookings.pay(booking.order_id, "99999", give_up_at=past)
+        await world.bookings.pay(booking.order_id, "99999", deadline=past)
 
     after = await booking.row()
     assert (after["status"], after["expires_at"]) == ("SEATS_RESERVED", before["expires_at"])

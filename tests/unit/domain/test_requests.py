@@ -15,19 +15,21 @@ from hypothesis import strategies as st
 from skyhold.domain import requests
 from skyhold.domain.errors import InvalidPaymentCode, InvalidRequest, InvalidSeats, SkyholdError
 from skyhold.domain.payments import PaymentCode
-from skyhold.domain.requests import BookingRequest, Cancellation, HoldQuestion, Payment, SeatChange
+from skyhold.domain.requests import Cancellation, HoldOutcomeRequest, HoldRequest, Payment, SeatChange
+from skyhold.domain.seats import sort_seats
 
 FLIGHT = "550e8400-e29b-41d4-a716-446655440001"
 CANARY = "31337"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 Parser = Callable[[Sequence[Any]], object]
 
 PARSERS: dict[Parser, type] = {
-    requests.parse_booking_request: BookingRequest,
+    requests.parse_hold_request: HoldRequest,
     requests.parse_seat_change: SeatChange,
     requests.parse_payment: Payment,
     requests.parse_cancellation: Cancellation,
-    requests.parse_hold_question: HoldQuestion,
+    requests.parse_hold_outcome_request: HoldOutcomeRequest,
 }
 
 MEMBERS = [
@@ -84,7 +86,7 @@ def test_a_payment_code_in_any_wrong_place_is_not_repeated(parse: Parser, member
 @pytest.mark.parametrize("payloads", [[], [None], [{}]])
 def test_a_cancel_and_a_question_need_no_payload(payloads: list[Any]) -> None:
     assert requests.parse_cancellation(payloads) == Cancellation()
-    assert requests.parse_hold_question(payloads) == HoldQuestion()
+    assert requests.parse_hold_outcome_request(payloads) == HoldOutcomeRequest()
 
 
 def test_a_whole_booking_request_is_understood() -> None:
@@ -96,7 +98,7 @@ def test_a_whole_booking_request_is_understood() -> None:
         "giveUpAt": "2026-01-01T01:00:00+01:00",
     }
     midnight = datetime(2026, 1, 1, tzinfo=UTC)
-    assert requests.parse_booking_request([body]) == BookingRequest("o-1", FLIGHT, ("2A", "12B"), "g", midnight)
+    assert requests.parse_hold_request([body]) == HoldRequest("o-1", FLIGHT, ("2A", "12B"), "g", midnight)
 
 
 def test_a_payment_and_a_cancel_may_name_the_version_they_are_meant_for() -> None:
@@ -132,7 +134,7 @@ def test_a_version_that_is_no_whole_number_is_refused(version: object) -> None:
 def test_each_member_of_a_booking_request_is_checked(member: str, value: object, error: type[SkyholdError]) -> None:
     right = {"orderId": "o-1", "flightId": FLIGHT, "seats": ["12A"]}
     with pytest.raises(error) as refusal:
-        requests.parse_booking_request([right | {member: value}])
+        requests.parse_hold_request([right | {member: value}])
     facts = refusal.value.fields["seats" if error is InvalidSeats else "errors"]
     assert facts[0]["pointer"].startswith(f"/{member}")
 
@@ -140,3 +142,52 @@ def test_each_member_of_a_booking_request_is_checked(member: str, value: object,
 def test_a_payment_without_a_code_is_refused_as_that() -> None:
     with pytest.raises(InvalidPaymentCode):
         requests.parse_payment([{}])
+
+
+maybe_versions = st.none() | st.integers(0, 10**9)
+maybe_totals = st.none() | st.integers(0, requests.TOTAL_LIMIT_CENTS)
+wire_instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda instant: instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+)
+"""Instants as the wire carries them: to the millisecond."""
+
+maybe_deadlines = st.none() | wire_instants
+some_seats = st.lists(st.sampled_from(["1A", "12F", "99K"]), min_size=1, unique=True).map(sort_seats)
+some_ids = st.text("abcXYZ019_-", min_size=1, max_size=64)
+some_codes = st.text("0123456789", min_size=5, max_size=5).map(PaymentCode)
+commands = st.one_of(
+    st.builds(
+        HoldRequest, some_ids, st.text(max_size=64), some_seats, st.none() | some_ids, maybe_deadlines, maybe_totals
+    ),
+    st.builds(SeatChange, some_seats, maybe_versions, maybe_deadlines, maybe_totals),
+    st.builds(Payment, some_codes, maybe_versions, maybe_deadlines),
+    st.builds(Cancellation, maybe_versions, maybe_deadlines),
+    st.builds(HoldOutcomeRequest, maybe_deadlines),
+)
+
+
+@given(command=commands)
+def test_a_command_that_is_written_and_read_is_the_same(command: Any) -> None:
+    payload = json.loads(json.dumps(command.to_json()))
+    (parse,) = [parse for parse, kind in PARSERS.items() if kind is type(command)]
+    assert parse([payload]) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "identity"),
+    [
+        (HoldRequest("o", "f", ("1A",), "guest", NOON), {"flightId": "f", "seats": ["1A"]}),
+        (
+            HoldRequest("o", "f", ("1A",), expected_total_cents=7),
+            {"flightId": "f", "seats": ["1A"], "expectedTotalCents": 7},
+        ),
+        (SeatChange(("1A", "1B"), deadline=NOON), {"seats": ["1A", "1B"]}),
+        (SeatChange(("1A",), expected_total_cents=7), {"seats": ["1A"], "expectedTotalCents": 7}),
+        (Payment(PaymentCode("97531"), deadline=NOON), {"paymentCode": "97531"}),
+        (Cancellation(deadline=NOON), {}),
+    ],
+)
+def test_a_command_keeps_the_identity_under_which_ledgers_have_stored_it(
+    command: requests.OrderCommand | HoldRequest, identity: dict[str, Any]
+) -> None:
+    assert command.identity() == identity

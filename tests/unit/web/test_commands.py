@@ -15,6 +15,7 @@ import pytest
 
 from skyhold.domain.errors import DeadlineExceeded, OrderClosed, PaymentInProgress, SeatsUnavailable, SkyholdError
 from skyhold.domain.orders import OrderStatus
+from skyhold.domain.requests import HoldRequest
 from skyhold.queries.orders import OrderSnapshot
 from skyhold.workflows.booking_client import COMMAND_TIMEOUT
 from support.web import FLIGHT, NOW, ScriptedServices, a_look, app_over, client_of
@@ -49,8 +50,9 @@ async def test_a_new_order_gets_an_id_that_sorts_by_time_and_an_address(
     assert uuid.UUID(body["orderId"]).version == 7
     assert reply.headers["location"] == f"/api/orders/{body['orderId']}"
     assert body["workflowId"] == f"booking-{body['orderId']}"
-    assert services.sent[0]["flight_id"] == FLIGHT
-    assert services.sent[0]["seats"] == ["2A", "12B"]
+    hold = services.sent[0].command
+    assert isinstance(hold, HoldRequest)
+    assert (hold.flight_id, hold.seats) == (FLIGHT, ("2A", "12B"))
 
 
 async def test_server_time_is_the_ledgers_clock_gone_on_since_it_was_read(api: httpx.AsyncClient) -> None:
@@ -67,9 +69,10 @@ async def test_every_command_is_given_up_when_its_caller_is_by_the_ledgers_clock
     await api.post("/api/orders/an-order/pay", json={"paymentCode": "99999"})
     await api.delete("/api/orders/an-order")
     assert len(services.sent) == 4
-    for command in services.sent:
+    for sent in services.sent:
+        assert sent.command.deadline is not None
         # On a busy machine the precheck takes a while; the ledger's clock has been read by then.
-        assert timedelta(seconds=-1) < command["give_up_at"] - NOW - COMMAND_TIMEOUT < timedelta(seconds=0.5)
+        assert timedelta(seconds=-1) < sent.command.deadline - NOW - COMMAND_TIMEOUT < timedelta(seconds=0.5)
 
 
 async def test_what_looking_took_beyond_its_own_time_is_not_given_to_the_command_again(
@@ -80,7 +83,9 @@ async def test_what_looking_took_beyond_its_own_time_is_not_given_to_the_command
     await api.put("/api/orders/an-order/seats", json={"seats": ["12A"]}, headers=key)
     # By PostgreSQL's clock, which was read before those 0.5 s, the deadline is 2.7 s after the arrival, as usual; on a
     # slow machine that is less after the reading, and never more.
-    given = services.sent[0]["give_up_at"] - NOW - COMMAND_TIMEOUT - timedelta(seconds=0.2)
+    deadline = services.sent[0].command.deadline
+    assert deadline is not None
+    given = deadline - NOW - COMMAND_TIMEOUT - timedelta(seconds=0.2)
     assert timedelta(seconds=-1) < given < timedelta(seconds=0.1)
 
 

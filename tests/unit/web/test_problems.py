@@ -6,6 +6,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,6 +16,8 @@ from structlog.testing import capture_logs
 from skyhold.domain import errors
 from skyhold.domain.errors import ERRORS, DatabaseUnavailable, SkyholdError, Unavailable, WorkflowUnavailable
 from skyhold.domain.orders import OrderStatus
+from skyhold.domain.payments import PaymentCode
+from skyhold.domain.requests import Payment
 from skyhold.web import errors as web_errors
 from skyhold.web.api.bodies import BODY_LIMIT_BYTES
 from skyhold.web.problems import PROBLEMS
@@ -177,7 +180,7 @@ async def test_a_good_payment_code_is_sent_on_and_told_to_nobody_else(
 ) -> None:
     services.error = error
     reply = await api.post("/api/orders/an-order/pay", json={"paymentCode": CODE, "extra": CODE})
-    assert services.sent[0]["payment_code"] == CODE
+    assert services.sent[0].command == replace(Payment(PaymentCode(CODE)), deadline=services.sent[0].command.deadline)
     assert code_told_in(f"{reply.text} {reply.headers} {logged}") == ""
 
 
@@ -258,7 +261,7 @@ async def test_a_command_that_nobody_answered_is_unknown_and_names_its_order(
     reply = await api.post("/api/orders", json={"flightId": FLIGHT, "seats": ["12A"]})
     problem = _problem_of(reply)
     assert (problem["status"], problem["error"], problem["outcome"]) == (503, "WORKFLOW_UNAVAILABLE", "unknown")
-    assert problem["orderId"] == services.sent[0]["order_id"]
+    assert problem["orderId"] == services.sent[0].order_id
     assert int(reply.headers["retry-after"]) > 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -49,7 +50,7 @@ async def _send(api: httpx.AsyncClient, command: Command, key: str) -> httpx.Res
 def _store(services: ScriptedServices, answer: StoredAnswer) -> None:
     """Store this answer as the booking's to the last command."""
     sent = services.sent[-1]
-    services.answers[sent.get("update_id") or sent["order_id"]] = answer
+    services.answers[sent.update_id or sent.order_id] = answer
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -57,7 +58,7 @@ async def test_a_stored_reply_is_given_marked_and_nothing_is_sent(
     command: Command, api: httpx.AsyncClient, services: ScriptedServices, key: str
 ) -> None:
     first = await _send(api, command, key)
-    _store(services, StoredAnswer(HELD | {"orderId": services.sent[-1]["order_id"], "version": 7}))
+    _store(services, replace(HELD, order_id=services.sent[-1].order_id, version=7))
     again = await _send(api, command, key)
     assert (again.status_code, first.headers.get(REPLAYED), again.headers[REPLAYED]) == (
         first.status_code,
@@ -77,7 +78,7 @@ async def test_a_stored_refusal_is_given_marked_and_nothing_is_sent(
 ) -> None:
     services.error = refusal
     first = await _send(api, command, key)
-    _store(services, StoredAnswer(refusal=refusal))
+    _store(services, refusal)
     again = await _send(api, command, key)
     assert (
         (again.status_code, again.json()["error"]) == (first.status_code, first.json()["error"]) == (409, refusal.code)
@@ -93,7 +94,7 @@ async def test_a_command_without_an_answer_is_sent_again_and_not_marked(
     replies = [await _send(api, command, key) for _ in range(2)]
     assert [REPLAYED in reply.headers for reply in replies] == [False, False]
     first, second = services.sent
-    assert (first["order_id"], first.get("update_id")) == (second["order_id"], second.get("update_id"))
+    assert (first.order_id, first.update_id) == (second.order_id, second.update_id)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -107,7 +108,7 @@ async def test_an_unknown_outcome_is_not_marked(
 
     # The booking has ended, but the ledger does not know it yet.
     services.answer_error, services.looks = None, [a_look(OrderStatus.SEATS_RESERVED)]
-    _store(services, StoredAnswer(refusal=errors.OrderClosed()))
+    _store(services, errors.OrderClosed())
     again = await _send(api, command, key)
     assert (again.status_code, again.json()["outcome"], REPLAYED in again.headers) == (503, "unknown", False)
     assert len(services.sent) == 1
@@ -128,6 +129,6 @@ async def test_a_key_of_another_request_is_not_marked(
     api: httpx.AsyncClient, services: ScriptedServices, key: str
 ) -> None:
     await _send(api, COMMANDS[0], key)
-    _store(services, StoredAnswer(HELD))
+    _store(services, HELD)
     other = await _send(api, ("POST", "/api/orders", {"flightId": FLIGHT, "seats": ["12B"]}), key)
     assert (other.status_code, REPLAYED in other.headers) == (422, False)

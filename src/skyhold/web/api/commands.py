@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator, Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -21,26 +22,14 @@ from skyhold.domain.errors import (
     TooManyChanges,
     WorkflowUnavailable,
 )
-from skyhold.domain.orders import refusal_when_closed
-from skyhold.queries.orders import OrderSnapshot
+from skyhold.domain.requests import Cancellation, Payment, SeatChange
 from skyhold.web.api.bodies import JsonRoute
-from skyhold.web.api.gate import (
-    SeatRequest,
-    UsedDeadline,
-    answer_once,
-    attach_alternatives,
-    read_after_failure,
-    read_order,
-    translate_command_errors,
-)
-from skyhold.web.api.preconditions import IfMatch, tag_of, wanted_version
-from skyhold.web.api.services import UsedServices
-from skyhold.web.clocks import LedgerClock
+from skyhold.web.api.gate import CommandGate, OpenCommand, SeatRequest, UsedGate
+from skyhold.web.api.preconditions import IfMatch, tag_of
 from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, PreconditionFailed
-from skyhold.web.idempotency import IdempotencyKey, ResolvedCommand, UsedReplayMark
-from skyhold.web.identity import UsedCaller
-from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest, identity_of
+from skyhold.web.idempotency import IdempotencyKey
+from skyhold.web.schemas import AcceptedPaymentBody, ChangedOrderBody, ChangeSeatsRequest, PayRequest
 
 router = APIRouter(prefix="/api/orders/{orderId}", tags=["orders"], route_class=JsonRoute)
 
@@ -56,10 +45,7 @@ async def change_seats(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
     body: ChangeSeatsRequest,
-    services: UsedServices,
-    deadline: UsedDeadline,
-    mark: UsedReplayMark,
-    caller: UsedCaller,
+    gate: UsedGate,
     response: Response,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
@@ -69,48 +55,28 @@ async def change_seats(
     Sending the seats that the order already has only extends its hold, never past `maxExpiresAt`: the versions of the
     order and its seats stay the same.
     """
-    address, identity = f"/api/orders/{order_id}/seats", identity_of(body)
-    async with deadline.precheck():
-        snapshot = await read_order(services, caller, order_id, body.seats)
-        clock = LedgerClock(snapshot.now)
-        resolved = await services.idempotency_keys.resolve(
-            key, snapshot.guest_hash, "PUT", address, body=identity, order_id=order_id
-        )
-    command = resolved or ResolvedCommand(order_id)
-    version = wanted_version(if_match, seen=snapshot.version)
-    own = {seat.id: seat.price_cents for seat in snapshot.seats if seat.order_id == order_id}
-    added = [seat for seat in body.seats if seat not in own]
+    command = SeatChange(body.seats, expected_total_cents=body.expected_total_cents)
+    opened = (await gate.open(order_id, command, key=key, wanted=body.seats)).matching(if_match)
+    own = {seat.id: seat.price_cents for seat in opened.seen.seats if seat.order_id == order_id}
+    async with gate.alternatives(opened.seen.flight_id or "", body.seats, own_prices=own):
+        reply = await gate.send(opened, _turn(gate, opened, command, own))
+    response.headers["ETag"] = tag_of(reply.version)
+    return ChangedOrderBody.of(reply, server_time=opened.clock.now())
 
-    request = SeatRequest(order_id, body.seats, body.expected_total_cents, snapshot.max_seats)
 
-    async def recheck() -> None:
-        now = await read_order(services, caller, order_id, body.seats)
-        request.precheck(now.seats, currency=now.currency)
-
-    async with (
-        attach_alternatives(services, deadline, snapshot.flight_id or "", body.seats, own_prices=own),
-        translate_command_errors(services, deadline, order_id, caller.access_to(order_id)),
-        contextlib.AsyncExitStack() as stack,
-    ):
-        if not command.is_retry and version in {None, snapshot.version}:
-            _refuse_out_of_place(snapshot)
-            request.precheck(snapshot.seats, currency=snapshot.currency)
-            await stack.enter_async_context(services.claims.wait_turn(snapshot.flight_id or "", added, recheck))
-        order = await answer_once(
-            services,
-            command,
-            mark,
-            lambda: services.bookings.update_seats(
-                order_id,
-                body.seats,
-                version=version,
-                expected_total_cents=body.expected_total_cents,
-                give_up_at=deadline.give_up_at(clock),
-                update_id=command.update_id,
-            ),
-        )
-    response.headers["ETag"] = tag_of(order["version"])
-    return ChangedOrderBody.model_validate(order | {"serverTime": clock.now()})
+@contextlib.asynccontextmanager
+async def _turn(
+    gate: CommandGate, opened: OpenCommand, change: SeatChange, own: Collection[str]
+) -> AsyncIterator[None]:
+    """Precheck a change of the version that was read; about another version only the ledger decides."""
+    if not opened.is_for_seen_version:
+        yield
+        return
+    order_id, seen = opened.ids.order_id, opened.seen
+    request = SeatRequest(order_id, change.seats, change.expected_total_cents, seen.max_seats)
+    added = [seat for seat in change.seats if seat not in own]
+    async with gate.turn(seen.flight_id or "", request, seen, lambda: gate.read(order_id, change.seats), added=added):
+        yield
 
 
 @router.post(
@@ -123,78 +89,30 @@ async def pay_order(
     *,
     order_id: Annotated[str, Path(alias="orderId")],
     body: PayRequest,
-    services: UsedServices,
-    deadline: UsedDeadline,
-    mark: UsedReplayMark,
-    caller: UsedCaller,
+    gate: UsedGate,
     key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> AcceptedPaymentBody:
     """Accept a payment; the order's status and events show its outcome."""
-    code, address = body.payment_code.digits, f"/api/orders/{order_id}/pay"
-    async with deadline.precheck():
-        snapshot = await read_order(services, caller, order_id)
-        clock = LedgerClock(snapshot.now)
-        resolved = await services.idempotency_keys.resolve(
-            key, snapshot.guest_hash, "POST", address, body={"paymentCode": code}, order_id=order_id
-        )
-    command = resolved or ResolvedCommand(order_id)
-    version = wanted_version(if_match, seen=snapshot.version)
-    async with translate_command_errors(services, deadline, order_id, caller.access_to(order_id)):
-        if not command.is_retry:
-            _refuse_out_of_place(snapshot)
-        await answer_once(
-            services,
-            command,
-            mark,
-            lambda: services.bookings.pay(
-                order_id,
-                code,
-                version=version,
-                give_up_at=deadline.give_up_at(clock),
-                update_id=command.update_id,
-            ),
-        )
+    opened = (await gate.open(order_id, Payment(body.payment_code), key=key)).matching(if_match)
+    await gate.send(opened)
     return AcceptedPaymentBody(order_id=order_id)
 
 
 @router.delete("", operation_id="cancelOrder", status_code=204, responses=problems(*_ANY_COMMAND))
 async def cancel_order(
-    order_id: Annotated[str, Path(alias="orderId")],
-    services: UsedServices,
-    deadline: UsedDeadline,
-    caller: UsedCaller,
-    if_match: IfMatch = None,
+    order_id: Annotated[str, Path(alias="orderId")], gate: UsedGate, if_match: IfMatch = None
 ) -> None:
     """Cancel the order and release its seats; cancelling it again changes nothing."""
-    async with deadline.precheck():
-        snapshot = await read_order(services, caller, order_id)
-    clock = LedgerClock(snapshot.now)
-    if snapshot.is_cancelled:
+    opened = await gate.open(order_id, Cancellation())
+    if opened.seen.is_cancelled:
         return
     try:
-        async with translate_command_errors(services, deadline, order_id, caller.access_to(order_id)):
-            version = wanted_version(if_match, seen=snapshot.version)
-            _refuse_out_of_place(snapshot)
-            await services.bookings.cancel(order_id, version=version, give_up_at=deadline.give_up_at(clock))
+        await gate.send(opened.matching(if_match))
     except OrderClosed:
         # The order was closed after it was read, perhaps by another cancel.
-        ended = await read_after_failure(services, deadline, order_id, caller.access_to(order_id))
+        ended = await gate.read_after_failure(order_id, opened.access)
         if ended is None:
             raise OrderNotFound from None
         if not ended.is_cancelled:
             raise
-
-
-def _refuse_out_of_place(snapshot: OrderSnapshot) -> None:
-    """Refuse a command for an order that has ended or is being paid, as its workflow would, without a message to it.
-
-    Raises:
-        HoldExpired: its hold has expired.
-        OrderClosed: it has ended in another way.
-        PaymentInProgress: a payment is in progress.
-    """
-    if snapshot.status.is_terminal:
-        raise refusal_when_closed(snapshot.status)
-    if snapshot.status.is_paying:
-        raise PaymentInProgress

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-import uuid_utils
 from fastapi import APIRouter, Path, Request, Response
 
 from skyhold.domain.errors import (
@@ -25,20 +22,21 @@ from skyhold.domain.errors import (
     SeatsUnavailable,
     WorkflowUnavailable,
 )
-from skyhold.domain.flights import canonical_flight_id, require_not_departed
+from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import is_order_id
+from skyhold.domain.requests import HoldRequest
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderAccess, OrderView
 from skyhold.queries.sales import SaleSnapshot
 from skyhold.web.api.bodies import JsonRoute
 from skyhold.web.api.cursors import PAGE_UNLESS_SAID, Cursor, PageLimit, bad_cursor, read_cursor, write_cursor
-from skyhold.web.api.gate import SeatRequest, UsedDeadline, answer_once, attach_alternatives, translate_command_errors
+from skyhold.web.api.gate import CommandGate, OpenHold, SeatRequest, UsedGate
 from skyhold.web.api.preconditions import tag_of
 from skyhold.web.api.services import Services, UsedServices
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.contract.document import problems
 from skyhold.web.errors import IdempotencyKeyReused, OutcomeUnknown
-from skyhold.web.idempotency import NOBODY, IdempotencyKey, ResolvedCommand, UsedReplayMark
+from skyhold.web.idempotency import NOBODY, CommandIds, IdempotencyKey
 from skyhold.web.identity import Caller, Guest, UsedCaller, remember_guest
 from skyhold.web.schemas import (
     CreateOrderRequest,
@@ -47,10 +45,11 @@ from skyhold.web.schemas import (
     OrderBody,
     OrdersBody,
     OrderStatusBody,
-    identity_of,
 )
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
+
+_CREATE = ("POST", "/api/orders")
 
 
 @router.post(
@@ -65,95 +64,76 @@ router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=JsonRoute)
 async def create_order(
     *,
     body: CreateOrderRequest,
-    services: UsedServices,
-    deadline: UsedDeadline,
-    mark: UsedReplayMark,
-    caller: UsedCaller,
+    gate: UsedGate,
     request: Request,
     response: Response,
     key: IdempotencyKey = None,
 ) -> HeldOrderBody:
     """Hold seats for a new order; the reply is sent when they are held."""
+    opened, found = await _open_hold(gate, body, key, request, response)
+    hold = opened.command
+    token = gate.caller.identities.token_of(hold.order_id)
+    seats = SeatRequest(hold.order_id, hold.seats, hold.expected_total_cents, gate.services.policy.max_seats)
+    turn = gate.turn(hold.flight_id, seats, found, lambda: _look(gate, hold), added=hold.seats)
+    try:
+        async with gate.alternatives(hold.flight_id, hold.seats):
+            reply = await gate.send(opened, turn)
+    except OutcomeUnknown as unknown:
+        # The seats may be held, so the client must be able to read the order.
+        raise OutcomeUnknown(hold.order_id, order_token=token, headers=response.headers) from unknown
+    response.headers["Location"] = f"{request.app.state.prefix}/api/orders/{hold.order_id}"
+    response.headers["ETag"] = tag_of(reply.version)
+    workflow_id = workflow_id_of(hold.order_id)
+    return HeldOrderBody.of(reply, workflow_id=workflow_id, order_token=token, server_time=opened.clock.now())
+
+
+async def _open_hold(
+    gate: CommandGate, body: CreateOrderRequest, key: str | None, request: Request, response: Response
+) -> tuple[OpenHold, SaleSnapshot]:
+    """Find the ids and the guest of a new order, and read its flight and seats.
+
+    Raises:
+        FlightNotFound: there is no such flight.
+        IdempotencyKeyReused: the key was used for another request.
+        DatabaseUnavailable: PostgreSQL does not answer in time.
+    """
     flight_id = canonical_flight_id(body.flight_id)
     if flight_id is None:
         raise FlightNotFound
-    async with deadline.precheck():
-        command, guest = await _resolve_key(services, caller, key, {"flightId": flight_id} | identity_of(body))
-        order_id = command.order_id
-        snapshot = await services.sales.snapshot(order_id, flight_id, body.seats)
-        await remember_guest(request, response, caller, guest)
-    clock, token = LedgerClock(snapshot.now), caller.identities.token_of(order_id)
-    if snapshot.departs_at is None:
+    fresh = gate.services.idempotency_keys.fresh_ids(key, _scope(gate.caller.guest))
+    hold = HoldRequest(fresh.order_id, flight_id, body.seats, expected_total_cents=body.expected_total_cents)
+    async with gate.deadline.precheck():
+        ids, guest = await _settle(gate, key, hold, fresh)
+        hold = replace(hold, order_id=ids.order_id, guest_hash=guest.hash)
+        found = await _look(gate, hold)
+        clock = LedgerClock(found.now)
+        await remember_guest(request, response, gate.caller, guest)
+    if found.departs_at is None:
         raise FlightNotFound
-    try:
-        async with (
-            attach_alternatives(services, deadline, flight_id, body.seats),
-            translate_command_errors(services, deadline, order_id, OrderAccess(guest.hash), hold=command, mark=mark),
-            _wait_turn(services, command, flight_id, body, snapshot),
-        ):
-            order = await answer_once(
-                services,
-                replace(command, update_id=None),
-                mark,
-                lambda: services.bookings.hold(
-                    order_id,
-                    flight_id,
-                    body.seats,
-                    guest_hash=guest.hash,
-                    expected_total_cents=body.expected_total_cents,
-                    give_up_at=deadline.give_up_at(clock),
-                ),
-            )
-    except OutcomeUnknown as unknown:
-        # The seats may be held, so the client must be able to read the order.
-        raise OutcomeUnknown(order_id, order_token=token, headers=response.headers) from unknown
-    response.headers.update(
-        {"Location": f"{request.app.state.prefix}/api/orders/{order_id}", "ETag": tag_of(order["version"])}
-    )
-    more = {"workflowId": workflow_id_of(order_id), "orderToken": token, "serverTime": clock.now()}
-    return HeldOrderBody.model_validate(order | more)
+    # A booking knows its hold by another name than that of an update.
+    return OpenHold(hold, replace(ids, update_id=None), OrderAccess(guest.hash), clock, found.departs_at), found
 
 
-@contextlib.asynccontextmanager
-async def _wait_turn(
-    services: Services, command: ResolvedCommand, flight_id: str, body: CreateOrderRequest, snapshot: SaleSnapshot
-) -> AsyncIterator[None]:
-    """Precheck the seats and their total in PostgreSQL, and wait while others claim the same seats.
-
-    A retry skips both, because only the booking knows the outcome of the earlier request.
-    """
-    if command.is_retry or snapshot.departs_at is None:
-        yield
-        return
-    require_not_departed(snapshot.departs_at, now=snapshot.now)
-    request = SeatRequest(command.order_id, body.seats, body.expected_total_cents, services.policy.max_seats)
-    request.precheck(snapshot.seats, currency=snapshot.currency)
-
-    async def recheck() -> None:
-        now = await services.sales.snapshot(command.order_id, flight_id, body.seats)
-        request.precheck(now.seats, currency=now.currency)
-
-    async with services.claims.wait_turn(flight_id, body.seats, recheck):
-        yield
+async def _look(gate: CommandGate, hold: HoldRequest) -> SaleSnapshot:
+    return await gate.services.sales.snapshot(hold.order_id, hold.flight_id, hold.seats)
 
 
-async def _resolve_key(
-    services: Services, caller: Caller, key: str | None, identity: dict[str, Any]
-) -> tuple[ResolvedCommand, Guest]:
+async def _settle(gate: CommandGate, key: str | None, hold: HoldRequest, fresh: CommandIds) -> tuple[CommandIds, Guest]:
     """Return the ids of a new order and its guest; an unknown caller becomes a guest derived from the order's id.
 
     The guest is not derived from the idempotency key, which is not a secret: its finder would become that guest.
     """
-    keys, request, known = services.idempotency_keys, ("POST", "/api/orders"), caller.guest
-    resolved = await keys.resolve(key, known.hash if known else NOBODY, *request, body=identity)
-    command = resolved or ResolvedCommand(str(uuid_utils.uuid7()))
-    guest = known or caller.identities.new_guest(command.order_id)
-    if resolved and not known:
+    keys, known = gate.services.idempotency_keys, gate.caller.guest
+    ids = await keys.settle(key, _scope(known), _CREATE, hold, fresh=fresh)
+    guest = known or gate.caller.identities.new_guest(ids.order_id)
+    if not known:
         # After the reply the client has a cookie and may retry with it, so the key is stored for the guest too.
-        await keys.resolve(
-            key, guest.hash, *request, body=identity, order_id=command.order_id, update_id=command.update_id
-        )
-    return command, guest
+        await keys.settle(key, guest.hash, _CREATE, hold, fresh=ids)
+    return ids, guest
+
+
+def _scope(guest: Guest | None) -> str:
+    return guest.hash if guest else NOBODY
 
 
 @router.get("", operation_id="listOrders")
