@@ -8,10 +8,10 @@ may contain values.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cachetools import LRUCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
@@ -32,15 +32,11 @@ class FailingSteps:
     """The currently failing steps, by workflow id."""
 
     def __init__(self, limit: int = REMEMBERED_LIMIT) -> None:
-        self._limit = limit
-        self._failing: OrderedDict[str, FailingStep] = OrderedDict()
+        self._failing: LRUCache[str, FailingStep] = LRUCache(limit)
 
     def failed(self, workflow_id: str, failing: FailingStep) -> None:
-        """Store the step; above the limit, drop the oldest one."""
+        """Store the step; above the limit, drop the one that was least recently stored or read."""
         self._failing[workflow_id] = failing
-        self._failing.move_to_end(workflow_id)
-        if len(self._failing) > self._limit:
-            self._failing.popitem(last=False)
 
     def succeeded(self, workflow_id: str) -> None:
         """Remove the workflow's step: it no longer fails."""

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from skyhold.events.changes import Change
 from skyhold.redis_clients import refusal_of, retry
+from skyhold.resilience.backoff import Backoff
 
 STREAM = "{skyhold}:events"
 EPOCH = "{skyhold}:events:epoch"
@@ -94,7 +95,7 @@ class Publisher:
 
     async def _drain(self) -> None:
         """Publish until the backlog is empty. While Redis is unavailable, retry with backoff."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while self._backlog:
             batch = [self._backlog.popleft() for _ in range(min(BATCH_LIMIT, len(self._backlog)))]
             try:
@@ -106,10 +107,9 @@ class Publisher:
                 self._note_away(error)
                 if self._is_closed:
                     return
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                await asyncio.sleep(backoff.next())
             else:
-                pause = FIRST_PAUSE
+                backoff.reset()
                 self._note_back()
 
     def _drop_oldest(self) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from skyhold.single_flight import SingleFlight
+from skyhold.resilience.single_flight import SingleFlight
 
 
 @dataclass(frozen=True)

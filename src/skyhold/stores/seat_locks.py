@@ -7,7 +7,6 @@ continues and only losers wait longer; it is logged once when that begins and on
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +23,7 @@ from redis.exceptions import RedisError
 from skyhold.domain.orders import is_order_id
 from skyhold.domain.seats import LockAttempt
 from skyhold.redis_clients import refusal_of, retry
+from skyhold.resilience.circuit_breaker import CircuitBreaker
 
 SOCKET_TIMEOUT = 0.5
 SCAN_BATCH = 1000
@@ -76,9 +76,13 @@ class SeatLocks:
             redis.register_script(files("skyhold.stores").joinpath("lua", f"{name}.lua").read_text())
             for name in ("acquire", "assign", "extend", "release")
         )
-        self._away_until = 0.0
+        self.breaker = CircuitBreaker(PAUSE_SECONDS)
         self._refused: str | None = None
-        self.is_away = False
+
+    @property
+    def is_away(self) -> bool:
+        """True while Redis is unavailable."""
+        return self.breaker.is_open
 
     async def acquire(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> LockAttempt:
         """Lock all the seats for the order or none; without Redis nothing is locked and nothing contended."""
@@ -149,7 +153,7 @@ class SeatLocks:
 
     async def _ask(self, name: str, call: Any, *, empty: bool) -> Any:
         """Return Redis's reply, or None if the call is `empty`, or Redis is unavailable or refuses."""
-        if empty or time.monotonic() < self._away_until:
+        if empty or not self.breaker.lets_through():
             return None
         try:
             reply = await cast("Awaitable[Any]", call())
@@ -164,14 +168,13 @@ class SeatLocks:
         return reply
 
     def _note_away(self, error: Exception) -> None:
-        self._away_until = time.monotonic() + PAUSE_SECONDS
-        if not self.is_away:
-            self.is_away = True
+        if self.breaker.fail():
             reason = refusal_of(error) or type(error).__name__
             _log.warning("Redis unavailable; continuing without seat locks", error=reason)
 
     def _note_refusal(self, name: str, reason: str) -> None:
         """Redis answers, so a call costs no timeout and there is no pause: calls that it accepts still work."""
+        self.breaker.succeed()
         if self._refused is None:
             self._refused = name
             _log.warning("Redis refuses to write; continuing without seat locks", call=name, reason=reason)
@@ -179,8 +182,7 @@ class SeatLocks:
     def _note_success(self, name: str) -> None:
         # Without memory a lock can be released but not acquired; a successful acquire proves all other calls.
         is_granted = self._refused is not None and name in {self._refused, "acquire"}
-        if self.is_away or is_granted:
-            self.is_away = False
+        if self.breaker.succeed() or is_granted:
             _log.info("Redis available again; locking seats")
         if is_granted:
             self._refused = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from skyhold.single_flight import SingleFlight
+from skyhold.resilience.single_flight import SingleFlight
 
 _LONG_AGO = 3600.0
 

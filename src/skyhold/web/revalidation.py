@@ -6,9 +6,9 @@ The tags are weak: they are digests of a reply's facts, not of its bytes, which 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import Annotated
 
+from cachetools import LRUCache
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
@@ -78,23 +78,16 @@ class ResponseCache:
     """A cache of replies, the latest of each subject, so that an unchanged reply is not built again."""
 
     def __init__(self, limit: int = CACHED_RESPONSES_LIMIT) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[str, tuple[str, Content]] = OrderedDict()
+        self._kept: LRUCache[str, tuple[str, Content]] = LRUCache(limit)
 
     def get(self, subject: str, tag: str) -> Content | None:
         """Return the cached reply of the subject if it still has this tag."""
         kept_tag, content = self._kept.get(subject, ("", None))
-        if content is None or kept_tag != tag:
-            return None
-        self._kept.move_to_end(subject)
-        return content
+        return content if kept_tag == tag else None
 
     def put(self, subject: str, tag: str, content: Content) -> None:
         """Cache the reply of the subject; beyond the limit drop the least recently used one."""
         self._kept[subject] = (tag, content)
-        self._kept.move_to_end(subject)
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
 
 
 def _headers(tag: str) -> dict[str, str]:

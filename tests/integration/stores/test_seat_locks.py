@@ -189,7 +189,7 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
                 started = time.monotonic()
                 assert await locks.acquire(FLIGHT, SEATS, "first", timedelta(seconds=9)) == LockAttempt()
                 assert time.monotonic() - started < 5, "without a time-out of its own it is a minute, or for ever"
-                assert 0 < locks._away_until - time.monotonic() <= seat_locks.PAUSE_SECONDS
+                assert 0 < locks.breaker.retry_at - time.monotonic() <= seat_locks.PAUSE_SECONDS
 
                 started = time.monotonic()
                 for _ in range(50):
@@ -197,7 +197,7 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
                     await locks.extend(FLIGHT, SEATS, "first", timedelta(seconds=9))
                     await locks.release(FLIGHT, SEATS, "first")
                 assert time.monotonic() - started < 10, "while Redis is known to be away it is left alone"
-                locks._away_until = 0.0  # the pause is over
+                locks.breaker.retry_at = 0.0  # the pause is over
         assert locks.is_away
         assert [line["event"] for line in lines] == ["Redis unavailable; continuing without seat locks"]
         assert all(str(url.rpartition(":")[2]) not in str(line) for line in lines), "an address may hold a password"
@@ -214,7 +214,7 @@ async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Serv
                 assert locks.is_away
             finally:
                 servers.redis.start()
-            locks._away_until = 0.0
+            locks.breaker.retry_at = 0.0
             await locks.assign(FLIGHT, ["1A"], "second", timedelta(seconds=100), others=("first",))
             await locks.extend(FLIGHT, ["1A"], "second", timedelta(seconds=200))
         assert not locks.is_away

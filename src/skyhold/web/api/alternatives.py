@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from cachetools import LRUCache, TTLCache
 
 from skyhold.domain.alternatives import Alternative, find_alternatives
 from skyhold.domain.errors import DatabaseUnavailable
@@ -37,8 +38,7 @@ class _Kept:
     """A plan, being read or complete, with its answers; its age counts from the start of the read."""
 
     plan: asyncio.Task[SeatPlan]
-    asked_at: float
-    answers: dict[Question, tuple[Alternative, ...]] = field(default_factory=dict)
+    answers: LRUCache[Question, tuple[Alternative, ...]] = field(default_factory=lambda: LRUCache(ANSWERS_LIMIT))
 
 
 class Alternatives:
@@ -46,8 +46,7 @@ class Alternatives:
 
     def __init__(self, plans: SeatPlanQueries, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._plans = plans
-        self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: TTLCache[str, _Kept] = TTLCache(PLANS_LIMIT, PLAN_AGE_SECONDS, timer=clock)
 
     async def alternatives_for(
         self,
@@ -75,22 +74,15 @@ class Alternatives:
         # Shielded, because other requests wait for it too.
         plan = await asyncio.shield(kept.plan)
         if question not in kept.answers:
-            if len(kept.answers) == ANSWERS_LIMIT:
-                kept.answers.clear()
             wanted, own, gone = question
             kept.answers[question] = find_alternatives(plan, wanted, own=dict(own), conflicts=gone)
         return kept.answers[question]
 
     def _keep(self, flight_id: str) -> _Kept:
         """Return the flight's cached plan or the read in progress, or start a read."""
-        now = self._clock()
         kept = self._kept.get(flight_id)
-        if kept is None or now - kept.asked_at >= PLAN_AGE_SECONDS or _has_failed(kept.plan):
-            kept = _Kept(asyncio.create_task(self._plans.read(flight_id)), now)
-            self._kept[flight_id] = kept
-            self._kept.move_to_end(flight_id)
-            if len(self._kept) > PLANS_LIMIT:
-                self._kept.popitem(last=False)
+        if kept is None or _has_failed(kept.plan):
+            kept = self._kept[flight_id] = _Kept(asyncio.create_task(self._plans.read(flight_id)))
         return kept
 
 

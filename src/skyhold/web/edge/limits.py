@@ -22,6 +22,7 @@ from limits.errors import StorageError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyhold.redis_clients import refusal_of
+from skyhold.resilience.circuit_breaker import CircuitBreaker
 from skyhold.web.errors import RateLimited
 from skyhold.web.identity import GuestCookies
 from skyhold.web.pages.page_problems import page_or_problem
@@ -85,11 +86,14 @@ class RateLimits:
         self._signer = signer
         self._cookies = cookies
         self._local = LocalCounters()
-        self._away_until = 0.0
-        self._failed_at = -math.inf
-        self.is_away = False
+        self._breaker = CircuitBreaker(PAUSE_SECONDS)
         self.is_refused = False
         """True if Redis answered but refused to count the last requests."""
+
+    @property
+    def is_away(self) -> bool:
+        """True while requests cannot be counted in Redis."""
+        return self._breaker.is_open
 
     async def seconds_to_wait(self, request: Request) -> int:
         """Count the request and return the whole seconds to wait; 0 if it is within the limits."""
@@ -107,20 +111,16 @@ class RateLimits:
 
     async def _hit_shared(self, names: Mapping[str, str]) -> list[float]:
         """Count in Redis, all counters at once, and return the seconds to wait for each; 0 while it is unavailable."""
-        now = time.monotonic()
-        if now < self._away_until:
+        if not self._breaker.lets_through():
             return [0.0]
-        if self.is_away:
-            # This request tries Redis again; meanwhile the others are counted only here.
-            self._away_until = now + PAUSE_SECONDS
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 waits = await asyncio.gather(*(self._hit(name, self._limits[kind]) for kind, name in names.items()))
         except (StorageError, OSError, TimeoutError) as error:
             self._mark_away(error)
             return [0.0]
-        if self.is_away:
-            self.is_away = self.is_refused = False
+        if self._breaker.succeed():
+            self.is_refused = False
             _log.info("Redis available again; requests are counted for all processes together")
         return waits
 
@@ -134,16 +134,13 @@ class RateLimits:
 
     def has_failed_within(self, seconds: float) -> bool:
         """Return whether counting in Redis failed within the last `seconds`."""
-        return time.monotonic() - self._failed_at < seconds
+        return time.monotonic() - self._breaker.failed_at < seconds
 
     def _mark_away(self, error: Exception) -> None:
-        self._failed_at = time.monotonic()
-        self._away_until = self._failed_at + PAUSE_SECONDS
         cause = error.storage_error if isinstance(error, StorageError) else error
         refusal = refusal_of(cause)
         self.is_refused = refusal is not None
-        if not self.is_away:
-            self.is_away = True
+        if self._breaker.fail():
             reason = refusal or type(cause).__name__
             _log.warning("Redis cannot count requests; each process counts by itself", error=reason)
 

@@ -18,7 +18,7 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable, FlightNotFound
 from skyhold.domain.seats import SeatState, seat_position
 from skyhold.events.changes import Change
-from skyhold.single_flight import SingleFlight
+from skyhold.resilience.single_flight import SingleFlight
 from skyhold.web.live.stream import Listener, frame, retry_line
 
 FRAME_SECONDS = 0.1

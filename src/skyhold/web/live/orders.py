@@ -11,7 +11,7 @@ from datetime import datetime
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.events.changes import Change
 from skyhold.queries.orders import OrderView
-from skyhold.single_flight import SingleFlight
+from skyhold.resilience.single_flight import SingleFlight
 from skyhold.web.live.stream import Listener, frame, retry_line
 from skyhold.web.schemas import OrderStatusBody
 

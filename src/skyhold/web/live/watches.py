@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context
 from datetime import datetime
@@ -19,6 +18,7 @@ import structlog
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch, FeedAway
+from skyhold.resilience.backoff import Backoff
 from skyhold.web.clocks import LedgerClock
 from skyhold.web.errors import RateLimited
 from skyhold.web.live.flights import LiveFlights
@@ -138,19 +138,18 @@ class Live:
         The first read after a failure only finds the end of the stream. It may succeed although later reads are
         refused, so the feed counts as available from the second one on.
         """
-        pause, is_opening = FIRST_PAUSE, True
+        backoff, is_opening = Backoff(FIRST_PAUSE, LONGEST_PAUSE), True
         while True:
             try:
                 self._take(await self._feed.read())
                 if not is_opening:
                     self._note(is_without_feed=False)
-                    pause = FIRST_PAUSE
+                    backoff.reset()
                 is_opening = False
             except FeedAway as away:
                 is_opening = True
                 self._note(is_without_feed=True, reason=str(away))
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(2 * pause, LONGEST_PAUSE)
+                await asyncio.sleep(backoff.next())
 
     def _take(self, batch: Batch) -> None:
         if batch.has_gap:

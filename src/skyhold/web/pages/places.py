@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skyhold.queries.flights import FlightQueries
-from skyhold.single_flight import SingleFlight
+from skyhold.resilience.single_flight import SingleFlight
 
 REMEMBERED_SECONDS = 60.0
 """The age at which the choices are read again; until then a new place is missing, and an old one is offered."""

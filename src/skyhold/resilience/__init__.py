@@ -1,0 +1,1 @@
+"""Mechanisms against slow and failing servers: shared reads, circuit breakers, growing pauses."""
