@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 
 EndState = dict[str, list[tuple[Any, ...]]]
 

@@ -8,7 +8,7 @@ may contain values.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from cachetools import LRUCache
@@ -16,16 +16,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from skyhold.readers.booking_runs import FailingStep
+
 REMEMBERED_LIMIT = 10_000
-
-
-@dataclass(frozen=True)
-class FailingStep:
-    """An activity whose last attempt failed, and the classes of its error and of that error's cause."""
-
-    step: str
-    error: str
-    attempt: int
 
 
 class FailingSteps:

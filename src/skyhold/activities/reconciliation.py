@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from temporalio import activity
 
-from skyhold.activities.booking_runs import UNREACHABLE_ERRORS, BookingRun, BookingRuns, NoWorkerAnsweredError
+from skyhold.activities.booking_runs import UNREACHABLE_ERRORS, BookingRuns, NoWorkerAnsweredError
 from skyhold.activities.findings import lock_finding, note
 from skyhold.activities.heartbeats import heartbeats
 from skyhold.domain.flights import canonical_flight_id
@@ -33,6 +33,7 @@ from skyhold.messages import (
     TroubledOrder,
     order_id_of,
 )
+from skyhold.readers.booking_runs import BookingRun
 
 if TYPE_CHECKING:
     from skyhold.payments.gateway import PaymentGateway
@@ -92,7 +93,7 @@ class ReconciliationActivities:
     async def survey_orders(self) -> Survey:
         """Find open orders whose workflow may be gone or stuck, and running workflows that may have no open order."""
         async with heartbeats():
-            running = {run.workflow_id: run async for run in self._runs.running(limit=RUNNING_LIMIT)}
+            running = {run.workflow_id: run for run in await self._runs.running(limit=RUNNING_LIMIT)}
             is_complete = len(running) < RUNNING_LIMIT
             suspects: list[OpenOrder] = []
             after = ""
@@ -251,7 +252,7 @@ class ReconciliationActivities:
             return None
         why = await self._why_not_ended(run)
         seconds = round(order.overdue_for.total_seconds())
-        how = "runs" if run.is_running else f"is {run.how.lower().replace('_', ' ')}"
+        how = "runs" if run.is_running else f"is {run.status.lower().replace('_', ' ')}"
         finding = f"The order is {order.status} and should have ended {seconds} s ago. Its workflow {how}; {why}."
         step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
         return TroubledOrder(RepairKind.OVERDUE_ORDER, step, order.status, finding)
@@ -300,7 +301,7 @@ class ReconciliationActivities:
 
     async def _judge(self, order: OrderRow, run: BookingRun | None, trouble: RepairKind) -> TroubledOrder | None:
         """Return the finding for an order whose workflow does not run, or None if the order is fine."""
-        how = f"is {run.how.lower().replace('_', ' ')}" if run else "is unknown to Temporal"
+        how = f"is {run.status.lower().replace('_', ' ')}" if run else "is unknown to Temporal"
         step = Step(order.id, order.workflow_id, order.chain, order.step + 1)
         if not order.status.is_terminal:
             if trouble is RepairKind.STUCK_WORKFLOW:

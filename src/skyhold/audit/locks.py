@@ -6,42 +6,21 @@ Owns the audit's reads of Redis. Locks are read by SCAN in batches; no read chan
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError, ResponseError
 
 from skyhold.audit.findings import Graces, Invariant, ServerAway, Sighting, Violation
 from skyhold.events.feed import STREAM
 from skyhold.queries.audit import FINDINGS_LIMIT, AuditQueries, HeldSeat, LockedSeat
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import SeatLock, lock_name, scan_locks
 
 BATCH = 500
-"""Number of locks that are read in one round trip."""
-
-_LOCKS = "seat:lock:*"
-_NAME = re.compile(r"seat:lock:\{([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}:([1-9][0-9]?[A-HJK])")
-_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-_GONE, _ENDLESS = -2, -1
-"""Redis's replies for the TTL of a missing key, and of a key without a TTL."""
-
-
-@dataclass(frozen=True)
-class SeatLock:
-    """A lock as read from Redis; parts that its name or its value does not contain in valid form are None."""
-
-    name: str
-    flight_id: uuid.UUID | None
-    seat_id: str | None
-    order_id: str | None
-    is_endless: bool
+"""Number of holds whose locks are read in one round trip."""
 
 
 class SeatLockReader:
@@ -56,14 +35,9 @@ class SeatLockReader:
         Raises:
             ServerAway: Redis does not answer.
         """
-        cursor = 0
-        while True:
-            with _answered():
-                cursor, names = await cast("Any", self._redis.scan(cursor, match=_LOCKS, count=BATCH))
-            if names:
-                yield await self._read(names)
-            if not int(cursor):
-                return
+        with _answered():
+            async for batch in scan_locks(self._redis):
+                yield batch
 
     async def missing(self, names: Sequence[str]) -> list[bool]:
         """Return for each lock whether it is missing.
@@ -95,20 +69,6 @@ class SeatLockReader:
         now = timedelta(seconds=int(seconds), microseconds=int(microseconds))
         return max(timedelta(0), min(now - began, timedelta(seconds=int(server["uptime_in_seconds"]))))
 
-    async def _read(self, names: Sequence[str]) -> list[SeatLock]:
-        with _answered():
-            pipeline = self._redis.pipeline(transaction=False)
-            for name in names:
-                pipeline.execute_command("GET", name, **{NEVER_DECODE: True})
-                pipeline.pttl(name)
-            replies = await pipeline.execute(raise_on_error=False)
-        values, lives = replies[::2], replies[1::2]
-        return [
-            _lock_of(name, value, is_endless=life == _ENDLESS)
-            for name, value, life in zip(names, values, lives, strict=True)
-            if life != _GONE and value is not None
-        ]
-
 
 async def find_locks(
     queries: AuditQueries, locks: SeatLockReader, *, namespace_id: str | None, graces: Graces
@@ -131,15 +91,14 @@ async def _find_wrong_locks(
 ) -> list[Sighting]:
     sightings: list[Sighting] = []
     async for batch in locks.batches():
-        seats = await queries.locked_seats(
-            [lock.flight_id for lock in batch], [lock.seat_id for lock in batch], [lock.order_id for lock in batch]
-        )
+        flights = [uuid.UUID(lock.flight_id) if lock.flight_id else None for lock in batch]
+        seats = await queries.locked_seats(flights, [lock.seat_id for lock in batch], [lock.owner for lock in batch])
         for lock, seat in zip(batch, seats, strict=True):
             if namespace_id is not None and seat.namespace_id not in {None, namespace_id}:
                 continue
             if faults := list(_faults(lock, seat)):
                 subject = lock.name if lock.name.isprintable() else ascii(lock.name)
-                finding = Violation(Invariant.I5, lock.order_id, seat.step, subject, "; ".join(faults))
+                finding = Violation(Invariant.I5, lock.owner, seat.step, subject, "; ".join(faults))
                 # An order that has ended needs no locks, so its lock has been wrong since then.
                 has_ended = seat.status is not None and seat.status.is_terminal
                 age = seat.unchanged_for if has_ended else timedelta(0)
@@ -150,14 +109,14 @@ async def _find_wrong_locks(
 
 
 def _faults(lock: SeatLock, seat: LockedSeat) -> Iterator[str]:
-    if lock.is_endless:
+    if not lock.has_ttl:
         yield "the lock has no time to live"
-    if lock.order_id is None:
+    if lock.owner is None:
         yield "the lock's value is not an order id"
     elif not seat.is_seat:
         yield "the lock is for a seat that does not exist"
-    elif seat.owner_id != lock.order_id or seat.status is None or seat.status.is_terminal:
-        held = f"held by {seat.owner_id}" if seat.owner_id not in {None, lock.order_id} else "not held by it"
+    elif seat.owner_id != lock.owner or seat.status is None or seat.status.is_terminal:
+        held = f"held by {seat.owner_id}" if seat.owner_id not in {None, lock.owner} else "not held by it"
         yield f"the lock is of an order that is {seat.status or 'missing'}, the seat is {held}"
 
 
@@ -189,15 +148,6 @@ async def _find_bare_holds(
 
 def _name_of(hold: HeldSeat) -> str:
     return lock_name(str(hold.flight_id), hold.seat_id)
-
-
-def _lock_of(name: str, value: object, *, is_endless: bool) -> SeatLock:
-    # For a key that does not hold a string, the value is Redis's error, not bytes.
-    text = value.decode(errors="replace") if isinstance(value, bytes) else ""
-    order_id = text if _ORDER_ID.fullmatch(text) else None
-    match = _NAME.fullmatch(name)
-    flight_id, seat_id = (uuid.UUID(match[1]), match[2]) if match else (None, None)
-    return SeatLock(name, flight_id, seat_id, order_id, is_endless)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from datetime import timedelta
 from skyhold.domain.holds import LOCK_MARGIN
 from skyhold.messages import RepairKind, SeatLockFault, SeatLockRepair
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import SeatLock, SeatLocks
+from skyhold.readers.seat_locks import SeatLock
+from skyhold.stores.seat_locks import SeatLocks
 
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
 

@@ -6,9 +6,7 @@ continues and only losers wait longer; it is logged once when that begins and on
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 from functools import partial
 from importlib.resources import files
@@ -16,26 +14,18 @@ from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from skyhold.domain.orders import is_order_id
 from skyhold.domain.seats import LockAttempt
+from skyhold.readers.seat_locks import SeatLock, lock_name, read_locks, scan_locks
 from skyhold.redis_clients import refusal_of, retry
 from skyhold.resilience.circuit_breaker import CircuitBreaker
 
 SOCKET_TIMEOUT = 0.5
-SCAN_BATCH = 1000
-"""Number of locks read in one round trip."""
 
 PAUSE_SECONDS = 1.0
 """Pause after Redis did not answer: an outage costs one timeout a second, not one per call."""
-
-_PREFIX = "seat:lock:"
-
-_GONE = -2
-"""Redis's reply for the TTL of a missing key."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,22 +39,6 @@ def open_redis(url: str) -> Redis:
         socket_connect_timeout=SOCKET_TIMEOUT,
         retry=retry(1),
     )
-
-
-def lock_name(flight_id: str, seat_id: str) -> str:
-    """Return the lock's key; the braces are Redis's hash tag, which keeps a flight's locks on one node of a cluster."""
-    return f"{_PREFIX}{{{flight_id}}}:{seat_id}"
-
-
-@dataclass(frozen=True)
-class SeatLock:
-    """A lock as it was read: the order that has it, and whether it has a TTL.
-
-    Without an owner it is a foreign value under the name of a lock, which Skyhold never writes.
-    """
-
-    owner: str | None
-    has_ttl: bool
 
 
 class SeatLocks:
@@ -116,40 +90,22 @@ class SeatLocks:
         await self._ask("release", partial(self._release, keys=keys, args=[order_id]), empty=not keys)
 
     async def find_all(self) -> dict[tuple[str, str], SeatLock] | None:
-        """Return every lock by flight and seat, by a scan, not a snapshot; None if Redis does not answer."""
+        """Return every lock by flight and seat, by a scan, not a snapshot; None if Redis does not answer.
+
+        Keys whose name only resembles that of a lock are left out.
+        """
         return cast("dict[tuple[str, str], SeatLock] | None", await self._ask("find", self._find_all, empty=False))
 
     async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
         """Return the seat's lock, if there is one; None if Redis does not answer."""
-        found = await self._ask("read", lambda: self._read([lock_name(flight_id, seat_id)]), empty=False)
-        return None if found is None else list(found.values())
+        name = lock_name(flight_id, seat_id).encode()
+        return cast(
+            "list[SeatLock] | None", await self._ask("read", lambda: read_locks(self._redis, [name]), empty=False)
+        )
 
     async def _find_all(self) -> dict[tuple[str, str], SeatLock]:
-        locks: dict[tuple[str, str], SeatLock] = {}
-        cursor = 0
-        while True:
-            ask = ("SCAN", cursor, "MATCH", f"{_PREFIX}*", "COUNT", SCAN_BATCH)
-            cursor, keys = await cast("Any", self._redis).execute_command(*ask, **{NEVER_DECODE: True})
-            # Another user of the same Redis may have keys of any name; those that only resemble a lock's are skipped.
-            names = [name for name in (_text(key) for key in keys) if name and lock_name(*_place_of(name)) == name]
-            locks |= {_place_of(name): lock for name, lock in (await self._read(names)).items()}
-            if not int(cursor):
-                return locks
-
-    async def _read(self, names: Sequence[str]) -> dict[str, SeatLock]:
-        if not names:
-            return {}
-        pipeline = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipeline.execute_command("GET", name, **{NEVER_DECODE: True})
-            pipeline.pttl(name)
-        replies = await pipeline.execute(raise_on_error=False)
-        found = zip(names, replies[::2], replies[1::2], strict=True)
-        return {
-            name: SeatLock(_owner_of(value), has_ttl=life >= 0)
-            for name, value, life in found
-            if value is not None and life != _GONE
-        }
+        locks = [lock async for batch in scan_locks(self._redis) for lock in batch]
+        return {(lock.flight_id, lock.seat_id): lock for lock in locks if lock.flight_id and lock.seat_id}
 
     async def _ask(self, name: str, call: Any, *, empty: bool) -> Any:
         """Return Redis's reply, or None if the call is `empty`, or Redis is unavailable or refuses."""
@@ -194,25 +150,6 @@ def _keys(flight_id: str, seats: Iterable[str]) -> list[str]:
 
 def _seat_of(name: str) -> str:
     return name.rpartition(":")[2]
-
-
-def _place_of(name: str) -> tuple[str, str]:
-    """Return the flight and the seat of a lock's name; of another name the parts in their places."""
-    flight, _, seat = name.removeprefix(_PREFIX).rpartition(":")
-    return flight.strip("{}"), seat
-
-
-def _owner_of(value: object) -> str | None:
-    # For a key that does not hold a string, the value is Redis's error, not bytes.
-    text = _text(value)
-    return text if is_order_id(text) else None
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        with contextlib.suppress(UnicodeDecodeError):
-            return value.decode()
-    return None
 
 
 def _milliseconds(ttl: timedelta) -> int:

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from skyhold.postgresql.errors import PostgresReadOnly
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 
 # The temporary file holds rows that do not fit into the smallest work_mem: 140 kB. It is written before the log. A
 # role that may not write temporary files can still book, so none is written for it.

@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
+from redis.client import NEVER_DECODE
 
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Graces
 from skyhold.audit.locks import SeatLockReader
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold_local.embedded.servers import Servers
 from support.audits import audit_of, graces, sentences, told
 from support.bookings import FL101, Bookings, until
@@ -38,7 +40,7 @@ class Scene:
 
     async def restore(self) -> None:
         """Restore the locks that the bookings left."""
-        keys = [key async for key in self.world.redis.scan_iter("seat:lock:*")]
+        keys = await cast("Any", self.world.redis).execute_command("KEYS", "seat:lock:*", **{NEVER_DECODE: True})
         if keys:
             await self.world.redis.delete(*keys)
         await self.lock("2A", self.held)
@@ -89,6 +91,11 @@ BROKEN: dict[str, tuple[Break, Callable[[Scene], str | None], str]] = {
     ),
     "a lock with a name that means nothing": (
         lambda scene: scene.world.redis.set("seat:lock:2A", scene.held, px=MINUTE),
+        lambda scene: scene.held,
+        "the lock is for a seat that does not exist",
+    ),
+    "a lock with a name that is no text": (
+        lambda scene: scene.world.redis.set(b"seat:lock:\xff", scene.held, px=MINUTE),
         lambda scene: scene.held,
         "the lock is for a seat that does not exist",
     ),

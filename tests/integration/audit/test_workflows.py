@@ -23,7 +23,7 @@ from skyhold.audit.workflows import WorkflowReader
 from skyhold.messages import BOOKING_WORKFLOW, workflow_id_of
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold_local.embedded.servers import Servers
 from support.audits import audit_of, graces, plant, sentences, told, workflows_of
 from support.bookings import FL101, NAMESPACE_ID, Booking, Bookings, until

@@ -19,7 +19,8 @@ from hypothesis.stateful import invariant
 from redis.asyncio import Redis
 
 from skyhold.domain.seats import LockAttempt
-from skyhold.stores.seat_locks import SeatLocks, lock_name
+from skyhold.readers.seat_locks import lock_name
+from skyhold.stores.seat_locks import SeatLocks
 from skyhold_local.embedded.servers import Servers
 from support.models import SHRINK_SECONDS, Draw, Walker, walk, walk_at_random
 from support.patience import patient_redis

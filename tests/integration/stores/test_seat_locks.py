@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from skyhold.domain.seats import LockAttempt
+from skyhold.readers.seat_locks import lock_name
 from skyhold.stores import seat_locks
-from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold_local.embedded.servers import Servers
 from support.patience import patient_redis
 

@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from skyhold.domain.seats import LockAttempt
 from skyhold.events.changes import Change
 from skyhold.events.feed import STREAM, Publisher
-from skyhold.stores.seat_locks import SeatLocks, lock_name, open_redis
+from skyhold.readers.seat_locks import lock_name
+from skyhold.stores.seat_locks import SeatLocks, open_redis
 from skyhold_local.embedded.data_directory import DataDirectory
 from skyhold_local.embedded.valkey import ValkeyServer
 from support.bookings import until

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from skyhold.bootstrap.temporal import connect_temporal
 from skyhold.messages import PROCEED_TO_PAYMENT, UPDATE_SEATS
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold.web.api.gate import SeatRequest
 from support.services import FL101, Service, eventually
 

@@ -19,7 +19,7 @@ from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import Policy
 from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold.worker import WORKFLOWS, workflow_runner
 from skyhold.workflows.payloads import DATA_CONVERTER
 from skyhold_local.embedded.servers import Servers

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from skyhold.activities import booking_runs, reconciliation
-from skyhold.activities.failing_steps import FailingStep, FailingSteps, error_name
+from skyhold.activities.failing_steps import FailingSteps, error_name
 from skyhold.audit.workflows import find_workflows
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.orders import Policy
@@ -20,6 +20,7 @@ from skyhold.messages import BOOKING_WORKFLOW, Repair
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
+from skyhold.readers.booking_runs import FailingStep
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, graces, sentences, told, workflows_of
 from support.bookings import Booking, Bookings, OpenWorld, until

@@ -15,7 +15,7 @@ from skyhold.activities import reconciliation
 from skyhold.domain.orders import FailureCode, Policy
 from skyhold.messages import BOOKING_WORKFLOW, FailOrder, Outcome
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, told
 from support.bookings import FL101, Booking, Bookings, OpenWorld, until

@@ -20,7 +20,7 @@ from skyhold.activities.booking_runs import AnotherNamespaceError, BookingRuns
 from skyhold.bootstrap.reconciliation import reconciliation_of
 from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.postgresql.pools import Pool
-from skyhold.stores.seat_locks import lock_name
+from skyhold.readers.seat_locks import lock_name
 from skyhold.workflows import reconciliation
 from support.audits import audit_of, told
 from support.bookings import FL101, Bookings, OpenWorld
