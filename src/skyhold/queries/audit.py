@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skyhold.domain.orders import TRANSITIONS, OrderStatus
+from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS, HOLDS_SEATS, IS_OPEN
 from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import OVERDUE_FOR
@@ -23,37 +24,37 @@ FINDINGS_LIMIT = 1000
 PAGE = 5000
 
 # Ownership: a seat's status, its owner's status and the seats that the owner chose must agree.
-_SEATS_WITHOUT_RIGHTFUL_OWNER = """
+_SEATS_WITHOUT_RIGHTFUL_OWNER = f"""
 SELECT o.id AS order_id, o.step, s.seat_id AS subject,
        format('seat %s is %s for an order that is %s', s.seat_id, s.status, coalesce(o.status, 'missing')) AS detail
 FROM seats s LEFT JOIN orders o ON o.id = s.order_id
 WHERE (s.order_id IS NOT NULL OR s.status IN ('reserved', 'booked'))
-  AND coalesce(o.status, '') NOT IN ('FAILED', 'EXPIRED')
+  AND (o.{HAS_ENDED_WITHOUT_SEATS}) IS NOT TRUE
   AND NOT coalesce(s.flight_id = o.flight_id AND CASE s.status
         WHEN 'booked' THEN o.status = 'CONFIRMED'
-        WHEN 'reserved' THEN o.status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING')
+        WHEN 'reserved' THEN o.{HOLDS_SEATS}
         ELSE false END, false)
 ORDER BY 1, 3 LIMIT $1
-"""
+"""  # noqa: S608 - of constants only
 
-_ORDERS_WITHOUT_THEIR_SEATS = """
+_ORDERS_WITHOUT_THEIR_SEATS = f"""
 SELECT o.id AS order_id, o.step, 'seats' AS subject,
        format('the order is %s and chose %s, but owns %s', o.status, chosen.seats, owned.seats) AS detail
 FROM orders o
-CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{}') AS seats
+CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{{}}') AS seats
                     FROM order_seats WHERE order_id = o.id) AS chosen
-CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{}') AS seats
+CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{{}}') AS seats
                     FROM seats WHERE order_id = o.id) AS owned
-WHERE o.status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING', 'CONFIRMED')
-  AND (chosen.seats <> owned.seats OR chosen.seats = '{}')
+WHERE (o.{HOLDS_SEATS} OR o.status = 'CONFIRMED')
+  AND (chosen.seats <> owned.seats OR chosen.seats = '{{}}')
 ORDER BY 1 LIMIT $1
-"""
+"""  # noqa: S608 - of constants only
 
-_SEATS_OF_ENDED_ORDERS = """
+_SEATS_OF_ENDED_ORDERS = f"""
 SELECT o.id AS order_id, o.step, s.seat_id AS subject,
        format('seat %s is still %s for an order that is %s', s.seat_id, s.status, o.status) AS detail
-FROM seats s JOIN orders o ON o.id = s.order_id WHERE o.status IN ('FAILED', 'EXPIRED') ORDER BY 1, 3 LIMIT $1
-"""
+FROM seats s JOIN orders o ON o.id = s.order_id WHERE o.{HAS_ENDED_WITHOUT_SEATS} ORDER BY 1, 3 LIMIT $1
+"""  # noqa: S608 - of constants only
 
 _TOTALS = """
 SELECT o.id AS order_id, o.step, 'total' AS subject,
@@ -100,14 +101,14 @@ SELECT order_id, step, coalesce('event ' || seq, 'log') AS subject, detail FROM 
 WHERE detail IS NOT NULL ORDER BY order_id, seq LIMIT $1
 """
 
-_ENDED_MONEY = """
+_ENDED_MONEY = f"""
 SELECT o.id AS order_id, o.step, o.status, o.payment_key, o.total_price_cents, coalesce(p.state, 'none') AS state,
        coalesce(p.captured_cents, 0) AS captured_cents, coalesce(p.refunded_cents, 0) AS refunded_cents
 FROM orders o LEFT JOIN payments p ON p.order_id = o.id
-WHERE o.id > $1 AND o.status IN ('CONFIRMED', 'FAILED', 'EXPIRED')
+WHERE o.id > $1 AND NOT o.{IS_OPEN}
   AND (p.order_id IS NOT NULL OR o.status = 'CONFIRMED')
 ORDER BY o.id LIMIT $2
-"""
+"""  # noqa: S608 - of constants only
 
 # Keys without a charge in the ledger: they belong to no order, or to one that never requested a charge.
 _UNASKED_KEYS = """
@@ -116,13 +117,13 @@ WHERE NOT EXISTS (SELECT FROM payments p WHERE p.order_id = o.id)
 """
 
 # A hold needs its lock until its seats' `held_until`; a lapsed hold may outlive its lock.
-_HOLDS = """
+_HOLDS = f"""
 SELECT o.id AS order_id, o.step, s.flight_id, s.seat_id, clock_timestamp() - o.updated_at AS unchanged_for
 FROM orders o JOIN seats s ON s.order_id = o.id
-WHERE o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND ($1::text IS NULL OR o.namespace_id = $1)
+WHERE o.{IS_OPEN} AND ($1::text IS NULL OR o.namespace_id = $1)
   AND s.status = 'reserved' AND s.held_until > clock_timestamp() AND (o.id, s.flight_id, s.seat_id) > ($2, $3, $4)
 ORDER BY o.id, s.flight_id, s.seat_id LIMIT $5
-"""
+"""  # noqa: S608 - of constants only
 
 _LOCKED_SEATS = """
 SELECT o.id AS order_id, o.step, o.status, o.namespace_id, s.seat_id IS NOT NULL AS is_seat, s.order_id AS owner_id,
@@ -134,19 +135,19 @@ LEFT JOIN seats s ON s.flight_id = lock.flight_id AND s.seat_id = lock.seat_id O
 
 _ORDERS = f"""
 SELECT id AS order_id, step, status, chain, namespace_id, clock_timestamp() - updated_at AS unchanged_for,
-       CASE WHEN status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') THEN {OVERDUE_FOR} END AS overdue_for FROM orders o
+       CASE WHEN {IS_OPEN} THEN {OVERDUE_FOR} END AS overdue_for FROM orders o
 """  # noqa: S608 - of constants only
 
 _OPEN_ORDERS = f"""{_ORDERS}
-WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
+WHERE {IS_OPEN} AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 
 _ORDERS_BY_ID = f"{_ORDERS} WHERE id = ANY($1)"
 
-_FOREIGN_ORDERS = """
+_FOREIGN_ORDERS = f"""
 SELECT count(*) AS orders FROM orders
-WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1
-"""
+WHERE {IS_OPEN} AND namespace_id <> $1
+"""  # noqa: S608 - of constants only
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
+from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS, IS_OPEN
 from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
 
@@ -35,15 +36,15 @@ Seats of an order that is being paid are held for longer than its longest paymen
 _OPEN_ORDERS = f"""
 SELECT id, workflow_id, {OVERDUE_FOR} AS overdue_for
 FROM orders o
-WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
+WHERE {IS_OPEN} AND namespace_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """  # noqa: S608 - of constants only
 
 _HAS_ORDERS = "SELECT EXISTS (SELECT FROM orders WHERE namespace_id = $1) AS has_orders"
 
-_FOREIGN_ORDERS = """
+_FOREIGN_ORDERS = f"""
 SELECT namespace_id, count(*) AS orders FROM orders
-WHERE status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AND namespace_id <> $1 GROUP BY 1 ORDER BY 1 LIMIT $2
-"""
+WHERE {IS_OPEN} AND namespace_id <> $1 GROUP BY 1 ORDER BY 1 LIMIT $2
+"""  # noqa: S608 - of constants only
 
 _ORDER = f"""
 SELECT o.id, o.workflow_id, o.chain, o.step, o.status, o.payment_key,
@@ -57,23 +58,23 @@ WHERE p.state = 'refund_due' AND o.namespace_id = $1 AND o.id > $2 ORDER BY o.id
 """
 
 # The gateway can have money only of orders with a payment; those that ended long ago were checked by earlier runs.
-_UNPAID_KEYS = """
+_UNPAID_KEYS = f"""
 SELECT o.id, o.payment_key FROM payments p JOIN orders o ON o.id = p.order_id
-WHERE p.state IN ('open', 'closed', 'captured') AND o.status IN ('FAILED', 'EXPIRED') AND o.namespace_id = $1
+WHERE p.state IN ('open', 'closed', 'captured') AND o.{HAS_ENDED_WITHOUT_SEATS} AND o.namespace_id = $1
   AND o.updated_at > statement_timestamp() - $4::interval AND o.id > $2
 ORDER BY o.id LIMIT $3
-"""
+"""  # noqa: S608 - of constants only
 
 _BOOKINGS = """
 SELECT o.id, o.chain, o.status, clock_timestamp() - o.updated_at AS rests
 FROM orders o WHERE o.id = ANY($1)
 """
 
-_HOLDS = """
+_HOLDS = f"""
 SELECT s.flight_id::text, s.seat_id, o.id AS order_id, o.namespace_id = $1 AS is_ours
 FROM seats s JOIN orders o ON o.id = s.order_id
-WHERE s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') ORDER BY 1, 2 LIMIT $2
-"""
+WHERE s.status = 'reserved' AND o.{IS_OPEN} ORDER BY 1, 2 LIMIT $2
+"""  # noqa: S608 - of constants only
 
 _FOREIGN_OWNERS = "SELECT id FROM orders WHERE id = ANY($1) AND namespace_id <> $2"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from skyhold.postgresql.order_statuses import IS_OPEN
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
 
@@ -101,12 +102,12 @@ INSERT INTO seats (flight_id, seat_id, row_number, letter, cabin, features, pric
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 """
 
-_MOVE_DEPARTED = """
+_MOVE_DEPARTED = f"""
 UPDATE flights f SET departs_at = clock.departs_at, arrives_at = clock.departs_at + $3
 FROM (SELECT date_bin('5 minutes', clock_timestamp() + $2, 'epoch') AS departs_at) AS clock
 WHERE f.id = $1 AND f.departs_at <= clock_timestamp() AND NOT EXISTS (
-    SELECT 1 FROM orders o WHERE o.flight_id = f.id AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED'))
-"""
+    SELECT 1 FROM orders o WHERE o.flight_id = f.id AND o.{IS_OPEN})
+"""  # noqa: S608 - of constants only
 
 
 async def seed_demo_flights(pool: Pool) -> tuple[int, int]:

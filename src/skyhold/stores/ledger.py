@@ -19,6 +19,7 @@ from skyhold.domain.payments import PaymentState, PaymentVerdict
 from skyhold.domain.seats import SeatState, SeatStatus, sort_seats
 from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
 from skyhold.postgresql.errors import ConstraintViolation
+from skyhold.postgresql.order_statuses import IS_OPEN
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection, Row
 from skyhold.stores.constraints import meaning_of
@@ -67,12 +68,12 @@ SELECT {_ORDER} FROM written o LEFT JOIN payments p ON p.order_id = o.id
 """  # noqa: S608
 
 
-_ADOPT = """
+_ADOPT = f"""
 UPDATE orders SET namespace_id = $1 WHERE namespace_id = $2 AND (
-    status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED')
+    {IS_OPEN}
     OR id IN (SELECT order_id FROM payments WHERE state = 'refund_due'))
 RETURNING id
-"""
+"""  # noqa: S608 - of constants only
 
 _LOG_FINDING = """
 INSERT INTO order_events (order_id, seq, step, status, version, seats, expires_at, failure_code, finding)

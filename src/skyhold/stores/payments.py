@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from skyhold.domain.orders import PAYING, OrderStatus
 from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
 from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
+from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Ledger, LockedOrder, OrderUpdate
@@ -34,10 +35,10 @@ ON CONFLICT (order_id) DO UPDATE
 SET state = excluded.state, captured_cents = excluded.captured_cents, updated_at = clock_timestamp()
 """
 
-_REFUND_DUE = """
+_REFUND_DUE = f"""
 SELECT o.payment_key, p.captured_cents, o.currency FROM payments p JOIN orders o ON o.id = p.order_id
-WHERE p.order_id = $1 AND p.state = 'refund_due' AND o.status IN ('FAILED', 'EXPIRED')
-"""
+WHERE p.order_id = $1 AND p.state = 'refund_due' AND o.{HAS_ENDED_WITHOUT_SEATS}
+"""  # noqa: S608 - of constants only
 
 _REFUNDED = """
 UPDATE payments SET state = 'refunded', refunded_cents = captured_cents, updated_at = clock_timestamp()

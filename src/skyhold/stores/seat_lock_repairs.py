@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from skyhold.domain.holds import LOCK_MARGIN
 from skyhold.messages import RepairKind, SeatLockFault, SeatLockRepair
+from skyhold.postgresql.order_statuses import IS_OPEN
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import SeatLock
 from skyhold.stores.seat_locks import SeatLocks
@@ -13,11 +14,11 @@ from skyhold.stores.seat_locks import SeatLocks
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
 
 # A separate statement: the one that waited for the lock may read orders as they were before the wait.
-_SEAT = """
+_SEAT = f"""
 SELECT s.order_id, s.held_until - clock_timestamp() AS left,
-       s.status = 'reserved' AND o.status NOT IN ('CONFIRMED', 'FAILED', 'EXPIRED') AS is_held
+       s.status = 'reserved' AND o.{IS_OPEN} AS is_held
 FROM seats s LEFT JOIN orders o ON o.id = s.order_id WHERE s.flight_id = $1 AND s.seat_id = $2
-"""
+"""  # noqa: S608 - of constants only
 
 
 class SeatLockRepairs:

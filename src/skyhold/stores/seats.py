@@ -22,6 +22,7 @@ from skyhold.domain.orders import (
 from skyhold.domain.requests import HoldRequest
 from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
+from skyhold.postgresql.order_statuses import HOLDS_SEATS
 from skyhold.postgresql.sessions import Connection, Row
 from skyhold.stores.ledger import Ledger, LockedOrder, NewOrder, OrderUpdate, seat_states_of
 
@@ -68,10 +69,10 @@ SELECT seat_id, clock_timestamp() AS now FROM own
 
 _HOLD_LONGER = "UPDATE seats SET held_until = greatest(held_until, $2) WHERE order_id = $1"
 
-_OPEN_ORDERS_OF_GUEST = """
+_OPEN_ORDERS_OF_GUEST = f"""
 SELECT count(*) FROM orders
-WHERE guest_hash = $1 AND id <> $2 AND status IN ('SEATS_RESERVED', 'PAYMENT_PENDING', 'PAYMENT_PROCESSING')
-"""
+WHERE guest_hash = $1 AND id <> $2 AND {HOLDS_SEATS}
+"""  # noqa: S608 - of constants only
 
 
 class SeatStore:
