@@ -79,7 +79,7 @@ def parse_latency(text: Any) -> tuple[timedelta, timedelta]:
 
 def _positive(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
-        raise ValueError("must be longer than 0s")
+        raise ValueError("must be longer than zero")
     return duration
 
 

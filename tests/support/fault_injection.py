@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from skyhold.domain.payments import PaymentCode
 from skyhold.domain.seats import LockAttempt
-from skyhold.payments.gateway import ChargeResult, PaymentGateway, StatementLine
+from skyhold.payments.gateway import GatewayAnswer, PaymentGateway, StatementLine
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.seat_locks import SeatLocks
@@ -163,10 +163,10 @@ class CutGateway:
         self._gateway = gateway
         self._wire = wire
 
-    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         return await self._wire.around("charge", lambda: self._gateway.charge(key, amount_cents, currency, code))
 
-    async def close(self, key: uuid.UUID) -> bool:
+    async def close(self, key: uuid.UUID) -> GatewayAnswer:
         return await self._wire.around("close key", lambda: self._gateway.close(key))
 
     async def refund(self, key: uuid.UUID) -> None:

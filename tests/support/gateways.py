@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from skyhold.domain.payments import PaymentCode
-from skyhold.payments.gateway import ChargeResult, GatewayError
+from skyhold.payments.gateway import ChargeResult, GatewayAnswer, GatewayError
 from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.postgresql.pools import Pool
 from support.fault_injection import CrashedError
@@ -28,6 +28,10 @@ class Act(Enum):
     HANG = auto()  # never answers
     ANSWER_LATE = auto()  # captures after `late` seconds, without an answer
     WAIT = auto()  # until the test lets it continue
+    PEND = auto()  # not decided yet, with a reference
+
+
+PENDING = GatewayAnswer(ChargeResult.PENDING, reference="of-the-provider")
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,16 @@ class ScriptedGateway(SimulatedGateway):
         self.may_settle.set()
         self.is_settling = asyncio.Event()
         self.close_fails = False
+        self.pending_closes = 0
 
-    async def close(self, key: uuid.UUID) -> bool:
+    async def close(self, key: uuid.UUID) -> GatewayAnswer:
         self.is_settling.set()
         await self.may_settle.wait()
         if self.close_fails:
             raise GatewayError("as the test says")
+        if self.pending_closes:
+            self.pending_closes -= 1
+            return PENDING
         return await super().close(key)
 
     async def refund(self, key: uuid.UUID) -> None:
@@ -63,7 +71,7 @@ class ScriptedGateway(SimulatedGateway):
         await self.may_settle.wait()
         await super().refund(key)
 
-    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         self.askings.append(Asking(key, asyncio.get_running_loop().time()))
         self.is_asked.set()
         act = self.script.pop(0) if len(self.script) > 1 else self.script[0]
@@ -79,6 +87,8 @@ class ScriptedGateway(SimulatedGateway):
                 await asyncio.sleep(self.late)
             case Act.WAIT:
                 await self.go_on.wait()
+            case Act.PEND:
+                return PENDING
             case Act.APPROVE:
                 pass
         return await super()._charge(key, amount_cents, currency, code)
@@ -105,11 +115,11 @@ class ChanceGateway(SimulatedGateway):
         self.go_on = asyncio.Event()
         self.is_asked = asyncio.Event()
 
-    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         whole = super().charge
         return await self._by_chance(lambda: whole(key, amount_cents, currency, code))
 
-    async def close(self, key: uuid.UUID) -> bool:
+    async def close(self, key: uuid.UUID) -> GatewayAnswer:
         whole = super().close
         return await self._by_chance(lambda: whole(key))
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GATEWAY_LIMIT_SECONDS = 10.0
 """Time limit for the gateway to close a key or to refund; the call is retried until it succeeds."""
 
+PENDING_PAUSE_SECONDS = 0.5
+"""Pause before the gateway is asked again about a charge that it has not decided yet."""
+
 SIGNAL_TIMEOUT = timedelta(seconds=1)
 
 
@@ -55,10 +58,12 @@ class PaymentActivities:
                 return answer
             if charge.attempt > 1:
                 await _tell_own_workflow(charge.attempt)
-            verdict = await self._ask_gateway(request, charge, answer.order.policy.payment_limit)
+            verdict, reference = await self._ask_gateway(request, charge, answer.order.policy.payment_limit)
             if verdict is None:
                 return Answer(Outcome.STALE, order=answer.order)
-            answer = publish_change(await self.payments.record_verdict(request, charge.attempt, verdict), self.publish)
+            answer = publish_change(
+                await self.payments.record_verdict(request, charge.attempt, verdict, reference), self.publish
+            )
         if answer.outcome is Outcome.OPEN:
             raise ApplicationError(
                 f"payment attempt {charge.attempt}: {verdict.value}",
@@ -70,15 +75,25 @@ class PaymentActivities:
 
     @activity.defn(name="ClosePayment")
     async def close_payment(self, request: ClosePayment) -> Answer:
-        """Make the gateway show the capture or refuse every later charge, and record which it was."""
+        """Make the gateway show the capture or refuse every later charge, and record which it was.
+
+        Raises:
+            ApplicationError: the gateway has not decided the charge yet; the closing must be repeated.
+        """
         async with heartbeats():
             answer, charge = await self.payments.open_close(request)
             answer = publish_change(answer, self.publish)
             if charge is None:
                 return answer
             async with asyncio.timeout(GATEWAY_LIMIT_SECONDS):
-                is_captured = await self.gateway.close(charge.key)
-            return publish_change(await self.payments.record_close(request, is_captured=is_captured), self.publish)
+                closed = await self.gateway.close(charge.key)
+            if closed.result is ChargeResult.PENDING:
+                raise ApplicationError(
+                    "the charge is pending", type="PaymentPending", category=ApplicationErrorCategory.BENIGN
+                )
+            is_captured = closed.result is ChargeResult.APPROVED
+            answer = await self.payments.record_close(request, closed.reference, is_captured=is_captured)
+            return publish_change(answer, self.publish)
 
     @activity.defn(name="RefundPayment")
     async def refund_payment(self, request: RefundPayment) -> None:
@@ -94,18 +109,30 @@ class PaymentActivities:
         """Record a refund due for an order that ended unpaid but was charged by the gateway."""
         return publish_change(await self.payments.owe_refund(request), self.publish)
 
-    async def _ask_gateway(self, request: ValidatePayment, charge: Charge, limit: timedelta) -> PaymentVerdict | None:
-        """Return the verdict, or None if a later step closed the key: then this run is late and has no verdict."""
+    async def _ask_gateway(
+        self, request: ValidatePayment, charge: Charge, limit: timedelta
+    ) -> tuple[PaymentVerdict | None, str | None]:
+        """Return the verdict and the provider's reference.
+
+        Without a verdict a later step has closed the key: this run is late. A charge that is still pending at the limit
+        is a timeout.
+        """
+        reference = None
         try:
             async with asyncio.timeout(limit.total_seconds()) as bound:
-                result = await self.gateway.charge(charge.key, charge.amount_cents, charge.currency, request.code)
+                while True:
+                    answer = await self.gateway.charge(charge.key, charge.amount_cents, charge.currency, request.code)
+                    reference = reference or answer.reference
+                    if answer.result is not ChargeResult.PENDING:
+                        break
+                    await asyncio.sleep(PENDING_PAUSE_SECONDS)
         except TimeoutError:
             if not bound.expired():
                 raise  # A timeout from elsewhere, such as PostgreSQL: not a verdict of the gateway.
-            return PaymentVerdict.TIMEOUT
+            return PaymentVerdict.TIMEOUT, reference
         except GatewayError:
-            return PaymentVerdict.ERROR
-        return None if result is ChargeResult.CLOSED else PaymentVerdict(result.value)
+            return PaymentVerdict.ERROR, reference
+        return (None if answer.result is ChargeResult.CLOSED else PaymentVerdict(answer.result.value)), reference
 
 
 async def _tell_own_workflow(attempt: int) -> None:

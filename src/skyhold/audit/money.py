@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from skyhold.audit.findings import Invariant, Violation
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
-from skyhold.payments.gateway import PaymentGateway, StatementLine
+from skyhold.payments.gateway import ChargeResult, PaymentGateway, StatementLine
 from skyhold.queries.audit import PAGE, AuditQueries, EndedMoney
 
 
@@ -44,6 +44,8 @@ def _faults(money: EndedMoney, line: StatementLine | None) -> Iterator[tuple[str
             yield "ledger", f"{money.status}, but {kept} cents are kept and no refund is due"
         if captures != refunds or captures > 1:
             yield "statement", f"{money.status}, but {shown}"
+        elif line is not None and line.state == ChargeResult.PENDING:
+            yield "statement", f"{money.status}, but the gateway may still charge {money.total_cents} cents"
 
 
 async def _find_unasked(queries: AuditQueries, gateway: PaymentGateway) -> list[Violation]:

@@ -8,11 +8,11 @@ from skyhold.audit.audit import Audit, Wait
 from skyhold.audit.findings import AuditReport, Graces
 from skyhold.audit.locks import SeatLockReader
 from skyhold.audit.workflows import WorkflowReader
+from skyhold.bootstrap.gateway import open_gateway
 from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.redis import open_redis_of
 from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
-from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.settings import Settings
@@ -29,12 +29,12 @@ async def audit(settings: Settings, *, on_wait: Wait | None = None) -> AuditRepo
     async with (
         open_database(settings, application="skyhold audit") as pool,
         open_redis_of(settings) as redis,
+        open_gateway(settings, pool) as gateway,
     ):
         await require_ledger(pool)
-        behaviour = Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate)
         audit = Audit(
             AuditQueries(Database(pool)),
-            SimulatedGateway(pool, behaviour),
+            gateway,
             locks=SeatLockReader(redis),
             **await _open_workflows(settings),
             graces=Graces(repair=settings.reconcile_interval),

@@ -16,6 +16,7 @@ from skyhold.activities.payments import PaymentActivities
 from skyhold.activities.reconciliation import ReconciliationActivities
 from skyhold.activities.seats import SeatActivities
 from skyhold.addresses.shown import show_address
+from skyhold.bootstrap.gateway import open_gateway
 from skyhold.bootstrap.ledger import open_database, require_ledger
 from skyhold.bootstrap.reconciliation import kept_schedule
 from skyhold.bootstrap.redis import open_redis_of
@@ -24,7 +25,6 @@ from skyhold.domain.orders import Policy
 from skyhold.events.changes import Publish
 from skyhold.events.feed import Publisher
 from skyhold.payments.gateway import PaymentGateway
-from skyhold.payments.simulated import Behaviour, SimulatedGateway
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.database import Database
 from skyhold.queries.reconciliation import ReconciliationQueries
@@ -114,8 +114,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[RunningWorker]:
         redis = await stack.enter_async_context(open_redis_of(settings))
         (await require_ledger(pool)).require_rights()
         client, namespace_id, has_status_attribute = await connect_to_namespace()
-        gateway = SimulatedGateway(pool, Behaviour(settings.payment_simulated_latency, settings.payment_failure_rate))
-        stack.push_async_callback(gateway.stop)
+        gateway = await stack.enter_async_context(open_gateway(settings, pool))
         publisher = Publisher(redis)
         stack.push_async_callback(publisher.aclose)
         activities = make_activities(

@@ -12,11 +12,24 @@ from skyhold.domain.payments import PaymentCode
 
 
 class ChargeResult(StrEnum):
-    """The result of a charge. approved and declined are final under a key; closed is not a verdict on the payment."""
+    """The state of a key at the gateway after a call.
+
+    approved and declined are final verdicts. closed: every charge is refused from now on, which is not a verdict on the
+    payment. pending: the gateway has not decided yet; it is asked again under the same key.
+    """
 
     APPROVED = "approved"
     DECLINED = "declined"
     CLOSED = "closed"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class GatewayAnswer:
+    """The answer to a call: the state of the key, and the provider's own reference of the charge, if it has one."""
+
+    result: ChargeResult
+    reference: str | None = None
 
 
 class GatewayError(Exception):
@@ -25,7 +38,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True)
 class StatementLine:
-    """The entry of one key in the gateway's own books."""
+    """The entry of one key in the gateway's own books; a state of "pending" means that it has not decided yet."""
 
     key: uuid.UUID
     state: str
@@ -37,7 +50,7 @@ class StatementLine:
 class PaymentGateway(Protocol):
     """A gateway. Everything is idempotent by key, and a caller that stops waiting does not stop the gateway."""
 
-    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         """Charge once per key, however often it is called.
 
         Raises:
@@ -45,8 +58,10 @@ class PaymentGateway(Protocol):
         """
         ...
 
-    async def close(self, key: uuid.UUID) -> bool:
-        """Return whether the key has a capture; if not, refuse every charge under it from now on.
+    async def close(self, key: uuid.UUID) -> GatewayAnswer:
+        """Refuse every charge under the key from now on, unless it has a capture or is pending.
+
+        The result is approved if it has a capture, pending if that is not decided yet, and otherwise closed.
 
         Raises:
             GatewayError: the outcome is unknown.

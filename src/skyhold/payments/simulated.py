@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from skyhold.domain.payments import PaymentCode
-from skyhold.payments.gateway import ChargeResult, GatewayError, StatementLine
+from skyhold.payments.gateway import ChargeResult, GatewayAnswer, GatewayError, StatementLine
 from skyhold.postgresql.pools import Pool
 
 ALWAYS_DECLINED = PaymentCode("00000")
@@ -80,9 +80,9 @@ class SimulatedGateway:
     def __init__(self, pool: Pool, behaviour: Behaviour) -> None:
         self.pool = pool
         self.behaviour = behaviour
-        self._under_way: set[asyncio.Task[ChargeResult]] = set()
+        self._under_way: set[asyncio.Task[GatewayAnswer]] = set()
 
-    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         """Charge once under this key, after the configured latency, or fail retryably.
 
         Raises:
@@ -93,9 +93,10 @@ class SimulatedGateway:
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
-    async def close(self, key: uuid.UUID) -> bool:
-        """Return whether the key has a capture; if not, refuse every charge under it from now on."""
-        return str(await self.pool.fetchval(_CLOSE, key)) == "captured"
+    async def close(self, key: uuid.UUID) -> GatewayAnswer:
+        """Refuse every charge under the key from now on, unless it has a capture."""
+        state = await self.pool.fetchval(_CLOSE, key)
+        return _answer(key, ChargeResult.APPROVED if state == "captured" else ChargeResult.CLOSED)
 
     async def refund(self, key: uuid.UUID) -> None:
         """Refund a capture, once."""
@@ -116,7 +117,7 @@ class SimulatedGateway:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> ChargeResult:
+    async def _charge(self, key: uuid.UUID, amount_cents: int, currency: str, code: PaymentCode) -> GatewayAnswer:
         state = await self.pool.fetchval(_ASK, key)
         if state == "asked":
             seconds, fails = self.behaviour.draw(code)
@@ -128,9 +129,13 @@ class SimulatedGateway:
             else:
                 await self.pool.execute(_CAPTURE, key, amount_cents, currency)
             state = await self.pool.fetchval(_STATE, key)
-        return _RESULTS.get(str(state), ChargeResult.CLOSED)
+        return _answer(key, _RESULTS.get(str(state), ChargeResult.CLOSED))
 
-    def _finished(self, task: asyncio.Task[ChargeResult]) -> None:
+    def _finished(self, task: asyncio.Task[GatewayAnswer]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # Retrieved, so that asyncio does not log a failure when no caller waits any more.
+
+
+def _answer(key: uuid.UUID, result: ChargeResult) -> GatewayAnswer:
+    return GatewayAnswer(result, reference=f"sim-{key.hex[:12]}" if result is ChargeResult.APPROVED else None)

@@ -30,9 +30,14 @@ WHERE order_id = $1 AND attempt = $2 AND verdict IS NULL RETURNING true
 """
 
 _SETTLE = """
-INSERT INTO payments (order_id, state, captured_cents) VALUES ($1, $2, $3)
+INSERT INTO payments (order_id, state, captured_cents, provider_reference) VALUES ($1, $2, $3, $4)
 ON CONFLICT (order_id) DO UPDATE
-SET state = excluded.state, captured_cents = excluded.captured_cents, updated_at = clock_timestamp()
+SET state = excluded.state, captured_cents = excluded.captured_cents, updated_at = clock_timestamp(),
+    provider_reference = coalesce(payments.provider_reference, excluded.provider_reference)
+"""
+
+_KEEP_REFERENCE = """
+UPDATE payments SET provider_reference = $2 WHERE order_id = $1 AND provider_reference IS NULL
 """
 
 _REFUND_DUE = f"""
@@ -75,18 +80,24 @@ class PaymentStore:
 
         return await self.ledger.change(request, {OrderStatus.PAYMENT_PENDING}, rule), charge
 
-    async def record_verdict(self, request: ValidatePayment, attempt: int, verdict: PaymentVerdict) -> Answer:
+    async def record_verdict(
+        self, request: ValidatePayment, attempt: int, verdict: PaymentVerdict, reference: str | None = None
+    ) -> Answer:
         """Record one verdict; a final one closes the step, another leaves it open for the next attempt.
 
         Of two runs of one attempt the later one's verdict is not counted; a capture that it reports is still recorded.
+        `reference` is the provider's; the first one is kept.
         """
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             is_counted = await connection.fetchval(_DECIDE_ATTEMPT, order.id, attempt, verdict) is True
             verdicts = order.row["payment_attempts"] + int(is_counted)
             if verdict is PaymentVerdict.APPROVED:
-                await connection.execute(_SETTLE, order.id, PaymentState.CAPTURED, order.row["total_price_cents"])
+                cents = order.row["total_price_cents"]
+                await connection.execute(_SETTLE, order.id, PaymentState.CAPTURED, cents, reference)
                 return OrderUpdate(payment_attempts=verdicts)
+            if reference is not None:
+                await connection.execute(_KEEP_REFERENCE, order.id, reference)
             refusal = refusal_of(verdict, verdicts=verdicts, max_attempts=order.policy.payment_attempts)
             return OrderUpdate(Outcome.REFUSED if refusal else Outcome.OPEN, refusal, payment_attempts=verdicts)
 
@@ -103,8 +114,8 @@ class PaymentStore:
 
         return await self.ledger.change(request, PAYING, rule), charge
 
-    async def record_close(self, request: ClosePayment, *, is_captured: bool) -> Answer:
-        """Record the final state of the key at the gateway: captured or closed."""
+    async def record_close(self, request: ClosePayment, reference: str | None = None, *, is_captured: bool) -> Answer:
+        """Record the final state of the key at the gateway, captured or closed, and the provider's first reference."""
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             if is_captured and order.status is OrderStatus.PAYMENT_PENDING:
@@ -112,7 +123,7 @@ class PaymentStore:
             state, cents = (
                 (PaymentState.CAPTURED, order.row["total_price_cents"]) if is_captured else (PaymentState.CLOSED, 0)
             )
-            await connection.execute(_SETTLE, order.id, state, cents)
+            await connection.execute(_SETTLE, order.id, state, cents, reference)
             return OrderUpdate()
 
         return await self.ledger.change(request, PAYING, rule, amends=True)
@@ -126,7 +137,7 @@ class PaymentStore:
         """Record a refund due for an order that ended without seats but was charged."""
 
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
-            await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, request.amount_cents)
+            await connection.execute(_SETTLE, order.id, PaymentState.REFUND_DUE, request.amount_cents, None)
             return OrderUpdate()
 
         return await self.ledger.change(request, {OrderStatus.FAILED, OrderStatus.EXPIRED}, rule)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Invariant
-from support.audits import audit_of, graces, plant, told
+from skyhold.payments.gateway import StatementLine
+from support.audits import audit_of, graces, plant, sentences, told
 from support.bookings import FL101, Bookings
 
 # One order of each kind: confirmed with 1A and 1B, held with 2A, declined, cancelled, expired with 5A.
@@ -164,6 +167,22 @@ async def test_what_is_planted_is_found(ledger: Bookings, invariants: str, state
     await plant(ledger.pool, statement)
 
     assert " ".join(sorted({invariant for invariant, _ in told(await audit_of(ledger).run())})) == invariants
+
+
+async def test_a_charge_that_the_gateway_has_not_decided_is_found_once_its_order_has_ended(
+    ledger: Bookings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ledger.gateway.statement
+
+    async def undecided(*keys: Any, **more: Any) -> list[StatementLine]:
+        lines = await whole(*keys, **more)
+        return [line if line.captures else replace(line, state="pending") for line in lines]
+
+    monkeypatch.setattr(ledger.gateway, "statement", undecided)
+    report = await audit_of(ledger).run()
+
+    assert {invariant for invariant, _ in told(report)} == {"I3"}
+    assert all("the gateway may still charge" in sentence for sentence in sentences(report))
 
 
 MENDED = {

@@ -28,7 +28,11 @@ def a_gateway(
 
 async def charge(gateway: SimulatedGateway, key: uuid.UUID, code: PaymentCode = CODE, cents: int = 700) -> ChargeResult:
     async with asyncio.timeout(10):
-        return await gateway.charge(key, cents, "USD", code)
+        return (await gateway.charge(key, cents, "USD", code)).result
+
+
+async def close(gateway: SimulatedGateway, key: uuid.UUID) -> ChargeResult:
+    return (await gateway.close(key)).result
 
 
 async def line_of(gateway: SimulatedGateway, key: uuid.UUID) -> StatementLine:
@@ -89,24 +93,24 @@ def test_the_dice_fall_within_their_bounds_and_as_often_as_they_should() -> None
 
 async def test_a_closed_key_refuses_every_charge(shared_pool: Pool) -> None:
     gateway, key = a_gateway(shared_pool), uuid.uuid4()
-    assert await gateway.close(key) is False
+    assert await close(gateway, key) is ChargeResult.CLOSED
     for code in (CODE, ALWAYS_APPROVED, ALWAYS_DECLINED):
         assert await charge(gateway, key, code) is ChargeResult.CLOSED
-    assert await gateway.close(key) is False, "closing twice is closing once"
+    assert await close(gateway, key) is ChargeResult.CLOSED, "closing twice is closing once"
     assert await line_of(gateway, key) == StatementLine(key, "closed", 0, captures=0, refunds=0)
 
 
 async def test_a_declined_key_is_closed_too(shared_pool: Pool) -> None:
     gateway, key = a_gateway(shared_pool), uuid.uuid4()
     await charge(gateway, key, ALWAYS_DECLINED)
-    assert await gateway.close(key) is False
+    assert await close(gateway, key) is ChargeResult.CLOSED
     assert await charge(gateway, key, ALWAYS_APPROVED) is ChargeResult.CLOSED
 
 
 async def test_closing_after_a_capture_shows_it_and_changes_nothing(shared_pool: Pool) -> None:
     gateway, key = a_gateway(shared_pool), uuid.uuid4()
     await charge(gateway, key)
-    assert await gateway.close(key) is True
+    assert await close(gateway, key) is ChargeResult.APPROVED
     assert await line_of(gateway, key) == StatementLine(key, "captured", 700, captures=1, refunds=0)
 
 
@@ -114,7 +118,7 @@ async def test_a_charge_under_way_when_its_key_closes_captures_nothing(shared_po
     gateway, key = a_gateway(shared_pool, latency=(timedelta(seconds=2), timedelta(seconds=2))), uuid.uuid4()
     asked = asyncio.create_task(charge(gateway, key))
     await until(lambda: _state(shared_pool, key), what="the gateway to be asked")
-    assert await gateway.close(key) is False
+    assert await close(gateway, key) is ChargeResult.CLOSED
     assert await asked is ChargeResult.CLOSED
     assert (await line_of(gateway, key)).captures == 0
 
@@ -129,7 +133,7 @@ async def test_a_gateway_goes_on_when_its_caller_gave_up_and_the_capture_is_foun
 
     await until(captured, what="the late capture")
     assert await charge(gateway, key) is ChargeResult.APPROVED
-    assert await gateway.close(key) is True
+    assert await close(gateway, key) is ChargeResult.APPROVED
     assert (await line_of(gateway, key)).captures == 1
 
 
@@ -149,7 +153,7 @@ async def test_money_is_given_back_once_and_its_key_never_approves_again(shared_
     await asyncio.gather(*(gateway.refund(key) for _ in range(4)))
     assert await line_of(gateway, key) == StatementLine(key, "refunded", 700, captures=1, refunds=1)
     assert await charge(gateway, key, ALWAYS_APPROVED) is ChargeResult.CLOSED
-    assert await gateway.close(key) is False
+    assert await close(gateway, key) is ChargeResult.CLOSED
 
 
 async def test_nothing_is_given_back_that_was_not_taken(shared_pool: Pool) -> None:

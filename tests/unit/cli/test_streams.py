@@ -100,8 +100,8 @@ def test_an_api_that_has_never_answered_is_not_waited_for(
 
 
 @pytest.mark.parametrize("said", [httpx.Response(200, text="<html>"), "event: seats\ndata: {\n\n"])
-def test_what_is_no_stream_of_ours_is_said(said: Answer) -> None:
-    with _client(said, asked=[]) as client, pytest.raises(Failure, match="sends no events"):
+def test_a_reply_that_is_no_event_stream_is_reported(said: Answer) -> None:
+    with _client(said, asked=[]) as client, pytest.raises(Failure, match="does not send Skyhold's events"):
         list(client.listen("/events"))
 
 
