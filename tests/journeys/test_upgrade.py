@@ -25,7 +25,7 @@ from support.earlier import has_commit, unpack_source
 from support.services import FL101, eventually
 from support.stacks import Stack, new_stack
 
-EARLIER = "ce62b670664eae22206974ac47cc1177f3d9bd63"
+EARLIER = "ff9c684bbb7357421ed707723a424d4513e18d5d"
 
 _LOCK_SEATS = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = ANY($2) FOR UPDATE"
 _MANY_HOLDS = {"MAX_HOLDS_PER_GUEST": "20"}

@@ -26,8 +26,9 @@ from skyhold.bootstrap.temporal import describe_namespace
 from skyhold.bootstrap.workers import make_activities
 from skyhold.domain.orders import Policy
 from skyhold.events.feed import Publisher
-from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, RECONCILIATION_WORKFLOW, Reconciliation, workflow_id_of
+from skyhold.messages import BOOKING_STATUS, BOOKING_WORKFLOW, RECONCILIATION_WORKFLOW, workflow_id_of
 from skyhold.postgresql.pools import Pool
+from skyhold.reconciliation_messages import Reconciliation
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold.worker import build_worker
 from skyhold.workflows.booking_client import BookingClient

@@ -9,6 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
+from skyhold.domain.seats import keys_of
 from skyhold.messages import ClosePayment, ConfirmOrder, ExpireOrder, RefreshSeatLocks, RefundPayment, ValidatePayment
 from support.activity_runner import (
     ANY_CODE,
@@ -47,7 +48,7 @@ async def reserve_a_taken_seat_without_its_lock(desk: ActivityRunner, flight: st
 
 
 async def reserve_a_free_seat_with_a_strangers_lock(desk: ActivityRunner, flight: str) -> Ask:
-    await desk.locks.acquire(flight, ["1B"], "stranger", POLICY.hold_time)
+    await desk.locks.acquire(keys_of(flight, ["1B"]), "stranger", POLICY.hold_time)
     return reserve(flight, ["1A", "1B"])
 
 
@@ -70,7 +71,7 @@ async def change_to_a_taken_seat_without_its_lock(desk: ActivityRunner, flight: 
 
 
 async def change_to_a_free_seat_with_a_strangers_lock(desk: ActivityRunner, flight: str) -> Ask:
-    await desk.locks.acquire(flight, ["1C"], "stranger", POLICY.hold_time)
+    await desk.locks.acquire(keys_of(flight, ["1C"]), "stranger", POLICY.hold_time)
     return change(await desk.hold(flight, ["1A", "1B"]), ["1B", "1C"])
 
 
@@ -168,7 +169,7 @@ async def refund(desk: ActivityRunner, flight: str) -> Ask:
 async def _hold_without_lock(desk: ActivityRunner, flight: str, seat: str) -> None:
     """Let another order hold the seat without a lock, as after a wipe of Redis."""
     other = await desk.hold(flight, [seat])
-    await desk.locks.release(flight, [seat], other.id)
+    await desk.locks.release(keys_of(flight, [seat]), other.id)
 
 
 async def _pending(desk: ActivityRunner, flight: str) -> Order:

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from skyhold.domain.seats import SeatKey
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
 
@@ -67,7 +68,7 @@ async def times_asked(pool: Pool, flight_id: str) -> int:
 async def _locks(pool: Pool, redis: Redis, flight_id: str) -> list[tuple[Any, ...]]:
     locks: list[tuple[Any, ...]] = []
     for row in await pool.fetch("SELECT seat_id FROM seats WHERE flight_id = $1 ORDER BY seat_id", flight_id):
-        key = lock_name(flight_id, row["seat_id"])
+        key = lock_name(SeatKey(flight_id, row["seat_id"]))
         if owner := await redis.get(key):
             seconds = await redis.pttl(key) / 1000
             assert seconds > 0, "a lock without an end"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from redis.asyncio import Redis
 
 from skyhold.domain.payments import PaymentCode
-from skyhold.domain.seats import LockAttempt
+from skyhold.domain.seats import LockAttempt, SeatKey
 from skyhold.payments.gateway import GatewayAnswer, PaymentGateway, StatementLine
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
@@ -137,23 +137,21 @@ class CutLocks(SeatLocks):
         super().__init__(redis)
         self._wire = wire
 
-    async def acquire(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> LockAttempt:
+    async def acquire(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta) -> LockAttempt:
         whole = super().acquire
-        return await self._wire.around("acquire locks", lambda: whole(flight_id, seats, order_id, ttl))
+        return await self._wire.around("acquire locks", lambda: whole(seats, order_id, ttl))
 
-    async def assign(
-        self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta, *, others: Iterable[str]
-    ) -> None:
+    async def assign(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta, *, others: Iterable[str]) -> None:
         whole = super().assign
-        await self._wire.around("assign locks", lambda: whole(flight_id, seats, order_id, ttl, others=others))
+        await self._wire.around("assign locks", lambda: whole(seats, order_id, ttl, others=others))
 
-    async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
+    async def extend(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta) -> None:
         whole = super().extend
-        await self._wire.around("extend locks", lambda: whole(flight_id, seats, order_id, ttl))
+        await self._wire.around("extend locks", lambda: whole(seats, order_id, ttl))
 
-    async def release(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
+    async def release(self, seats: Iterable[SeatKey], order_id: str) -> None:
         whole = super().release
-        await self._wire.around("release locks", lambda: whole(flight_id, seats, order_id))
+        await self._wire.around("release locks", lambda: whole(seats, order_id))
 
 
 class CutGateway:

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from skyhold.audit.money import find_money
 from skyhold.domain.orders import Policy
 from skyhold.domain.payments import PaymentCode
+from skyhold.domain.seats import keys_of
 from skyhold.messages import Answer, RefundPayment
 from skyhold.payments.gateway import GatewayError
 from skyhold.postgresql.pools import Pool, open_pool
@@ -128,7 +129,7 @@ class LedgerWorld:
             return Run(OPEN)
         except RuntimeError:
             return Run(BROKEN)
-        changed = {seat.id for change in self.desk.published for seat in change.seats or ()}
+        changed = {seat.key.seat_id for change in self.desk.published for seat in change.seats or ()}
         refusal = answer.refusal.error if answer.refusal else None
         return Run(Reply(str(answer.outcome), refusal), answer, frozenset(changed))
 
@@ -198,7 +199,7 @@ class LedgerWorld:
     async def wipe_locks(self, *, lies: tuple[str, ...]) -> None:
         """Wipe Redis, and add locks of an order that does not exist."""
         await self.redis.flushall()
-        await self.desk.locks.acquire(self.flight, lies, "a stranger", self.desk.policy.hold_time)
+        await self.desk.locks.acquire(keys_of(self.flight, lies), "a stranger", self.desk.policy.hold_time)
 
     async def orders(self) -> list[dict[str, Any]]:
         return [dict(row) for row in await self.pool.fetch(_ORDERS)]

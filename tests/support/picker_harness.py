@@ -23,7 +23,7 @@ A_PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch
 EACH_STATUS = {"1A": "booked", "1B": "reserved", "1C": "blocked", "34D": "booked", "34E": "reserved", "34F": "blocked"}
 """Seats of both cabins in every status except available."""
 
-_WEB = Path(skyhold.__file__).parent / "web"
+_WEB = Path(skyhold.__file__).parent / "web" / "pages"
 
 _PAGE = """<!doctype html>
 <html lang="en" data-ready>

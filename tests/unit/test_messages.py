@@ -18,7 +18,6 @@ from skyhold.messages import (
     ConfirmOrder,
     ExpireOrder,
     FailOrder,
-    OweRefund,
     RefreshSeatLocks,
     Refusal,
     ReserveSeats,
@@ -28,6 +27,7 @@ from skyhold.messages import (
     fingerprint,
     workflow_id_of,
 )
+from skyhold.reconciliation_messages import OweRefund
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=lambda error: error.__name__)

@@ -8,7 +8,7 @@ import structlog
 from temporalio import activity
 
 from skyhold.domain.seats import sort_seats
-from skyhold.messages import Repair, RepairKind
+from skyhold.reconciliation_messages import Repair, RepairKind
 
 _LOCK_DETAILS = {
     RepairKind.LOCK_WITHOUT_HOLD: "A lock without a hold: {seats}.",

@@ -33,8 +33,8 @@ class OrderActivities:
         """Book the seats of a paid order, then remove their locks: a booked seat needs none."""
         answer = self._told(await self.orders.confirm(request))
         order = answer.order
-        if order is not None and order.status is OrderStatus.CONFIRMED and order.flight_id is not None:
-            await self.locks.release(order.flight_id, order.seats, order.id)
+        if order is not None and order.status is OrderStatus.CONFIRMED:
+            await self.locks.release(order.keys, order.id)
         return answer
 
     @activity.defn(name="FailOrder")

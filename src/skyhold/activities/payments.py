@@ -17,8 +17,9 @@ from skyhold.activities.heartbeats import heartbeats
 from skyhold.activities.publishing import publish_change
 from skyhold.domain.payments import PaymentVerdict
 from skyhold.events.changes import Publish
-from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
+from skyhold.messages import PAYMENT_ATTEMPT, Answer, ClosePayment, Outcome, RefundPayment, ValidatePayment
 from skyhold.payments.gateway import ChargeResult, GatewayError
+from skyhold.reconciliation_messages import OweRefund
 
 if TYPE_CHECKING:
     from skyhold.payments.gateway import PaymentGateway

@@ -19,21 +19,20 @@ from temporalio import activity
 from skyhold.activities.booking_runs import UNREACHABLE_ERRORS, BookingRuns, NoWorkerAnsweredError
 from skyhold.activities.findings import lock_finding, note
 from skyhold.activities.heartbeats import heartbeats
-from skyhold.domain.flights import canonical_flight_id
+from skyhold.domain.flights import is_flight_id
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
-from skyhold.messages import (
+from skyhold.messages import Step, order_id_of
+from skyhold.readers.booking_runs import BookingRun
+from skyhold.reconciliation_messages import (
     Repair,
     RepairKind,
     RunningWorkflow,
     SeatLockFault,
-    Step,
     Survey,
     SurveyMoney,
     TroubledOrder,
-    order_id_of,
 )
-from skyhold.readers.booking_runs import BookingRun
 
 if TYPE_CHECKING:
     from skyhold.payments.gateway import PaymentGateway
@@ -144,21 +143,21 @@ class ReconciliationActivities:
         if locks is None:
             return None
         holds = await self._queries.holds()
-        stray = {place: lock.owner for place, lock in locks.items() if place not in holds and lock.owner is not None}
+        stray = {seat: lock.owner for seat, lock in locks.items() if seat not in holds and lock.owner is not None}
         known = await self._queries.known_flights(
-            sorted({flight for flight, _ in stray if canonical_flight_id(flight) == flight})
+            sorted({seat.flight_id for seat in stray if is_flight_id(seat.flight_id)})
         )
         foreign = await self._queries.foreign_owners(sorted(set(stray.values())))
         faults = [
-            SeatLockFault(flight, seat, owner)
-            for (flight, seat), owner in stray.items()
-            if flight in known and owner not in foreign
+            SeatLockFault(*seat, owner)
+            for seat, owner in stray.items()
+            if seat.flight_id in known and owner not in foreign
         ]
-        for (flight, seat), hold in holds.items():
-            lock = locks.get((flight, seat))
+        for seat, hold in holds.items():
+            lock = locks.get(seat)
             is_lock = lock is None or lock.owner is not None
             if hold.is_ours and is_lock and (lock is None or lock.owner != hold.order_id or not lock.has_ttl):
-                faults.append(SeatLockFault(flight, seat, lock.owner if lock else None))
+                faults.append(SeatLockFault(*seat, lock.owner if lock else None))
         return faults
 
     @activity.defn(name="ExamineOrder")

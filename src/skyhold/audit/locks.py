@@ -6,7 +6,6 @@ Owns the audit's reads of Redis. Locks are read by SCAN in batches; no read chan
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -15,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from skyhold.audit.findings import Graces, Invariant, ServerAway, Sighting, Violation
+from skyhold.domain.seats import SeatKey
 from skyhold.events.feed import STREAM
 from skyhold.queries.audit import FINDINGS_LIMIT, AuditQueries, HeldSeat, LockedSeat
 from skyhold.readers.seat_locks import SeatLock, lock_name, scan_locks
@@ -91,8 +91,7 @@ async def _find_wrong_locks(
 ) -> list[Sighting]:
     sightings: list[Sighting] = []
     async for batch in locks.batches():
-        flights = [uuid.UUID(lock.flight_id) if lock.flight_id else None for lock in batch]
-        seats = await queries.locked_seats(flights, [lock.seat_id for lock in batch], [lock.owner for lock in batch])
+        seats = await queries.locked_seats([lock.seat for lock in batch], [lock.owner for lock in batch])
         for lock, seat in zip(batch, seats, strict=True):
             if namespace_id is not None and seat.namespace_id not in {None, namespace_id}:
                 continue
@@ -147,7 +146,7 @@ async def _find_bare_holds(
 
 
 def _name_of(hold: HeldSeat) -> str:
-    return lock_name(str(hold.flight_id), hold.seat_id)
+    return lock_name(SeatKey(str(hold.flight_id), hold.seat_id))
 
 
 @contextlib.contextmanager

@@ -32,7 +32,8 @@ from skyhold.bootstrap.temporal import connect_to_namespace
 from skyhold.domain.errors import WorkflowUnavailable
 from skyhold.health.temporal import temporal_trouble
 from skyhold.health.temporal_failures import TemporalFailure
-from skyhold.messages import RECONCILIATION_WORKFLOW, Reconciliation, Repair, RepairKind
+from skyhold.messages import RECONCILIATION_WORKFLOW
+from skyhold.reconciliation_messages import Reconciliation, Repair, RepairKind
 from skyhold.setting_errors import BadSettingError
 from skyhold.settings import Settings
 from skyhold.stores.ledger import Ledger

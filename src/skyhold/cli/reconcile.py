@@ -14,7 +14,7 @@ from skyhold.cli.output import AsJson, counted, print_json, print_rows, say, std
 
 if TYPE_CHECKING:
     from skyhold.audit.findings import AuditReport
-    from skyhold.messages import Reconciliation
+    from skyhold.reconciliation_messages import Reconciliation
 
 PATIENCE = timedelta(minutes=2)
 

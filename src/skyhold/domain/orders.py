@@ -13,6 +13,7 @@ from typing import Any
 from skyhold.domain.errors import HoldExpired, OrderChanged, OrderClosed, SkyholdError, TooManyChanges
 from skyhold.domain.holds import longest_payment
 from skyhold.domain.payments import PaymentState, PaymentVerdict
+from skyhold.domain.seats import SeatKey, keys_of
 
 MAX_CHANGES = 200
 """Maximum number of seat changes of one order (docs/rules.md#seats)."""
@@ -153,6 +154,11 @@ class Order:
     failure_reason: str | None = None
     reference: str | None = None
     policy: Policy = field(default_factory=Policy)
+
+    @property
+    def keys(self) -> tuple[SeatKey, ...]:
+        """The keys of the order's seats."""
+        return keys_of(self.flight_id, self.seats)
 
 
 def is_order_id(text: object) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from skyhold.domain.errors import InvalidRequest, InvalidSeats, PriceChanged, SeatsUnavailable
 
@@ -23,6 +23,13 @@ class SeatStatus(StrEnum):
     RESERVED = "reserved"
     BOOKED = "booked"
     BLOCKED = "blocked"
+
+
+class SeatKey(NamedTuple):
+    """A seat of a flight. A request names its flight once and its seats by their ids; beyond it, seats have keys."""
+
+    flight_id: str
+    seat_id: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class SeatState:
     `price_cents` is the seat's price for the next order, not for the order that has it.
     """
 
-    id: str
+    key: SeatKey
     status: SeatStatus
     version: int
     price_cents: int
@@ -68,12 +75,17 @@ class LockAttempt:
     """The result of an attempt to lock seats: the orders whose locks refused it, or the seats whose locks are new."""
 
     others: frozenset[str] = frozenset()
-    fresh: frozenset[str] = frozenset()
+    fresh: frozenset[SeatKey] = frozenset()
 
     @property
     def is_contended(self) -> bool:
         """True if another order's lock was in the way."""
         return bool(self.others)
+
+
+def keys_of(flight_id: str | None, seat_ids: Iterable[str]) -> tuple[SeatKey, ...]:
+    """Return the keys of these seats; none without a flight."""
+    return tuple(SeatKey(flight_id, seat_id) for seat_id in seat_ids) if flight_id is not None else ()
 
 
 def seat_position(seat_id: str) -> tuple[int, str]:

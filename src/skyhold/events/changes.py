@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Change:
 
         Prices are in a list of their own, so that versions of this program without prices can still read the seats.
         """
-        seats = None if self.seats is None else [[seat.id, seat.status, seat.version] for seat in self.seats]
+        seats = None if self.seats is None else [[seat.key.seat_id, seat.status, seat.version] for seat in self.seats]
         prices = [seat.price_cents for seat in self.seats or ()]
         entry = {"order": self.order_id, "flight": self.flight_id, "seats": seats, "prices": prices}
         return json.dumps(entry, separators=(",", ":"))
@@ -45,16 +45,16 @@ class Change:
         try:
             members = json.loads(text)
             order, flight = members["order"], members["flight"]
-            seats = _seats_of(members["seats"], members.get("prices"))
+            seats = _seats_of(flight, members["seats"], members.get("prices"))
             return cls(order, flight, seats) if isinstance(order, str) and isinstance(flight, str | None) else None
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
-def _seats_of(seats: list[list[Any]] | None, prices: list[int] | None) -> tuple[SeatState, ...] | None:
+def _seats_of(flight_id: str, seats: list[list[Any]] | None, prices: list[int] | None) -> tuple[SeatState, ...] | None:
     if seats is None:
         return None
-    known = [(seat_id, SeatStatus(status), int(version)) for seat_id, status, version in seats]
+    known = [(SeatKey(flight_id, seat_id), SeatStatus(status), int(version)) for seat_id, status, version in seats]
     if prices is None:
         return None if known else ()
     return tuple(SeatState(*seat, int(price)) for seat, price in zip(known, prices, strict=True))

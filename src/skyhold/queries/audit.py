@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skyhold.domain.orders import TRANSITIONS, OrderStatus
+from skyhold.domain.seats import SeatKey
 from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS, HOLDS_SEATS, IS_OPEN
 from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
@@ -37,16 +38,19 @@ WHERE (s.order_id IS NOT NULL OR s.status IN ('reserved', 'booked'))
 ORDER BY 1, 3 LIMIT $1
 """  # noqa: S608 - of constants only
 
+_SEATS = """
+coalesce(array_agg(flight_id ORDER BY flight_id, seat_id), '{}') AS flights,
+coalesce(array_agg(seat_id ORDER BY flight_id, seat_id), '{}') AS seats
+"""
+
 _ORDERS_WITHOUT_THEIR_SEATS = f"""
 SELECT o.id AS order_id, o.step, 'seats' AS subject,
        format('the order is %s and chose %s, but owns %s', o.status, chosen.seats, owned.seats) AS detail
 FROM orders o
-CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{{}}') AS seats
-                    FROM order_seats WHERE order_id = o.id) AS chosen
-CROSS JOIN LATERAL (SELECT coalesce(array_agg(seat_id ORDER BY seat_id), '{{}}') AS seats
-                    FROM seats WHERE order_id = o.id) AS owned
+CROSS JOIN LATERAL (SELECT {_SEATS} FROM order_seats WHERE order_id = o.id) AS chosen
+CROSS JOIN LATERAL (SELECT {_SEATS} FROM seats WHERE order_id = o.id) AS owned
 WHERE (o.{HOLDS_SEATS} OR o.status = 'CONFIRMED')
-  AND (chosen.seats <> owned.seats OR chosen.seats = '{{}}')
+  AND ((chosen.flights, chosen.seats) <> (owned.flights, owned.seats) OR chosen.seats = '{{}}')
 ORDER BY 1 LIMIT $1
 """  # noqa: S608 - of constants only
 
@@ -273,11 +277,10 @@ class AuditQueries:
         place = (after.order_id, after.flight_id, after.seat_id) if after else ("", uuid.UUID(int=0), "")
         return [HeldSeat(**dict(row)) for row in await self._database.rows(_HOLDS, namespace_id, *place, PAGE)]
 
-    async def locked_seats(
-        self, flight_ids: Sequence[uuid.UUID | None], seat_ids: Sequence[str | None], order_ids: Sequence[str | None]
-    ) -> list[LockedSeat]:
+    async def locked_seats(self, seats: Sequence[SeatKey | None], order_ids: Sequence[str | None]) -> list[LockedSeat]:
         """Return these locks' orders and seats, in the same sequence; None stands for an invalid name or value."""
-        rows = await self._database.rows(_LOCKED_SEATS, flight_ids, seat_ids, order_ids)
+        flights = [uuid.UUID(seat.flight_id) if seat else None for seat in seats]
+        rows = await self._database.rows(_LOCKED_SEATS, flights, [seat and seat.seat_id for seat in seats], order_ids)
         return [
             LockedSeat(
                 row["order_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus
 from skyhold.queries.database import Database
 
 ORDERS_LIMIT = 1000
@@ -36,7 +36,8 @@ class LiveQueries:
             return None
         known = (row for row in rows if row["seat_id"] is not None)
         return [
-            SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in known
+            SeatState(SeatKey(flight_id, row["seat_id"]), SeatStatus(row["status"]), row["version"], row["price_cents"])
+            for row in known
         ]
 
     async def change_times(self, order_ids: Sequence[str]) -> dict[str, datetime]:

@@ -51,7 +51,8 @@ SELECT o.guest_hash, o.flight_id::text, o.status, o.failure_code, o.version, o.c
        CASE WHEN o.step = 1 THEN o.answer -> 'refusal' END AS hold_refusal,
        ARRAY(SELECT (s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents))
              FROM seats s
-             LEFT JOIN order_seats k ON k.order_id = o.id AND k.order_id = s.order_id AND k.seat_id = s.seat_id
+             LEFT JOIN order_seats k ON k.order_id = o.id AND k.order_id = s.order_id
+                 AND k.flight_id = s.flight_id AND k.seat_id = s.seat_id
              WHERE s.flight_id = o.flight_id AND (s.seat_id = ANY($4) OR s.order_id = o.id)) AS seats
 FROM (VALUES (true)) AS server LEFT JOIN orders o ON {_CLAIMED}
 """  # noqa: S608 - made of the statements above

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.payments import PaymentState
+from skyhold.domain.seats import SeatKey
 from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS, IS_OPEN
 from skyhold.postgresql.sessions import Row
 from skyhold.queries.database import Database
@@ -174,10 +175,10 @@ class ReconciliationQueries:
         rows = await self._database.rows(_UNPAID_KEYS, self._namespace_id, after, PAGE, within)
         return [(row["id"], row["payment_key"]) for row in rows]
 
-    async def holds(self) -> dict[tuple[str, str], SeatHold]:
-        """Return every held seat, by flight and seat."""
+    async def holds(self) -> dict[SeatKey, SeatHold]:
+        """Return the hold of every held seat."""
         rows = await self._database.rows(_HOLDS, self._namespace_id, HOLDS_LIMIT)
-        return {(row["flight_id"], row["seat_id"]): SeatHold(row["order_id"], row["is_ours"]) for row in rows}
+        return {SeatKey(row["flight_id"], row["seat_id"]): SeatHold(row["order_id"], row["is_ours"]) for row in rows}
 
     async def foreign_owners(self, order_ids: Sequence[str]) -> set[str]:
         """Return those of the orders that belong to another namespace."""

@@ -13,6 +13,7 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError
 
 from skyhold.domain.orders import is_order_id
+from skyhold.domain.seats import SeatKey
 
 BATCH = 500
 """Number of locks read in one round trip."""
@@ -24,9 +25,9 @@ _GONE, _ENDLESS = -2, -1
 """Redis's replies for the TTL of a missing key, and of a key without a TTL."""
 
 
-def lock_name(flight_id: str, seat_id: str) -> str:
+def lock_name(seat: SeatKey) -> str:
     """Return the lock's key; the braces are Redis's hash tag, which keeps a flight's locks on one node of a cluster."""
-    return f"{_PREFIX}{{{flight_id}}}:{seat_id}"
+    return f"{_PREFIX}{{{seat.flight_id}}}:{seat.seat_id}"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class SeatLock:
     """
 
     name: str
-    flight_id: str | None
-    seat_id: str | None
+    seat: SeatKey | None
     owner: str | None
     has_ttl: bool
 
@@ -79,8 +79,8 @@ def _lock_of(name: bytes, value: object, life: object) -> SeatLock:
         raise life
     text = name.decode(errors="backslashreplace")
     match = _NAME.fullmatch(text)
-    flight_id, seat_id = (match[1], match[2]) if match else (None, None)
-    return SeatLock(text, flight_id, seat_id, _owner_of(value), has_ttl=life != _ENDLESS)
+    seat = SeatKey(match[1], match[2]) if match else None
+    return SeatLock(text, seat, _owner_of(value), has_ttl=life != _ENDLESS)
 
 
 def _owner_of(value: object) -> str | None:

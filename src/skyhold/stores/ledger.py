@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from skyhold.domain.errors import OrderIdTaken, SkyholdError
 from skyhold.domain.orders import FailureCode, Order, OrderStatus, Policy
 from skyhold.domain.payments import PaymentState, PaymentVerdict
-from skyhold.domain.seats import SeatState, SeatStatus, sort_seats
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus, sort_seats
 from skyhold.messages import Answer, Outcome, Refusal, Step, fingerprint
 from skyhold.postgresql.errors import ConstraintViolation
 from skyhold.postgresql.order_statuses import IS_OPEN
@@ -268,7 +268,13 @@ def _stored_answer(answer: dict[str, Any]) -> Answer:
 def seat_states_of(rows: Sequence[Row]) -> tuple[SeatState, ...]:
     """Return the states of seats that a statement changed and returned."""
     return tuple(
-        SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in rows
+        SeatState(
+            SeatKey(str(row["flight_id"]), row["seat_id"]),
+            SeatStatus(row["status"]),
+            row["version"],
+            row["price_cents"],
+        )
+        for row in rows
     )
 
 

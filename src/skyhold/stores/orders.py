@@ -11,19 +11,19 @@ from skyhold.messages import Answer, ConfirmOrder, ExpireOrder, FailOrder
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.ledger import Ledger, LockedOrder, OrderUpdate, seat_states_of
 
-_LOCK_OWN_SEATS = "SELECT seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
+_LOCK_OWN_SEATS = "SELECT flight_id, seat_id FROM seats WHERE order_id = $1 ORDER BY flight_id, seat_id FOR UPDATE"
 
-_CHOSEN_SEATS = "SELECT seat_id FROM order_seats WHERE order_id = $1"
+_CHOSEN_SEATS = "SELECT flight_id, seat_id FROM order_seats WHERE order_id = $1"
 
 _BOOK = """
 UPDATE seats SET status = 'booked', held_until = NULL, version = version + 1 WHERE order_id = $1 AND status = 'reserved'
-RETURNING seat_id, status, version, price_cents
+RETURNING flight_id, seat_id, status, version, price_cents
 """
 
 _GIVE_BACK = """
 UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
 WHERE order_id = $1 AND status = 'reserved'
-RETURNING seat_id, status, version, price_cents
+RETURNING flight_id, seat_id, status, version, price_cents
 """
 
 _PAYMENT_STATE = "SELECT state FROM payments WHERE order_id = $1"
@@ -49,9 +49,9 @@ class OrderStore:
         async def rule(connection: Connection, order: LockedOrder) -> OrderUpdate:
             if await connection.fetchval(_PAYMENT_STATE, order.id) != PaymentState.CAPTURED:
                 raise RuntimeError("an order can be confirmed only after its payment was captured")
-            owned = {row["seat_id"] for row in await connection.fetch(_LOCK_OWN_SEATS, order.id)}
-            chosen = {row["seat_id"] for row in await connection.fetch(_CHOSEN_SEATS, order.id)}
-            if owned != chosen:
+            owned = await connection.fetch(_LOCK_OWN_SEATS, order.id)
+            chosen = await connection.fetch(_CHOSEN_SEATS, order.id)
+            if set(owned) != set(chosen):
                 raise SeatsLost
             booked = seat_states_of(await connection.fetch(_BOOK, order.id))
             return OrderUpdate(status=OrderStatus.CONFIRMED, reference=new_reference(), changed_seats=booked)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from skyhold.domain.orders import PAYING, OrderStatus
 from skyhold.domain.payments import PaymentState, PaymentVerdict, refusal_of
-from skyhold.messages import Answer, ClosePayment, Outcome, OweRefund, RefundPayment, ValidatePayment
+from skyhold.messages import Answer, ClosePayment, Outcome, RefundPayment, ValidatePayment
 from skyhold.postgresql.order_statuses import HAS_ENDED_WITHOUT_SEATS
 from skyhold.postgresql.pools import Pool
 from skyhold.postgresql.sessions import Connection
+from skyhold.reconciliation_messages import OweRefund
 from skyhold.stores.ledger import Ledger, LockedOrder, OrderUpdate
 
 _PROCESSING = frozenset({OrderStatus.PAYMENT_PROCESSING})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from skyhold.domain.holds import LOCK_MARGIN
-from skyhold.messages import RepairKind, SeatLockFault, SeatLockRepair
+from skyhold.domain.seats import SeatKey
 from skyhold.postgresql.order_statuses import IS_OPEN
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import SeatLock
+from skyhold.reconciliation_messages import RepairKind, SeatLockFault, SeatLockRepair
 from skyhold.stores.seat_locks import SeatLocks
 
 _LOCK_SEAT = "SELECT FROM seats WHERE flight_id = $1 AND seat_id = $2 FOR UPDATE"
@@ -28,8 +29,8 @@ class SeatLockRepairs:
         self._pool = pool
         self._locks = locks
 
-    async def find_locks(self) -> dict[tuple[str, str], SeatLock] | None:
-        """Return every lock by flight and seat as it is at about this time; None if Redis does not answer."""
+    async def find_locks(self) -> dict[SeatKey, SeatLock] | None:
+        """Return every lock by its seat as it is at about this time; None if Redis does not answer."""
         return await self._locks.find_all()
 
     async def mend(self, fault: SeatLockFault) -> SeatLockRepair | None:
@@ -38,9 +39,9 @@ class SeatLockRepairs:
         A lock that has passed to another order since the fault was found is left alone: that order may be claiming it.
         """
         async with self._pool.transaction() as connection:
-            await connection.execute(_LOCK_SEAT, fault.flight_id, fault.seat_id)
-            row = await connection.fetchrow(_SEAT, fault.flight_id, fault.seat_id)
-            found = await self._locks.look(fault.flight_id, fault.seat_id)
+            await connection.execute(_LOCK_SEAT, *fault.seat)
+            row = await connection.fetchrow(_SEAT, *fault.seat)
+            found = await self._locks.look(fault.seat)
             if row is None or found is None:
                 return None
             lock = found[0] if found else None
@@ -58,18 +59,18 @@ class SeatLockRepairs:
         # A lapsed hold keeps its seats until its order ends, and so does its lock.
         ttl = max(left, timedelta(0)) + LOCK_MARGIN
         others = [lock.owner] if lock and lock.owner else []
-        await self._locks.assign(fault.flight_id, [fault.seat_id], order_id, ttl, others=others)
+        await self._locks.assign([fault.seat], order_id, ttl, others=others)
         trouble = RepairKind.WRONG_LOCK if lock else RepairKind.HOLD_WITHOUT_LOCK
         return SeatLockRepair(trouble, order_id) if await self._has_lock(fault, order_id) else None
 
     async def _take(self, fault: SeatLockFault, lock: SeatLock | None) -> SeatLockRepair | None:
         if lock is None or lock.owner is None:
             return None
-        await self._locks.release(fault.flight_id, [fault.seat_id], lock.owner)
+        await self._locks.release([fault.seat], lock.owner)
         is_there = await self._has_lock(fault, lock.owner)
         return SeatLockRepair(RepairKind.LOCK_WITHOUT_HOLD, lock.owner) if is_there is False else None
 
     async def _has_lock(self, fault: SeatLockFault, order_id: str) -> bool | None:
         """Return whether the order has the seat's lock now; None if Redis does not answer and it is unknown."""
-        found = await self._locks.look(fault.flight_id, fault.seat_id)
+        found = await self._locks.look(fault.seat)
         return None if found is None else any(lock.owner == order_id for lock in found)

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from skyhold.domain.seats import LockAttempt
+from skyhold.domain.seats import LockAttempt, SeatKey
 from skyhold.readers.seat_locks import SeatLock, lock_name, read_locks, scan_locks
 from skyhold.redis_clients import refusal_of, retry
 from skyhold.resilience.circuit_breaker import CircuitBreaker
@@ -58,54 +58,57 @@ class SeatLocks:
         """True while Redis is unavailable."""
         return self.breaker.is_open
 
-    async def acquire(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> LockAttempt:
+    async def acquire(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta) -> LockAttempt:
         """Lock all the seats for the order or none; without Redis nothing is locked and nothing contended."""
-        keys = _keys(flight_id, seats)
+        seat_of = {lock_name(seat): seat for seat in seats}
+        keys = list(seat_of)
         reply = await self._ask(
             "acquire", lambda: self._acquire(keys=keys, args=[order_id, _milliseconds(ttl)]), empty=not keys
         )
         if reply is None:
             return LockAttempt()
         won, *names = reply
-        return LockAttempt(fresh=frozenset(map(_seat_of, names))) if won else LockAttempt(others=frozenset(names))
+        return (
+            LockAttempt(fresh=frozenset(seat_of[name] for name in names))
+            if won
+            else LockAttempt(others=frozenset(names))
+        )
 
-    async def assign(
-        self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta, *, others: Iterable[str]
-    ) -> None:
+    async def assign(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta, *, others: Iterable[str]) -> None:
         """Assign the locks of the `others` to this order: PostgreSQL gave it the seats, so their locks were wrong."""
-        keys = _keys(flight_id, seats)
+        keys = [lock_name(seat) for seat in seats]
         await self._ask(
             "assign", lambda: self._assign(keys=keys, args=[order_id, _milliseconds(ttl), *others]), empty=not keys
         )
 
-    async def extend(self, flight_id: str, seats: Iterable[str], order_id: str, ttl: timedelta) -> None:
+    async def extend(self, seats: Iterable[SeatKey], order_id: str, ttl: timedelta) -> None:
         """Extend the order's locks to at least this TTL."""
-        keys = _keys(flight_id, seats)
+        keys = [lock_name(seat) for seat in seats]
         ask = partial(self._extend, keys=keys, args=[order_id, _milliseconds(ttl)])
         await self._ask("extend", ask, empty=not keys)
 
-    async def release(self, flight_id: str, seats: Iterable[str], order_id: str) -> None:
+    async def release(self, seats: Iterable[SeatKey], order_id: str) -> None:
         """Remove the order's locks."""
-        keys = _keys(flight_id, seats)
+        keys = [lock_name(seat) for seat in seats]
         await self._ask("release", partial(self._release, keys=keys, args=[order_id]), empty=not keys)
 
-    async def find_all(self) -> dict[tuple[str, str], SeatLock] | None:
-        """Return every lock by flight and seat, by a scan, not a snapshot; None if Redis does not answer.
+    async def find_all(self) -> dict[SeatKey, SeatLock] | None:
+        """Return every lock by its seat, by a scan, not a snapshot; None if Redis does not answer.
 
         Keys whose name only resembles that of a lock are left out.
         """
-        return cast("dict[tuple[str, str], SeatLock] | None", await self._ask("find", self._find_all, empty=False))
+        return cast("dict[SeatKey, SeatLock] | None", await self._ask("find", self._find_all, empty=False))
 
-    async def look(self, flight_id: str, seat_id: str) -> list[SeatLock] | None:
+    async def look(self, seat: SeatKey) -> list[SeatLock] | None:
         """Return the seat's lock, if there is one; None if Redis does not answer."""
-        name = lock_name(flight_id, seat_id).encode()
+        name = lock_name(seat).encode()
         return cast(
             "list[SeatLock] | None", await self._ask("read", lambda: read_locks(self._redis, [name]), empty=False)
         )
 
-    async def _find_all(self) -> dict[tuple[str, str], SeatLock]:
+    async def _find_all(self) -> dict[SeatKey, SeatLock]:
         locks = [lock async for batch in scan_locks(self._redis) for lock in batch]
-        return {(lock.flight_id, lock.seat_id): lock for lock in locks if lock.flight_id and lock.seat_id}
+        return {lock.seat: lock for lock in locks if lock.seat is not None}
 
     async def _ask(self, name: str, call: Any, *, empty: bool) -> Any:
         """Return Redis's reply, or None if the call is `empty`, or Redis is unavailable or refuses."""
@@ -142,14 +145,6 @@ class SeatLocks:
             _log.info("Redis available again; locking seats")
         if is_granted:
             self._refused = None
-
-
-def _keys(flight_id: str, seats: Iterable[str]) -> list[str]:
-    return [lock_name(flight_id, seat) for seat in seats]
-
-
-def _seat_of(name: str) -> str:
-    return name.rpartition(":")[2]
 
 
 def _milliseconds(ttl: timedelta) -> int:

@@ -20,7 +20,7 @@ from skyhold.domain.orders import (
     require_version,
 )
 from skyhold.domain.requests import HoldRequest
-from skyhold.domain.seats import Claim, Seat, SeatState, SeatStatus, plan_claim, require_expected_total
+from skyhold.domain.seats import Claim, Seat, SeatKey, SeatState, SeatStatus, plan_claim, require_expected_total
 from skyhold.messages import Answer, Outcome, RefreshSeatLocks, ReserveSeats, UpdateSeatSelection
 from skyhold.postgresql.order_statuses import HOLDS_SEATS
 from skyhold.postgresql.sessions import Connection, Row
@@ -29,34 +29,36 @@ from skyhold.stores.ledger import Ledger, LockedOrder, NewOrder, OrderUpdate, se
 # A seat keeps the price that it was claimed at while the order owns it; a seat that was lost is claimed at a new price.
 _LOOK = """
 SELECT s.seat_id, s.status, s.order_id, coalesce(k.price_cents, s.price_cents) AS price_cents
-FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = s.order_id AND k.seat_id = s.seat_id
+FROM seats s LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = s.order_id
+    AND k.flight_id = s.flight_id AND k.seat_id = s.seat_id
 WHERE s.flight_id = $1 AND (s.seat_id = ANY($2) OR s.order_id = $3)
 """
 
 # The clock is read above the row locks: its latest reading was taken when all rows were locked.
 _LOCK = """
 WITH locked AS MATERIALIZED (
-    SELECT seat_id, status, order_id, price_cents FROM seats
+    SELECT flight_id, seat_id, status, order_id, price_cents FROM seats
     WHERE flight_id = $1 AND (seat_id = ANY($2) OR order_id = $3) ORDER BY seat_id FOR UPDATE)
 SELECT l.seat_id, l.status, l.order_id, coalesce(k.price_cents, l.price_cents) AS price_cents, clock_timestamp() AS now
-FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = l.order_id AND k.seat_id = l.seat_id
+FROM locked l LEFT JOIN order_seats k ON k.order_id = $3 AND k.order_id = l.order_id
+    AND k.flight_id = l.flight_id AND k.seat_id = l.seat_id
 """
 
 # Afterwards the chosen seats are exactly the owned ones, also if the order had chosen a seat that it lost meanwhile.
 _SWAP = """
 WITH freed AS (
     UPDATE seats SET status = 'available', order_id = NULL, held_until = NULL, version = version + 1
-    WHERE flight_id = $2 AND seat_id = ANY($5) RETURNING seat_id, status, version, price_cents),
+    WHERE flight_id = $2 AND seat_id = ANY($5) RETURNING flight_id, seat_id, status, version, price_cents),
 forgotten AS (DELETE FROM order_seats WHERE order_id = $1 AND seat_id <> ALL($3::text[] || $4::text[])),
 kept AS (UPDATE seats SET held_until = $6 WHERE flight_id = $2 AND seat_id = ANY($4)),
 claimed AS (
     UPDATE seats SET status = 'reserved', order_id = $1, held_until = $6, version = version + 1
-    WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING seat_id, status, version, price_cents),
+    WHERE flight_id = $2 AND seat_id = ANY($3) RETURNING flight_id, seat_id, status, version, price_cents),
 chosen AS (
-    INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents) SELECT $1, $2, seat_id, price_cents FROM claimed
-    ON CONFLICT (order_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents)
-SELECT seat_id, status, version, price_cents FROM freed
-UNION ALL SELECT seat_id, status, version, price_cents FROM claimed
+    INSERT INTO order_seats (order_id, flight_id, seat_id, price_cents)
+    SELECT $1, flight_id, seat_id, price_cents FROM claimed
+    ON CONFLICT (order_id, flight_id, seat_id) DO UPDATE SET price_cents = excluded.price_cents)
+SELECT * FROM freed UNION ALL SELECT * FROM claimed
 """
 
 _CHOSEN = "SELECT seat_id FROM order_seats WHERE order_id = $1"
@@ -137,12 +139,12 @@ class SeatStore:
 
         return await self.ledger.change(request, {OrderStatus.SEATS_RESERVED}, rule)
 
-    async def held_seats(self, order_id: str) -> set[str]:
+    async def held_seats(self, order_id: str) -> set[SeatKey]:
         """Return the seats that this order holds and has not bought, of any chain: those that have a seat lock."""
         rows = await self.ledger.pool.fetch(
-            "SELECT seat_id FROM seats WHERE order_id = $1 AND status = 'reserved'", order_id
+            "SELECT flight_id, seat_id FROM seats WHERE order_id = $1 AND status = 'reserved'", order_id
         )
-        return {row["seat_id"] for row in rows}
+        return {SeatKey(str(row["flight_id"]), row["seat_id"]) for row in rows}
 
     async def begin_payment(self, request: RefreshSeatLocks) -> Answer:
         """Stop the clock: PAYMENT_PENDING, and the seats held for as long as a payment can take."""

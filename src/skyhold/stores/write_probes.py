@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from skyhold.domain.seats import SeatKey
 from skyhold.postgresql.errors import PostgresReadOnly
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
@@ -70,7 +71,7 @@ class RedisWriteProbe:
         script = files("skyhold.stores").joinpath("lua", "probe.lua").read_text()
         self._write = redis.register_script(script)
         # A user may be restricted to certain names.
-        self._keys = [_PROBE_LOCK, _PROBE_STREAM, lock_name(_FLIGHT, "probe"), *([counter] if counter else [])]
+        self._keys = [_PROBE_LOCK, _PROBE_STREAM, lock_name(SeatKey(_FLIGHT, "probe")), *([counter] if counter else [])]
 
     async def write(self) -> None:
         """Return when Redis has accepted the kinds of writes that Skyhold uses.

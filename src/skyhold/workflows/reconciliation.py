@@ -31,13 +31,15 @@ from skyhold.messages import (
     ExpireOrder,
     FailOrder,
     Outcome,
-    OweRefund,
-    Reconciliation,
     RefundPayment,
     ReleaseSeats,
+    Step,
+)
+from skyhold.reconciliation_messages import (
+    OweRefund,
+    Reconciliation,
     Repair,
     RepairKind,
-    Step,
     Survey,
     SurveyMoney,
     TroubledOrder,

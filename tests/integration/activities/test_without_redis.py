@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from skyhold.domain.orders import OrderStatus
+from skyhold.domain.seats import keys_of
 from skyhold.messages import ExpireOrder, Outcome
 from skyhold.stores.seat_locks import SeatLocks, open_redis
 from support.activity_runner import ActivityRunner, a_flight, change, fail, next_step, release, reserve
@@ -48,8 +49,8 @@ async def test_of_many_at_once_one_gets_the_seat_without_redis(lone_desk: Activi
 
 async def test_a_lock_that_is_wrong_keeps_nobody_from_a_free_seat(desk: ActivityRunner) -> None:
     flight = await a_flight(desk.pool)
-    await desk.locks.acquire(flight, ["1A"], "an order that is gone", desk.policy.hold_time)
+    await desk.locks.acquire(keys_of(flight, ["1A"]), "an order that is gone", desk.policy.hold_time)
     order = await desk.hold(flight, ["1A"])
     assert order.status is OrderStatus.SEATS_RESERVED
-    attempt = await desk.locks.acquire(flight, ["1A"], "another order", desk.policy.hold_time)
+    attempt = await desk.locks.acquire(keys_of(flight, ["1A"]), "another order", desk.policy.hold_time)
     assert attempt.is_contended, "the lock follows the ledger"

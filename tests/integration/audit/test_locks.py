@@ -16,6 +16,7 @@ from redis.client import NEVER_DECODE
 from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Graces
 from skyhold.audit.locks import SeatLockReader
+from skyhold.domain.seats import SeatKey
 from skyhold.readers.seat_locks import lock_name
 from skyhold_local.embedded.servers import Servers
 from support.audits import audit_of, graces, sentences, told
@@ -36,7 +37,7 @@ class Scene:
     cancelled: str
 
     async def lock(self, seat: str, value: str | bytes) -> None:
-        await self.world.redis.set(lock_name(FL101, seat), value, px=MINUTE)
+        await self.world.redis.set(lock_name(SeatKey(FL101, seat)), value, px=MINUTE)
 
     async def restore(self) -> None:
         """Restore the locks that the bookings left."""
@@ -50,12 +51,12 @@ Break = Callable[[Scene], Awaitable[object]]
 
 BROKEN: dict[str, tuple[Break, Callable[[Scene], str | None], str]] = {
     "a lock that lives for ever": (
-        lambda scene: scene.world.redis.persist(lock_name(FL101, "2A")),
+        lambda scene: scene.world.redis.persist(lock_name(SeatKey(FL101, "2A"))),
         lambda scene: scene.held,
         "the lock has no time to live",
     ),
     "a lock that lives for ever and has no hold": (
-        lambda scene: scene.world.redis.set(lock_name(FL101, "9C"), scene.cancelled),
+        lambda scene: scene.world.redis.set(lock_name(SeatKey(FL101, "9C")), scene.cancelled),
         lambda scene: scene.cancelled,
         "the lock has no time to live; the lock is of an order that is FAILED, the seat is not held by it",
     ),
@@ -105,12 +106,12 @@ BROKEN: dict[str, tuple[Break, Callable[[Scene], str | None], str]] = {
         "the lock's value is not an order id",
     ),
     "a lock that is a list": (
-        lambda scene: _list(scene, lock_name(FL101, "9C")),
+        lambda scene: _list(scene, lock_name(SeatKey(FL101, "9C"))),
         lambda _: None,
         "the lock's value is not an order id",
     ),
     "a hold without its lock": (
-        lambda scene: scene.world.redis.delete(lock_name(FL101, "2A")),
+        lambda scene: scene.world.redis.delete(lock_name(SeatKey(FL101, "2A"))),
         lambda scene: scene.held,
         "seat 2A is held without a lock",
     ),
@@ -162,7 +163,7 @@ async def test_a_lock_without_a_hold_counts_when_its_grace_is_over_and_not_if_it
     await scene.lock("9C", "nobody")
 
     with monkeypatch.context() as patched:
-        _in_the_second_pause(patched, lambda: scene.world.redis.delete(lock_name(FL101, "9C")))
+        _in_the_second_pause(patched, lambda: scene.world.redis.delete(lock_name(SeatKey(FL101, "9C"))))
         assert told(await audit_of(scene.world, graces(second_look=0.1, lock=30)).run()) == []
 
     await scene.lock("9C", "nobody")
@@ -204,7 +205,7 @@ async def test_what_redis_forgot_is_given_the_time_of_a_repair_however_old_the_h
 async def test_what_redis_should_still_have_needs_no_more_than_a_second_look(scene: Scene) -> None:
     await _let_it_be_old(scene, scene.held)
     await _until_redis_has_kept_its_data_for(scene, 0.5)
-    await scene.world.redis.delete(lock_name(FL101, "2A"))
+    await scene.world.redis.delete(lock_name(SeatKey(FL101, "2A")))
     pauses: list[float] = []
 
     async with _looking(scene, graces(second_look=0.1, lock=0.2, repair=0.2), pauses) as looking:
@@ -215,7 +216,7 @@ async def test_what_redis_should_still_have_needs_no_more_than_a_second_look(sce
 async def test_a_hold_that_lapsed_may_outlive_its_lock_and_orders_of_another_namespace_are_not_judged(
     scene: Scene,
 ) -> None:
-    await scene.world.redis.delete(lock_name(FL101, "2A"))
+    await scene.world.redis.delete(lock_name(SeatKey(FL101, "2A")))
     assert told(await audit_of(scene.world).run()) == [("I5", scene.held)]
     await scene.world.pool.execute("UPDATE seats SET held_until = clock_timestamp() WHERE order_id = $1", scene.held)
     assert told(await audit_of(scene.world).run()) == []
@@ -278,7 +279,7 @@ async def test_without_redis_the_rest_is_told_and_the_locks_are_not_said_to_hold
 
 
 async def test_locks_are_not_said_to_hold_when_redis_goes_between_the_looks(scene: Scene, servers: Servers) -> None:
-    await scene.world.redis.delete(lock_name(FL101, "2A"))
+    await scene.world.redis.delete(lock_name(SeatKey(FL101, "2A")))
     pauses: list[float] = []
 
     async with _looking(scene, graces(second_look=0.5), pauses) as looking:

@@ -20,6 +20,7 @@ from skyhold.audit.audit import Audit
 from skyhold.audit.findings import Invariant
 from skyhold.audit.locks import SeatLockReader
 from skyhold.audit.workflows import WorkflowReader
+from skyhold.domain.seats import SeatKey
 from skyhold.messages import BOOKING_WORKFLOW, workflow_id_of
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
@@ -173,7 +174,7 @@ async def test_an_order_without_a_workflow_counts_when_its_grace_is_over(scene: 
 async def test_without_temporal_the_rest_is_told_and_workflows_are_not_said_to_run(
     scene: Scene, servers: Servers
 ) -> None:
-    await scene.world.redis.persist(lock_name(FL101, "2A"))
+    await scene.world.redis.persist(lock_name(SeatKey(FL101, "2A")))
     reports = {}
     servers.temporal.kill()
     try:

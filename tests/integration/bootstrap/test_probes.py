@@ -22,6 +22,7 @@ from skyhold.bootstrap.given import require_given
 from skyhold.bootstrap.limits import PROBE_COUNTER, open_limits
 from skyhold.cli.failures import ExitCode, Failure
 from skyhold.cli.servers import explained
+from skyhold.domain.seats import keys_of
 from skyhold.events.changes import Change
 from skyhold.events.feed import Publisher, Reader, open_reader_redis
 from skyhold.health.postgresql import postgresql_failure, postgresql_probe, schema_probe
@@ -209,11 +210,12 @@ async def test_the_rights_that_the_runbook_lists_are_enough(own_valkey_admin: Re
     assert await _said(url) is None
     async with aclosing(open_redis(url)) as redis, aclosing(open_reader_redis(url)) as reading:
         locks, publisher, reader = SeatLocks(redis), Publisher(redis), Reader(reading)
-        assert (await locks.acquire("a-flight", ["1A"], "an-order", timedelta(seconds=9))).fresh == {"1A"}
+        seats = keys_of("a-flight", ["1A"])
+        assert (await locks.acquire(seats, "an-order", timedelta(seconds=9))).fresh == set(seats)
         assert await locks.find_all() is not None
         assert [lock async for batch in SeatLockReader(redis).batches() for lock in batch]
         await SeatLockReader(redis).remembers_for()
-        await locks.release("a-flight", ["1A"], "an-order")
+        await locks.release(seats, "an-order")
         assert (await reader.read()).has_gap
         publisher.publish(Change("an-order", None))
         assert [change.order_id for change in (await reader.read()).changes] == ["an-order"]

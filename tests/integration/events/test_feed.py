@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus
 from skyhold.events import feed
 from skyhold.events.changes import Change
 from skyhold.events.feed import BACKLOG_LIMIT, EPOCH, STREAM, STREAM_LENGTH, FeedAway, Publisher, Reader
@@ -45,7 +45,7 @@ def lonely_servers(tmp_path: Any) -> Iterator[Servers]:
 
 
 def a_change(number: int = 1) -> Change:
-    return Change(f"order-{number}", FLIGHT, (SeatState("12A", SeatStatus.RESERVED, number, 35000),))
+    return Change(f"order-{number}", FLIGHT, (SeatState(SeatKey(FLIGHT, "12A"), SeatStatus.RESERVED, number, 35000),))
 
 
 async def _read(reader: Reader, count: int) -> list[Change]:

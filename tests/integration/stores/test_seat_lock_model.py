@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 from redis.asyncio import Redis
 
-from skyhold.domain.seats import LockAttempt
+from skyhold.domain.seats import LockAttempt, SeatKey, keys_of
 from skyhold.readers.seat_locks import lock_name
 from skyhold.stores.seat_locks import SeatLocks
 from skyhold_local.embedded.servers import Servers
@@ -48,7 +48,7 @@ class Act:
     others: frozenset[str] = frozenset()
 
     async def on(self, locks: SeatLocks) -> LockAttempt | None:
-        asked = (FLIGHT, self.seats, self.order_id)
+        asked = (keys_of(FLIGHT, self.seats), self.order_id)
         ttl = timedelta(seconds=self.seconds)
         match self.verb:
             case "acquire":
@@ -90,7 +90,7 @@ class Model:
                 return LockAttempt(others=frozenset(others))
             case "acquire":
                 self._give(own | free, act, is_never_shortened=True)
-                return LockAttempt(fresh=frozenset(free))
+                return LockAttempt(fresh=frozenset(keys_of(FLIGHT, free)))
             case "extend":
                 self._give(own, act, is_never_shortened=True)
             case "assign":
@@ -120,7 +120,7 @@ class Valkey:
         return redis
 
     async def wipe(self) -> None:
-        await self.redis.delete(*(lock_name(FLIGHT, seat) for seat in SEATS))
+        await self.redis.delete(*(lock_name(SeatKey(FLIGHT, seat)) for seat in SEATS))
 
     async def forget(self) -> None:
         """Delete locks and scripts, as a restart without data does."""
@@ -129,7 +129,7 @@ class Valkey:
 
     async def let_pass(self, seconds: int) -> None:
         """Reduce every lock's time to live by this; locks without time left expire."""
-        keys = [lock_name(FLIGHT, seat) for seat in SEATS]
+        keys = [lock_name(SeatKey(FLIGHT, seat)) for seat in SEATS]
         lives = await self._all("pttl", keys)
         async with self.redis.pipeline(transaction=False) as pipe:
             for key, life in zip(keys, lives, strict=True):
@@ -138,7 +138,7 @@ class Valkey:
             await pipe.execute()
 
     async def state(self) -> dict[str, tuple[str, float]]:
-        keys = [lock_name(FLIGHT, seat) for seat in SEATS]
+        keys = [lock_name(SeatKey(FLIGHT, seat)) for seat in SEATS]
         owners, lives = await self._all("get", keys), await self._all("pttl", keys)
         found = zip(SEATS, owners, lives, strict=True)
         return {seat: (owner, life / 1000) for seat, owner, life in found if owner is not None}

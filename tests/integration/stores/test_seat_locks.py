@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from skyhold.domain.seats import LockAttempt
+from skyhold.domain.seats import LockAttempt, SeatKey, keys_of
 from skyhold.readers.seat_locks import lock_name
 from skyhold.stores import seat_locks
 from skyhold.stores.seat_locks import SeatLocks, open_redis
@@ -72,7 +72,7 @@ class Model:
                     return LockAttempt(others=frozenset(others))
                 for seat in act.seats:
                     self._keep_for(seat, act)
-                return LockAttempt(fresh=frozenset(free))
+                return LockAttempt(fresh=frozenset(keys_of(FLIGHT, free)))
             case "extend":
                 for seat in own:
                     self._keep_for(seat, act)
@@ -100,21 +100,21 @@ class Model:
 @settings(max_examples=100, deadline=None, database=None)
 async def test_locks_do_what_their_model_does(servers: Servers, script: list[Act]) -> None:
     async with _patient(servers.redis_url) as redis:
-        await redis.delete(*(lock_name(FLIGHT, seat) for seat in SEATS))
+        await redis.delete(*(lock_name(SeatKey(FLIGHT, seat)) for seat in SEATS))
         locks, model = SeatLocks(redis), Model()
         for act in script:
             expected = model.apply(act)
             call = getattr(locks, act.verb)
             ttl = () if act.verb == "release" else (act.ttl,)
             others = {"others": act.others} if act.verb == "assign" else {}
-            assert await call(FLIGHT, act.seats, act.order_id, *ttl, **others) == expected, act
+            assert await call(keys_of(FLIGHT, act.seats), act.order_id, *ttl, **others) == expected, act
             assert not locks.is_away
             for seat in SEATS:
                 await _require_same(redis, seat, model.locks.get(seat))
 
 
 async def _require_same(redis: Redis, seat: str, expected: tuple[str, float] | None) -> None:
-    key = lock_name(FLIGHT, seat)
+    key = lock_name(SeatKey(FLIGHT, seat))
     assert await redis.get(key) == (expected[0] if expected else None)
     if expected:
         seconds = await redis.pttl(key) / 1000
@@ -123,24 +123,24 @@ async def _require_same(redis: Redis, seat: str, expected: tuple[str, float] | N
 
 async def test_the_key_of_a_lock_is_the_contracts(servers: Servers) -> None:
     async with _patient(servers.redis_url) as redis:
-        await SeatLocks(redis).assign(FLIGHT, ["12A"], "the order", timedelta(seconds=9), others=())
+        await SeatLocks(redis).assign(keys_of(FLIGHT, ["12A"]), "the order", timedelta(seconds=9), others=())
         assert await redis.get("seat:lock:{550e8400-e29b-41d4-a716-446655440001}:12A") == "the order"
 
 
 async def test_locks_work_again_after_a_restart_that_forgot_the_scripts(servers: Servers) -> None:
     async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
-        await locks.acquire(FLIGHT, ["1A"], "first", timedelta(seconds=100))
+        await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", timedelta(seconds=100))
         await redis.script_flush()
         await redis.flushdb()
-        attempt = await locks.acquire(FLIGHT, ["1A"], "second", timedelta(seconds=100))
-        assert attempt == LockAttempt(fresh=frozenset({"1A"}))
+        attempt = await locks.acquire(keys_of(FLIGHT, ["1A"]), "second", timedelta(seconds=100))
+        assert attempt == LockAttempt(fresh=frozenset({SeatKey(FLIGHT, "1A")}))
 
 
 async def test_nothing_to_lock_asks_nobody() -> None:
     async with _nobody_listens() as url, _redis(url) as redis:
         locks = SeatLocks(redis)
-        assert await locks.acquire(FLIGHT, [], "first", timedelta(seconds=1)) == LockAttempt()
+        assert await locks.acquire(keys_of(FLIGHT, []), "first", timedelta(seconds=1)) == LockAttempt()
         assert not locks.is_away
 
 
@@ -188,15 +188,15 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
         with structlog.testing.capture_logs() as lines:
             for _ in range(2):
                 started = time.monotonic()
-                assert await locks.acquire(FLIGHT, SEATS, "first", timedelta(seconds=9)) == LockAttempt()
+                assert await locks.acquire(keys_of(FLIGHT, SEATS), "first", timedelta(seconds=9)) == LockAttempt()
                 assert time.monotonic() - started < 5, "without a time-out of its own it is a minute, or for ever"
                 assert 0 < locks.breaker.retry_at - time.monotonic() <= seat_locks.PAUSE_SECONDS
 
                 started = time.monotonic()
                 for _ in range(50):
-                    await locks.assign(FLIGHT, SEATS, "first", timedelta(seconds=9), others=())
-                    await locks.extend(FLIGHT, SEATS, "first", timedelta(seconds=9))
-                    await locks.release(FLIGHT, SEATS, "first")
+                    await locks.assign(keys_of(FLIGHT, SEATS), "first", timedelta(seconds=9), others=())
+                    await locks.extend(keys_of(FLIGHT, SEATS), "first", timedelta(seconds=9))
+                    await locks.release(keys_of(FLIGHT, SEATS), "first")
                 assert time.monotonic() - started < 10, "while Redis is known to be away it is left alone"
                 locks.breaker.retry_at = 0.0  # the pause is over
         assert locks.is_away
@@ -207,19 +207,19 @@ async def test_an_absent_redis_costs_about_a_second_and_is_said_once(
 async def test_a_redis_that_comes_back_is_used_again_and_said_once(servers: Servers) -> None:
     async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
-        await locks.acquire(FLIGHT, ["1A"], "first", timedelta(seconds=100))
+        await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", timedelta(seconds=100))
         with structlog.testing.capture_logs() as lines:
             servers.redis.stop()
             try:
-                await locks.release(FLIGHT, ["1A"], "first")
+                await locks.release(keys_of(FLIGHT, ["1A"]), "first")
                 assert locks.is_away
             finally:
                 servers.redis.start()
             locks.breaker.retry_at = 0.0
-            await locks.assign(FLIGHT, ["1A"], "second", timedelta(seconds=100), others=("first",))
-            await locks.extend(FLIGHT, ["1A"], "second", timedelta(seconds=200))
+            await locks.assign(keys_of(FLIGHT, ["1A"]), "second", timedelta(seconds=100), others=("first",))
+            await locks.extend(keys_of(FLIGHT, ["1A"]), "second", timedelta(seconds=200))
         assert not locks.is_away
-        assert await redis.get(lock_name(FLIGHT, "1A")) == "second"
+        assert await redis.get(lock_name(SeatKey(FLIGHT, "1A"))) == "second"
         assert [line["event"] for line in lines] == [
             "Redis unavailable; continuing without seat locks",
             "Redis available again; locking seats",
@@ -230,13 +230,15 @@ async def test_a_restart_that_nobody_noticed_costs_nothing(servers: Servers) -> 
     async with _patient(servers.redis_url) as redis:
         locks = SeatLocks(redis)
         # Several connections, all broken by the restart.
-        await asyncio.gather(*(locks.acquire(FLIGHT, [seat], "first", LONG) for seat in SEATS))
+        await asyncio.gather(*(locks.acquire(keys_of(FLIGHT, [seat]), "first", LONG) for seat in SEATS))
         servers.redis.stop()
         servers.redis.start()
-        await asyncio.gather(*(locks.assign(FLIGHT, [seat], "second", LONG, others=("first",)) for seat in SEATS))
-        await asyncio.gather(*(locks.extend(FLIGHT, [seat], "second", LONG) for seat in SEATS))
+        await asyncio.gather(
+            *(locks.assign(keys_of(FLIGHT, [seat]), "second", LONG, others=("first",)) for seat in SEATS)
+        )
+        await asyncio.gather(*(locks.extend(keys_of(FLIGHT, [seat]), "second", LONG) for seat in SEATS))
         assert not locks.is_away
-        assert {await redis.get(lock_name(FLIGHT, seat)) for seat in SEATS} == {"second"}
+        assert {await redis.get(lock_name(SeatKey(FLIGHT, seat))) for seat in SEATS} == {"second"}
 
 
 def _redis(url: str) -> AbstractAsyncContextManager[Redis]:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from skyhold.domain.seats import LockAttempt
+from skyhold.domain.seats import LockAttempt, SeatKey, keys_of
 from skyhold.events.changes import Change
 from skyhold.events.feed import STREAM, Publisher
 from skyhold.readers.seat_locks import lock_name
@@ -36,16 +36,16 @@ async def test_without_memory_seats_are_not_locked_and_locks_are_still_released(
     redis: Redis, own_valkey_admin: Redis
 ) -> None:
     locks = SeatLocks(redis)
-    await locks.acquire(FLIGHT, ["1A"], "first", LONG)
+    await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", LONG)
     await own_valkey_admin.config_set("maxmemory", "1mb")
     with structlog.testing.capture_logs() as lines:
         for _ in range(3):
-            assert await locks.acquire(FLIGHT, ["2A"], "second", LONG) == LockAttempt()
-        await locks.release(FLIGHT, ["1A"], "first")
-        assert await redis.exists(lock_name(FLIGHT, "1A")) == 0
-        assert await locks.acquire(FLIGHT, ["2A"], "second", LONG) == LockAttempt()
+            assert await locks.acquire(keys_of(FLIGHT, ["2A"]), "second", LONG) == LockAttempt()
+        await locks.release(keys_of(FLIGHT, ["1A"]), "first")
+        assert await redis.exists(lock_name(SeatKey(FLIGHT, "1A"))) == 0
+        assert await locks.acquire(keys_of(FLIGHT, ["2A"]), "second", LONG) == LockAttempt()
         await own_valkey_admin.config_set("maxmemory", "0")
-        assert (await locks.acquire(FLIGHT, ["2A"], "second", LONG)).fresh == {"2A"}
+        assert (await locks.acquire(keys_of(FLIGHT, ["2A"]), "second", LONG)).fresh == {SeatKey(FLIGHT, "2A")}
     assert not locks.is_away
     assert [(line["event"], line.get("reason")) for line in lines] == [
         ("Redis refuses to write; continuing without seat locks", "out of memory"),
@@ -61,7 +61,7 @@ async def test_a_user_without_a_right_is_named_once(own_valkey: ValkeyServer, ow
         locks = SeatLocks(redis)
         with structlog.testing.capture_logs() as lines:
             for _ in range(3):
-                assert await locks.acquire(FLIGHT, ["1A"], "first", LONG) == LockAttempt()
+                assert await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", LONG) == LockAttempt()
     assert len(lines) == 1
     assert "a right is missing" in lines[0]["reason"]
     assert "'set' command" in lines[0]["reason"]
@@ -70,10 +70,10 @@ async def test_a_user_without_a_right_is_named_once(own_valkey: ValkeyServer, ow
 async def test_a_foreign_key_under_a_locks_name_keeps_no_other_seat_from_its_lock(
     redis: Redis, own_valkey_admin: Redis
 ) -> None:
-    await own_valkey_admin.rpush(lock_name(FLIGHT, "1A"), "what is no lock")
+    await own_valkey_admin.rpush(lock_name(SeatKey(FLIGHT, "1A")), "what is no lock")
     locks = SeatLocks(redis)
-    assert await locks.acquire(FLIGHT, ["1A"], "first", LONG) == LockAttempt()
-    assert (await locks.acquire(FLIGHT, ["2A"], "first", LONG)).fresh == {"2A"}
+    assert await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", LONG) == LockAttempt()
+    assert (await locks.acquire(keys_of(FLIGHT, ["2A"]), "first", LONG)).fresh == {SeatKey(FLIGHT, "2A")}
 
 
 async def test_a_demoted_redis_is_left_for_the_one_that_writes(
@@ -93,13 +93,13 @@ async def test_a_demoted_redis_is_left_for_the_one_that_writes(
         ):
             await second_admin.config_set("requirepass", password)
             locks, publisher = SeatLocks(redis), Publisher(redis)
-            assert (await locks.acquire(FLIGHT, ["1A"], "first", LONG)).fresh == {"1A"}
+            assert (await locks.acquire(keys_of(FLIGHT, ["1A"]), "first", LONG)).fresh == {SeatKey(FLIGHT, "1A")}
             publisher.publish(Change("first", None))
             await _until_published(own_valkey_admin, 1)
             # From now on the address leads to another server; connections to the first stay open.
             await own_valkey_admin.replicaof("127.0.0.1", "1")
             leads_to[0] = second.port
-            assert (await locks.acquire(FLIGHT, ["2A"], "second", LONG)).fresh == {"2A"}
+            assert (await locks.acquire(keys_of(FLIGHT, ["2A"]), "second", LONG)).fresh == {SeatKey(FLIGHT, "2A")}
             publisher.publish(Change("second", None))
             await _until_published(second_admin, 1)
             await publisher.aclose()

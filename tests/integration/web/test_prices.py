@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from skyhold.bootstrap.temporal import connect_temporal
+from skyhold.domain.seats import SeatKey
 from skyhold.messages import PROCEED_TO_PAYMENT, UPDATE_SEATS
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
@@ -159,7 +160,7 @@ async def test_the_same_seats_again_extend_the_hold_and_leave_every_tag_good(ser
 
 async def test_an_extension_extends_the_locks_of_its_seats(service: Service, redis: Redis) -> None:
     held = await service.hold("6A", "6B")
-    names = [lock_name(FL101, seat) for seat in ("6A", "6B")]
+    names = [lock_name(SeatKey(FL101, seat)) for seat in ("6A", "6B")]
     for name in names:
         await redis.pexpire(name, 60_000)
     await _change(service, held["orderId"], "6A", "6B", expected=2 * PRICE)

@@ -17,6 +17,7 @@ from temporalio.worker import Replayer
 
 from skyhold.domain.errors import SkyholdError
 from skyhold.domain.orders import Policy
+from skyhold.domain.seats import SeatKey
 from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
@@ -176,7 +177,7 @@ async def _reconciled(world: Bookings, *, has_captures: bool) -> Booking:
             " WHERE order_id = $1",
             robbed.order_id,
         )
-    await world.redis.set(lock_name(FL101, "9F"), "an-order-that-never-was", ex=600)
+    await world.redis.set(lock_name(SeatKey(FL101, "9F")), "an-order-that-never-was", ex=600)
     run = await world.client.start_workflow(
         RECONCILIATION_WORKFLOW, id=f"reconciliation-{new_order_id()}", task_queue=world.task_queue
     )

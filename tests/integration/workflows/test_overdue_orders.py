@@ -16,11 +16,12 @@ from skyhold.activities.failing_steps import FailingSteps, error_name
 from skyhold.audit.workflows import find_workflows
 from skyhold.domain.errors import DatabaseUnavailable
 from skyhold.domain.orders import Policy
-from skyhold.messages import BOOKING_WORKFLOW, Repair
+from skyhold.messages import BOOKING_WORKFLOW
 from skyhold.postgresql.pools import Pool
 from skyhold.queries.audit import AuditQueries
 from skyhold.queries.database import Database
 from skyhold.readers.booking_runs import FailingStep
+from skyhold.reconciliation_messages import Repair
 from skyhold.workflows.reconciliation import ReconciliationWorkflow
 from support.audits import audit_of, graces, sentences, told, workflows_of
 from support.bookings import Booking, Bookings, OpenWorld, until

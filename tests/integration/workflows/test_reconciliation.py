@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from skyhold.activities import reconciliation
 from skyhold.domain.orders import FailureCode, Policy
+from skyhold.domain.seats import SeatKey
 from skyhold.messages import BOOKING_WORKFLOW, FailOrder, Outcome
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
@@ -304,10 +305,10 @@ async def test_a_seat_that_somebody_holds_again_is_not_freed_by_a_reconciler_tha
 async def test_locks_are_brought_in_line_with_holds(open_world: OpenWorld, redis: Redis) -> None:
     world = await open_world()
     lost, taken, endless = await world.hold(["1A"]), await world.hold(["1B"]), await world.hold(["1C"])
-    await redis.delete(lock_name(FL101, "1A"))
-    await redis.set(lock_name(FL101, "1B"), "another-order", ex=60)
-    await redis.persist(lock_name(FL101, "1C"))
-    await redis.set(lock_name(FL101, "9F"), "an-order-that-never-was", ex=600)
+    await redis.delete(lock_name(SeatKey(FL101, "1A")))
+    await redis.set(lock_name(SeatKey(FL101, "1B")), "another-order", ex=60)
+    await redis.persist(lock_name(SeatKey(FL101, "1C")))
+    await redis.set(lock_name(SeatKey(FL101, "9F")), "an-order-that-never-was", ex=600)
     await redis.set("seat:lock:{not-a-flight}:1A", "of-somebody-else", ex=600)
 
     found = await _troubles(world)
@@ -321,7 +322,7 @@ async def test_locks_are_brought_in_line_with_holds(open_world: OpenWorld, redis
         ],
         key=str,
     )
-    keys = [lock_name(FL101, seat) for seat in ("1A", "1B", "1C", "9F")]
+    keys = [lock_name(SeatKey(FL101, seat)) for seat in ("1A", "1B", "1C", "9F")]
     assert await redis.mget(keys) == [lost.order_id, taken.order_id, endless.order_id, None]
     assert all([await redis.ttl(key) > 800 for key in keys[:3]])
     assert await redis.get("seat:lock:{not-a-flight}:1A") == "of-somebody-else"
@@ -335,7 +336,7 @@ async def test_a_lock_that_a_sold_seat_kept_goes_and_the_log_of_its_order_stays_
     booking = await world.hold(["1A"])
     await world.bookings.pay(booking.order_id, "99999")
     assert (await booking.result())["status"] == "CONFIRMED"
-    await redis.set(lock_name(FL101, "1A"), booking.order_id, ex=600)
+    await redis.set(lock_name(SeatKey(FL101, "1A")), booking.order_id, ex=600)
 
     assert await _troubles(world) == [("lockWithoutHold", booking.order_id, True)]
 

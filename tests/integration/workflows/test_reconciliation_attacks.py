@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode, WorkflowService
 from skyhold.activities import reconciliation as activities
 from skyhold.activities.booking_runs import AnotherNamespaceError, BookingRuns
 from skyhold.bootstrap.reconciliation import reconciliation_of
+from skyhold.domain.seats import SeatKey
 from skyhold.messages import RECONCILIATION_WORKFLOW
 from skyhold.postgresql.pools import Pool
 from skyhold.readers.seat_locks import lock_name
@@ -145,10 +146,10 @@ async def test_odd_things_under_the_names_of_locks_are_left_to_a_person_and_hind
 ) -> None:
     world = await open_world()
     held, bare = await world.hold(["1A"]), await world.hold(["1B"])
-    await redis.delete(lock_name(FL101, "1A"), lock_name(FL101, "1B"))
-    await redis.rpush(lock_name(FL101, "1A"), "a list")
-    await redis.set(lock_name(FL101, "1C"), b"\xff\xfe no text")
-    await redis.set(lock_name(FL101, "1D"), "x" * 1_000_000)
+    await redis.delete(lock_name(SeatKey(FL101, "1A")), lock_name(SeatKey(FL101, "1B")))
+    await redis.rpush(lock_name(SeatKey(FL101, "1A")), "a list")
+    await redis.set(lock_name(SeatKey(FL101, "1C")), b"\xff\xfe no text")
+    await redis.set(lock_name(SeatKey(FL101, "1D")), "x" * 1_000_000)
     await redis.set(b"seat:lock:{\xff\xfe}:1A", "no name")
     await redis.set(f"seat:lock:{{{{{FL101}}}}}:1B", bare.order_id, ex=600)  # too many braces
     await redis.set(f"seat:lock:{FL101}:1B", "somebody", ex=600)  # too few
@@ -157,7 +158,7 @@ async def test_odd_things_under_the_names_of_locks_are_left_to_a_person_and_hind
 
     assert await _troubles(world) == [("holdWithoutLock", bare.order_id, True)]
 
-    assert await redis.get(lock_name(FL101, "1B")) == bare.order_id
+    assert await redis.get(lock_name(SeatKey(FL101, "1B"))) == bare.order_id
     assert await redis.dbsize() == keys + 1
     assert await _troubles(world) == []
     assert await held.seats() == {"1A": "reserved"}

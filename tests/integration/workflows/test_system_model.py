@@ -15,8 +15,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
-from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS, RepairKind
+from skyhold.messages import CANCEL_BOOKING, PROCEED_TO_PAYMENT, UPDATE_SEATS
 from skyhold.queries import database
+from skyhold.reconciliation_messages import RepairKind
 from skyhold_local.embedded.servers import Servers
 from support.activity_runner import a_flight
 from support.bookings import new_order_id, until

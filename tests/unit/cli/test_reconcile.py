@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from skyhold.audit.findings import AuditReport, Invariant, Violation
 from skyhold.bootstrap import audit, reconciliation
 from skyhold.cli.app import app
-from skyhold.messages import Reconciliation, Repair, RepairKind
+from skyhold.reconciliation_messages import Reconciliation, Repair, RepairKind
 
 ORDER = "0193b5d2-7c1e-7aaa-8f00-00000000000a"
 DETAIL = (

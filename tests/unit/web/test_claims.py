@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from skyhold.domain.seats import keys_of
 from skyhold.web.api import claims
 from skyhold.web.api.claims import InFlightClaims
 
@@ -26,11 +27,11 @@ async def test_of_two_who_want_a_seat_the_second_looks_again_when_the_first_has_
     under_way, is_decided = InFlightClaims(), asyncio.Event()
 
     async def first() -> None:
-        async with under_way.wait_turn("flight", ["1A", "1B"], _gone):
+        async with under_way.wait_turn(keys_of("flight", ["1A", "1B"]), _gone):
             await is_decided.wait()
 
     async def second() -> None:
-        async with under_way.wait_turn("flight", ["1B", "1C"], _gone):
+        async with under_way.wait_turn(keys_of("flight", ["1B", "1C"]), _gone):
             pytest.fail("it must not be sent")
 
     one, other = asyncio.create_task(first()), asyncio.create_task(second())
@@ -47,7 +48,7 @@ async def test_when_the_first_gets_nothing_those_who_waited_are_sent_one_after_t
 
     async def claim() -> None:
         nonlocal at_once, most
-        async with under_way.wait_turn("flight", ["1A"], _nothing_changed):
+        async with under_way.wait_turn(keys_of("flight", ["1A"]), _nothing_changed):
             at_once += 1
             most = max(most, at_once)
             await asyncio.sleep(0)
@@ -60,9 +61,9 @@ async def test_when_the_first_gets_nothing_those_who_waited_are_sent_one_after_t
 async def test_other_seats_and_other_flights_wait_for_nobody() -> None:
     under_way = InFlightClaims()
     async with (
-        under_way.wait_turn("flight", ["1A"], _gone),
-        under_way.wait_turn("flight", ["1B"], _gone),
-        under_way.wait_turn("another", ["1A"], _gone),
+        under_way.wait_turn(keys_of("flight", ["1A"]), _gone),
+        under_way.wait_turn(keys_of("flight", ["1B"]), _gone),
+        under_way.wait_turn(keys_of("another", ["1A"]), _gone),
     ):
         pass
 
@@ -70,8 +71,8 @@ async def test_other_seats_and_other_flights_wait_for_nobody() -> None:
 async def test_patience_ends_and_the_seats_stay_with_who_claimed_them_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "CLAIM_TIMEOUT_SECONDS", 0.01)
     under_way = InFlightClaims()
-    async with under_way.wait_turn("flight", ["1A"], _gone):
-        async with under_way.wait_turn("flight", ["1A"], _gone):
+    async with under_way.wait_turn(keys_of("flight", ["1A"]), _gone):
+        async with under_way.wait_turn(keys_of("flight", ["1A"]), _gone):
             pass
         monkeypatch.setattr(claims, "CLAIM_TIMEOUT_SECONDS", 60)
         waiting = asyncio.create_task(_enter(under_way))
@@ -82,7 +83,7 @@ async def test_patience_ends_and_the_seats_stay_with_who_claimed_them_first(monk
 
 
 async def _enter(under_way: InFlightClaims) -> None:
-    async with under_way.wait_turn("flight", ["1A"], _gone):
+    async with under_way.wait_turn(keys_of("flight", ["1A"]), _gone):
         pytest.fail("it must not be sent")
 
 
@@ -90,7 +91,7 @@ async def test_whoever_leaves_while_waiting_or_claiming_leaves_nothing_behind() 
     under_way = InFlightClaims()
 
     async def claim_in_vain() -> None:
-        async with under_way.wait_turn("flight", ["1A"], _gone):
+        async with under_way.wait_turn(keys_of("flight", ["1A"]), _gone):
             waiting = asyncio.create_task(_enter(under_way))
             await asyncio.sleep(0)
             waiting.cancel()
@@ -99,5 +100,5 @@ async def test_whoever_leaves_while_waiting_or_claiming_leaves_nothing_behind() 
 
     with pytest.raises(GoneError):
         await claim_in_vain()
-    async with under_way.wait_turn("flight", ["1A"], _gone):
+    async with under_way.wait_turn(keys_of("flight", ["1A"]), _gone):
         pass

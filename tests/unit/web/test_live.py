@@ -15,7 +15,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from skyhold.domain.errors import DatabaseUnavailable
-from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus
 from skyhold.events.changes import Change
 from skyhold.events.feed import Batch, FeedAway
 from skyhold.web.live import flights as live_flights
@@ -48,7 +48,7 @@ class Ledger:
     """The state of every seat, or none if there is no such flight."""
 
     def __init__(self) -> None:
-        self.seats: list[SeatState] | None = [SeatState("12A", SeatStatus.AVAILABLE, 1, 35000)]
+        self.seats: list[SeatState] | None = [SeatState(SeatKey(FLIGHT, "12A"), SeatStatus.AVAILABLE, 1, 35000)]
         self.now: datetime | None = NOW
         self.clock_seconds = 0.0
         """Seconds until it returns the time."""
@@ -108,7 +108,9 @@ async def test_a_fault_is_told_once_and_hearing_goes_on(
         listener = (await live.flights.watch(FLIGHT)).join(None)
         await listener.take()
         feed.batches.put_nowait(RuntimeError("a fault of ours"))
-        feed.batches.put_nowait(Batch((Change("an-order", FLIGHT, (SeatState("12A", SeatStatus.BOOKED, 2, 35000),)),)))
+        feed.batches.put_nowait(
+            Batch((Change("an-order", FLIGHT, (SeatState(SeatKey(FLIGHT, "12A"), SeatStatus.BOOKED, 2, 35000),)),))
+        )
         assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["live event task failed, restarting"]
 
@@ -120,7 +122,7 @@ async def test_what_a_fault_kept_from_being_heard_is_found_by_comparing(
     await _start(live)
     listener = (await live.flights.watch(FLIGHT)).join(None)
     await listener.take()
-    ledger.seats = [SeatState("12A", SeatStatus.BOOKED, 2, 35000)]
+    ledger.seats = [SeatState(SeatKey(FLIGHT, "12A"), SeatStatus.BOOKED, 2, 35000)]
     told = Change("an-order", FLIGHT, tuple(ledger.seats))
     feed.batches.put_nowait(Batch((Change("an-order", cast("Any", ["no flight"]), ()), told)))
     assert b'"booked"' in await asyncio.wait_for(listener.take(), 5)

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 
+from skyhold.domain.seats import SeatKey
+
 CLAIM_TIMEOUT_SECONDS = 1.0
 """Longest wait of a claim for others; most are decided in a twentieth of it."""
 
@@ -19,37 +21,36 @@ class InFlightClaims:
     """The seats that are being claimed through this process."""
 
     def __init__(self) -> None:
-        self._decided: dict[tuple[str, str], asyncio.Event] = {}
+        self._decided: dict[SeatKey, asyncio.Event] = {}
 
     @contextlib.asynccontextmanager
     async def wait_turn(
-        self, flight_id: str, seats: Collection[str], recheck: Callable[[], Awaitable[None]]
+        self, seats: Collection[SeatKey], recheck: Callable[[], Awaitable[None]]
     ) -> AsyncIterator[None]:
         """Claim the seats for the block, which starts when no other claim of them is in flight, or after the timeout.
 
         `recheck` is awaited after each wait; it raises if the seats are no longer available.
         """
-        keys = [(flight_id, seat) for seat in seats]
         deadline = asyncio.get_running_loop().time() + CLAIM_TIMEOUT_SECONDS
         # Nothing is awaited between the last check of the in-flight claims and the claim: only one waiter continues.
-        while (decided := self._one_of(keys)) and await _happens(decided, deadline):
+        while (decided := self._one_of(seats)) and await _happens(decided, deadline):
             await recheck()
-        with self._claim(keys):
+        with self._claim(seats):
             yield
 
-    def _one_of(self, keys: Collection[tuple[str, str]]) -> asyncio.Event | None:
-        return next((decided for key in keys if (decided := self._decided.get(key))), None)
+    def _one_of(self, seats: Collection[SeatKey]) -> asyncio.Event | None:
+        return next((decided for seat in seats if (decided := self._decided.get(seat))), None)
 
     @contextlib.contextmanager
-    def _claim(self, keys: Collection[tuple[str, str]]) -> Iterator[None]:
+    def _claim(self, seats: Collection[SeatKey]) -> Iterator[None]:
         # After a timeout the seats stay registered for the claim that came first.
-        own, decided = [key for key in keys if key not in self._decided], asyncio.Event()
+        own, decided = [seat for seat in seats if seat not in self._decided], asyncio.Event()
         self._decided |= dict.fromkeys(own, decided)
         try:
             yield
         finally:
-            for key in own:
-                del self._decided[key]
+            for seat in own:
+                del self._decided[seat]
             decided.set()
 
 

@@ -23,6 +23,7 @@ from skyhold.domain.errors import (
     WorkflowUnavailable,
 )
 from skyhold.domain.requests import Cancellation, Payment, SeatChange
+from skyhold.domain.seats import keys_of
 from skyhold.web.api.bodies import JsonRoute
 from skyhold.web.api.gate import CommandGate, OpenCommand, SeatRequest, UsedGate
 from skyhold.web.api.preconditions import IfMatch, tag_of
@@ -74,8 +75,8 @@ async def _turn(
         return
     order_id, seen = opened.ids.order_id, opened.seen
     request = SeatRequest(order_id, change.seats, change.expected_total_cents, seen.max_seats)
-    added = [seat for seat in change.seats if seat not in own]
-    async with gate.turn(seen.flight_id or "", request, seen, lambda: gate.read(order_id, change.seats), added=added):
+    added = keys_of(seen.flight_id, (seat for seat in change.seats if seat not in own))
+    async with gate.turn(request, seen, lambda: gate.read(order_id, change.seats), added=added):
         yield
 
 

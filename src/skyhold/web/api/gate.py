@@ -27,7 +27,7 @@ from skyhold.domain.errors import (
 from skyhold.domain.flights import require_not_departed
 from skyhold.domain.orders import is_order_id, refusal_when_closed
 from skyhold.domain.requests import Cancellation, HoldRequest, OrderCommand, Payment, SeatChange
-from skyhold.domain.seats import Seat, plan_claim, require_expected_total
+from skyhold.domain.seats import Seat, SeatKey, plan_claim, require_expected_total
 from skyhold.messages import OrderReply
 from skyhold.queries.orders import OrderAccess, OrderSnapshot
 from skyhold.web.api.deadlines import UsedDeadline
@@ -270,12 +270,11 @@ class CommandGate:
     @contextlib.asynccontextmanager
     async def turn(
         self,
-        flight_id: str,
         request: SeatRequest,
         found: PricedSeats,
         read: Callable[[], Awaitable[PricedSeats]],
         *,
-        added: Sequence[str],
+        added: Sequence[SeatKey],
     ) -> AsyncIterator[None]:
         """Precheck the seats as they were found, and wait while others claim an added seat; `read` finds them again."""
         request.precheck(found)
@@ -283,7 +282,7 @@ class CommandGate:
         async def recheck() -> None:
             request.precheck(await read())
 
-        async with self.services.claims.wait_turn(flight_id, added, recheck):
+        async with self.services.claims.wait_turn(added, recheck):
             yield
 
     @contextlib.asynccontextmanager

@@ -25,6 +25,7 @@ from skyhold.domain.errors import (
 from skyhold.domain.flights import canonical_flight_id
 from skyhold.domain.orders import is_order_id
 from skyhold.domain.requests import HoldRequest
+from skyhold.domain.seats import keys_of
 from skyhold.messages import workflow_id_of
 from skyhold.queries.orders import OrderAccess, OrderView
 from skyhold.queries.sales import SaleSnapshot
@@ -74,7 +75,7 @@ async def create_order(
     hold = opened.command
     token = gate.caller.identities.token_of(hold.order_id)
     seats = SeatRequest(hold.order_id, hold.seats, hold.expected_total_cents, gate.services.policy.max_seats)
-    turn = gate.turn(hold.flight_id, seats, found, lambda: _look(gate, hold), added=hold.seats)
+    turn = gate.turn(seats, found, lambda: _look(gate, hold), added=keys_of(hold.flight_id, hold.seats))
     try:
         async with gate.alternatives(hold.flight_id, hold.seats):
             reply = await gate.send(opened, turn)

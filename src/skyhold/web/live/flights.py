@@ -61,13 +61,13 @@ class FlightWatch:
 
     def apply(self, seats: Iterable[SeatState]) -> int:
         """Store the seats that are newer than the known ones, send them to the listeners, and return their number."""
-        news = [seat for seat in seats if seat.id not in self._seats or seat.version > self._seats[seat.id].version]
+        news = [seat for seat in seats if self._is_news(seat)]
         if news:
             self._number += 1
             for seat in news:
-                self._seats[seat.id] = seat
-                self._changed_at[seat.id] = self._number
-            self._tell({seat.id for seat in news})
+                self._seats[seat.key.seat_id] = seat
+                self._changed_at[seat.key.seat_id] = self._number
+            self._tell({seat.key.seat_id for seat in news})
         return len(news)
 
     def join(self, last_event_id: str | None) -> Listener:
@@ -96,6 +96,10 @@ class FlightWatch:
         """Stop sending."""
         if self._next_frame is not None:
             self._next_frame.cancel()
+
+    def _is_news(self, seat: SeatState) -> bool:
+        known = self._seats.get(seat.key.seat_id)
+        return known is None or seat.version > known.version
 
     async def _compare(self) -> None:
         is_first = not self._seats
@@ -133,8 +137,8 @@ class FlightWatch:
 
     def _frame(self, event: str, seats: Iterable[SeatState]) -> bytes:
         told = [
-            {"id": seat.id, "status": seat.status, "version": seat.version, "priceCents": seat.price_cents}
-            for seat in sorted(seats, key=lambda seat: seat_position(seat.id))
+            {"id": seat.key.seat_id, "status": seat.status, "version": seat.version, "priceCents": seat.price_cents}
+            for seat in sorted(seats, key=lambda seat: seat_position(seat.key.seat_id))
         ]
         return frame(event, json.dumps({"seats": told}, separators=(",", ":")), f"{self._name}-{self._number}")
 
