@@ -6,12 +6,14 @@ import json
 import mimetypes
 import re
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext, Locator, Page, Route
 
 import skyhold
+from skyhold.domain.seats import STATUS_WORDS
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
 from skyhold.web.pages.rendering import PAGE_POLICY
 from support.browsers import Visitors
@@ -40,7 +42,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <header class="top"><a class="brand" href="/">Skyhold</a><nav aria-label="Site"><a href="/">Flights</a></nav></header>
-<main id="main">
+<main id="main" data-seat-words="{seat_words}">
 <div class="strip"><div>
 <h1><b>{flight[origin]}</b><span class="arrow" aria-hidden="true"></span><span class="vh"> to </span>
 <b>{flight[destination]}</b></h1>
@@ -145,7 +147,9 @@ def _seats(cabin: DemoCabin, taken: Mapping[str, str]) -> list[dict[str, Any]]:
 async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
     """Answer every request of this profile to `ADDRESS` with the page, its owner, and the real static files."""
     icons = (_WEB / "templates" / "icons.svg").read_text(encoding="utf-8")
-    page = _PAGE.format(flight=flight, icons=icons, flight_json=json.dumps(flight))
+    page = _PAGE.format(
+        flight=flight, icons=icons, flight_json=json.dumps(flight), seat_words=escape(json.dumps(STATUS_WORDS))
+    )
 
     async def answer(route: Route) -> None:
         path = route.request.url.removeprefix(ADDRESS)

@@ -25,6 +25,15 @@ class SeatStatus(StrEnum):
     BLOCKED = "blocked"
 
 
+STATUS_WORDS = {
+    SeatStatus.AVAILABLE: "available",
+    SeatStatus.RESERVED: "on hold",
+    SeatStatus.BOOKED: "taken",
+    SeatStatus.BLOCKED: "not for sale",
+}
+"""The words that customers read for a seat's status, on the pages and on the command line (docs/rules.md#words)."""
+
+
 class SeatKey(NamedTuple):
     """A seat of a flight. A request names its flight once and its seats by their ids; beyond it, seats have keys."""
 

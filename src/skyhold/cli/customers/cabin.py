@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from skyhold.cli.customers.problems import SEAT_WORDS
+from skyhold.domain.seats import STATUS_WORDS
 
 _MARKS = {"reserved": "~", "booked": "x", "blocked": "-"}
 """A seat that is available is shown by its letter."""
@@ -42,7 +42,7 @@ class LiveCabin:
             known = self._seats.get(seat["id"])
             if known is not None and seat["version"] > known["version"]:
                 self._seats[seat["id"]] = {**known, **seat}
-                changed.append(f"{seat['id']} {SEAT_WORDS.get(seat['status'], seat['status'])}")
+                changed.append(f"{seat['id']} {STATUS_WORDS.get(seat['status'], seat['status'])}")
         if changed:
             more = len(changed) - _CHANGES_TOLD
             self._news = ", ".join(changed[:_CHANGES_TOLD]) + (f" and {more} more" if more > 0 else "")
@@ -76,7 +76,7 @@ class LiveCabin:
     def _legend(self) -> Text:
         there = {seat["status"] for seat in self._seats.values()}
         legend = Text()
-        for status, word in SEAT_WORDS.items():
+        for status, word in STATUS_WORDS.items():
             if status in there or status == "available":
                 legend.append(_MARKS.get(status, "A"), style=_STYLES[status]).append(f" {word}  ")
         if any(cabin["exitRows"] for cabin in self._cabins):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skyhold.cli.failures import ExitCode, Failure
-
-SEAT_WORDS = {"available": "available", "reserved": "on hold", "booked": "taken", "blocked": "not for sale"}
-"""The customers' words for the states of a seat (docs/rules.md#words)."""
+from skyhold.domain.seats import STATUS_WORDS
 
 _EXIT_CODES = {404: ExitCode.NOT_FOUND, 503: ExitCode.UNREACHABLE}
 
@@ -50,7 +48,7 @@ def how_it_ended(order: dict[str, Any]) -> str:
 def _sentences_of(status: int, problem: dict[str, Any]) -> list[str]:
     detail = str(problem.get("detail") or f"The API answered {status}.")
     if conflicts := problem.get("conflicts"):
-        facts = "; ".join(f"{each['seat']} is {SEAT_WORDS.get(each['status'], each['status'])}" for each in conflicts)
+        facts = "; ".join(f"{each['seat']} is {STATUS_WORDS.get(each['status'], each['status'])}" for each in conflicts)
         sentences = [f"{facts}."]
         if alternatives := problem.get("alternatives"):
             sentences.append(f"Closest: {'; '.join(' '.join(each['seats']) for each in alternatives)}.")

@@ -6,6 +6,7 @@ Every page makes a new browser a guest, so that all requests of its modules belo
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from fastapi import APIRouter, FastAPI, Path, Request, Response
 from skyhold.domain.errors import FlightNotFound, InvalidRequest, OrderNotFound
 from skyhold.domain.flights import canonical_flight_id, is_flight_id
 from skyhold.domain.orders import is_order_id
-from skyhold.domain.seats import SeatStatus
+from skyhold.domain.seats import STATUS_WORDS, SeatStatus
 from skyhold.queries.flights import FlightFilter
 from skyhold.queries.pages import Position
 from skyhold.queries.seat_map import CabinView, SeatView
@@ -89,6 +90,7 @@ async def show_flight(
         "max_seats": services.policy.max_seats,
         "hold_seconds": round(services.policy.hold_seconds),
         "has_departed": found.has_departed,
+        "seat_words": json.dumps(STATUS_WORDS),
         "cabins": _free_seats(found.seat_map.cabins, found.seat_map.seats),
     }
     return await _shown(request, caller, "flight.html", context)

@@ -1,7 +1,8 @@
 // The filters (window, aisle, exit row, price), and the legend of the marks on the seats.
 
 import { el, show } from "./dom.js";
-import { count, money } from "./words.js";
+import { WORDS } from "./seat_states.js";
+import { count, money, sentence } from "./words.js";
 
 const KINDS = {
   window: (seat) => seat.position.includes("window"),
@@ -97,12 +98,12 @@ function priceIs(cents) {
 }
 
 const LOOKS = {
-  "": "Available",
+  "": sentence(WORDS.available),
   picked: "Chosen",
   mine: "Yours",
-  held: "On hold",
-  sold: "Taken",
-  blocked: "Not for sale",
+  held: sentence(WORDS.reserved),
+  sold: sentence(WORDS.booked),
+  blocked: sentence(WORDS.blocked),
 };
 
 export class SeatLegend {

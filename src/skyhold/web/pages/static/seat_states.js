@@ -2,15 +2,17 @@
 
 import { spokenMoney } from "./words.js";
 
+/** The words for each status, as the command line has them too: the page brings them. */
+export const WORDS = JSON.parse(document.getElementById("main").dataset.seatWords);
 const OF_STATUS = { available: null, reserved: "held", booked: "sold", blocked: "blocked" };
 
 /** The words for a look; the legend has its own, shorter words. */
 export const SAID = {
   mine: "yours",
   picked: "chosen, not yet held",
-  held: "on hold",
-  sold: "taken",
-  blocked: "not for sale",
+  held: WORDS.reserved,
+  sold: WORDS.booked,
+  blocked: WORDS.blocked,
 };
 
 const OF_ANOTHER_ORDER = { hold: "yours, in another order", booked: "yours, booked" };
@@ -50,7 +52,7 @@ export function stateOf({ id, status, priceCents: today }, { wanted, held, price
   const never = { isSelected: false, isSelectable: false, isBusy: false, priceCents };
   if (own.has(id)) return { look: "mine", said: OF_ANOTHER_ORDER[own.get(id)], ...never };
   const look = OF_STATUS[status] ?? null;
-  return { look, said: SAID[look] ?? "available", ...never, isSelectable: look === null };
+  return { look, said: SAID[look] ?? WORDS.available, ...never, isSelectable: look === null };
 }
 
 const spoken = new Map();
