@@ -1,4 +1,4 @@
-"""The model behind the seat picker: positions of seats, good groups, distances."""
+"""The model behind the seat picker: positions of seats, prices, versions, and words for groups."""
 
 from __future__ import annotations
 
@@ -26,16 +26,6 @@ async def show_plan(page: Page, flight: dict[str, Any]) -> Page:
     """Build a plan of this flight, and set the page's `picker` and `flight` to it."""
     await page.evaluate("(flight) => Object.assign(window, { flight, picker: { plan: new SeatPlan(flight) } })", flight)
     return page
-
-
-async def _best(page: Page, count: int, *, free: list[str] | None = None, near: str | None = None) -> list[str]:
-    """Return the best seats in a new plan of the page's flight, with only these seats available if any are given."""
-    asked = """([count, free, near]) => {
-        const isFree = free ? ({ id }) => free.includes(id) : undefined;
-        return new SeatPlan(flight).bestTogether(count, { isFree, near: near ?? undefined });
-    }"""
-    found: list[str] = await page.evaluate(asked, [count, free, near])
-    return found
 
 
 async def _row(page: Page, number: int) -> list[list[str]]:
@@ -103,86 +93,6 @@ async def test_a_seat_that_is_not_on_the_flight_changes_nothing(plans: Page) -> 
 
 
 @pytest.mark.parametrize(
-    ("count", "best"),
-    [
-        (1, ["1A"]),
-        (2, ["1A", "1B"]),
-        (3, ["1A", "1B", "1C"]),
-        (4, ["1B", "1C", "1D", "1E"]),
-        (5, ["1A", "1B", "1C", "1D", "1E"]),
-        (6, ["1A", "1B", "1C", "1D", "1E", "1F"]),
-        (9, ["1A", "1B", "1C", "2A", "2B", "2C", "2D", "2E", "2F"]),
-        (7, ["1A", "1B", "1C", "2B", "2C", "2D", "2E"]),
-    ],
-)
-async def test_people_sit_side_by_side_forward_and_by_a_window(plans: Page, count: int, best: list[str]) -> None:
-    page = await show_plan(plans, a_flight())
-
-    assert await _best(page, count) == best
-
-
-async def test_a_block_before_an_aisle_and_an_aisle_before_two_rows(plans: Page) -> None:
-    page = await show_plan(plans, a_flight())
-
-    across = ["3C", "3D"]
-    rows = ["5A", "6A"]
-    block = ["19E", "19F"]
-    assert await _best(page, 2, free=[*across, *rows, *block]) == block
-    assert await _best(page, 2, free=[*across, *rows]) == across
-    assert await _best(page, 2, free=rows) == rows
-
-
-async def test_a_group_too_big_for_a_row_sits_behind_itself(plans: Page) -> None:
-    page = await show_plan(plans, a_flight())
-
-    together = ["8A", "8B", "9A", "9B"]
-    apart = ["3A", "3B", "12E", "12F"]
-    assert await _best(page, 4, free=[*apart, *together]) == together
-
-
-async def test_seats_that_are_nowhere_together_are_as_close_as_can_be(plans: Page) -> None:
-    page = await show_plan(plans, a_flight())
-
-    assert await _best(page, 3, free=["1A", "10A", "12A", "14C", "20F"]) == ["10A", "12A", "14C"]
-
-
-@pytest.mark.parametrize("count", range(1, 10))
-async def test_too_few_free_seats_are_none(plans: Page, count: int) -> None:
-    page = await show_plan(plans, a_flight())
-    scattered = ["1A", "2C", "4F", "7B", "9E", "11A", "14C", "17F", "20B"]
-
-    assert await _best(page, count, free=scattered[: count - 1]) == []
-    assert len(await _best(page, count, free=scattered[:count])) == count
-
-
-async def test_the_cheapest_cabin_and_price_come_first(plans: Page) -> None:
-    page = await show_plan(plans, a_flight("SK900"))
-
-    assert await _best(page, 2) == ["34A", "34B"]
-    assert await _best(page, 2, free=["1D", "1G", "6D", "6G", "20A", "20B"]) == ["20A", "20B"]
-    assert await _best(page, 2, free=["1D", "1G", "6D", "6G"]) == ["6D", "6G"]
-    # Within a cabin neighbours matter more than price: seats together may cost a little more.
-    assert await _best(page, 2, free=["20A", "20B", "34C", "34D"]) == ["20A", "20B"]
-    # The cheap cabin even if the seats are apart: a neighbour is not worth five times the price.
-    assert await _best(page, 2, free=["1D", "1G", "20A", "40K"]) == ["20A", "40K"]
-
-
-async def test_near_a_seat_nearness_comes_before_the_price(plans: Page) -> None:
-    page = await show_plan(plans, a_flight("SK900"))
-
-    assert await _best(page, 2, near="6A") == ["6D", "6G"]
-    assert set(await _best(page, 3, near="25E")) == {"25D", "25E", "25F"}
-
-
-async def test_nobody_is_left_with_a_lone_seat_where_it_can_be_helped(plans: Page) -> None:
-    page = await show_plan(plans, a_flight())
-
-    # Two of the three in row 1 would leave a single seat; row 2 has exactly two.
-    assert await _best(page, 2, free=["1A", "1B", "1C", "2D", "2E"]) == ["1A", "1B"]
-    assert await _best(page, 2, free=["1D", "1E", "1F", "2A", "2B"]) == ["2A", "2B"]
-
-
-@pytest.mark.parametrize(
     ("seats", "words"),
     [
         (["5A"], ""),
@@ -199,20 +109,6 @@ async def test_how_far_seats_are_together_is_said_in_words(plans: Page, seats: l
     assert await page.evaluate("(seats) => picker.plan.howTogether(seats)", seats) == words
 
 
-async def test_the_closest_seats_come_in_the_order_of_their_distance(plans: Page) -> None:
-    page = await show_plan(plans, a_flight(taken={"14A": "reserved", "13B": "booked"}))
-
-    assert await page.evaluate("picker.plan.closest('14B', 2)") == ["14C", "15B"]
-    assert await page.evaluate("picker.plan.closest('99K', 2)") == []
-
-
-async def test_the_closest_seats_are_of_the_same_cabin_as_long_as_there_are_any(plans: Page) -> None:
-    page = await show_plan(plans, a_flight("SK900"))
-
-    found = await page.evaluate("picker.plan.closest('14K', 3, ({ id }) => ['20K', '20J', '6A'].includes(id))")
-    assert found == ["6A", "20K", "20J"]
-
-
 async def test_a_cabin_without_an_aisle_and_rows_with_seats_missing_are_a_plan_too(open_page: Visitors) -> None:
     flight = a_flight(cabins=(DemoCabin("economy", 1, 3, "AB", 9900), DemoCabin("rear", 7, 8, "ABC", 8800)))
     seats = flight["seatMap"]["seats"]
@@ -220,29 +116,4 @@ async def test_a_cabin_without_an_aisle_and_rows_with_seats_missing_are_a_plan_t
     page = await open_picker(open_page, flight)
 
     assert await _row(page, 1) == [["window", "window"]]
-    assert await _best(page, 2, free=["7A", "7C", "8B", "8C"]) == ["8B", "8C"]
     assert await page.get_by_role("gridcell").count() == len(seats) - 2
-
-
-async def test_the_best_of_three_hundred_seats_are_found_in_five_milliseconds(plans: Page) -> None:
-    page = await show_plan(plans, a_flight("SK900"))
-
-    # A nearly full cabin by a fixed rule, and one where no row has nine and every pair of rows has eight.
-    # The fastest of several runs each, since other load on the machine only adds time.
-    slowest = await page.evaluate("""async () => {
-        const cases = [0, 0.3, 0.6, 0.9].map((rate) => ({ order }) => ((order * 7919) % 1000) / 1000 >= rate);
-        cases.push(({ column }) => column !== "E");
-        const times = new Map();
-        for (let round = 0; round < 10; round += 1) {
-          for (const isFree of cases) {
-            for (let count = 1; count <= 9; count += 1) {
-              const key = `${cases.indexOf(isFree)} ${count}`;
-              const before = performance.now();
-              await picker.plan.bestTogether(count, { isFree });
-              times.set(key, Math.min(times.get(key) ?? Infinity, performance.now() - before));
-            }
-          }
-        }
-        return Math.max(...times.values());
-    }""")
-    assert slowest < 5

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from playwright.async_api import BrowserContext, Locator, Page, Route
 
 import skyhold
-from skyhold.domain.seats import STATUS_WORDS
+from skyhold.domain.alternatives import find_suggestions
+from skyhold.domain.seat_plans import CabinLayout, PlacedSeat, SeatPlan
+from skyhold.domain.seats import STATUS_WORDS, SeatStatus
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, DemoCabin, DemoFlight
 from skyhold.web.pages.rendering import PAGE_POLICY
 from support.browsers import Visitors
@@ -73,12 +76,21 @@ import { SeatPicker } from "/static/seat_picker.js";
 const flight = JSON.parse(document.getElementById("flight").textContent);
 const part = (id) => document.getElementById(id);
 const before = performance.now();
-const picker = new SeatPicker({ cabin: part("cabin"), tools: part("tools"), flight, maxSeats: 9 });
+// In place of the API: the search over the seats that are free on the page, or held by its customer.
+const suggest = async (count, filters) => {
+  const isFree = ({ id, status }) => status === "available" || held.has(id);
+  const free = picker.plan.seats.filter(isFree).map(({ id }) => ["free", id]);
+  const reply = await fetch(`/suggestions?${new URLSearchParams([["count", count], ...filters, ...free])}`);
+  return reply.json();
+};
+const held = new Set();
+const options = { cabin: part("cabin"), tools: part("tools"), flight, maxSeats: 9, suggest };
+const picker = new SeatPicker(options);
 const events = [];
 for (const type of ["want", "lost", "refused"]) {
   picker.addEventListener(type, ({ detail }) => events.push({ type, ...detail }));
 }
-Object.assign(window, { picker, events, drawnIn: performance.now() - before, SeatPlan: picker.plan.constructor, flight });
+Object.assign(window, { picker, held, events, drawnIn: performance.now() - before, SeatPlan: picker.plan.constructor, flight });
 """
 
 
@@ -156,6 +168,8 @@ async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
         if path.startswith("static/"):
             kind = mimetypes.guess_type(path)[0] or "text/plain"
             await route.fulfill(body=(_WEB / path).read_bytes(), content_type=kind)
+        elif path.startswith("suggestions?"):
+            await route.fulfill(json=_suggest(flight, parse_qs(path.partition("?")[2])))
         elif path == "owner.js":
             await route.fulfill(body=_OWNER, content_type="text/javascript")
         else:
@@ -163,6 +177,34 @@ async def serve_picker(context: BrowserContext, flight: dict[str, Any]) -> None:
             await route.fulfill(body=page, content_type="text/html; charset=utf-8", headers=headers)
 
     await context.route(f"{ADDRESS}**", answer)
+
+
+def _suggest(flight: dict[str, Any], asked: dict[str, list[str]]) -> list[list[str]]:
+    """Answer like the API, for these free seats of the flight."""
+    free = set(asked["free"])
+    seats = [
+        PlacedSeat(
+            seat["id"],
+            seat["row"],
+            seat["column"],
+            seat["cabin"],
+            SeatStatus.AVAILABLE if seat["id"] in free else SeatStatus.BOOKED,
+            seat["priceCents"],
+            "exit_row" in seat["features"],
+        )
+        for seat in flight["seatMap"]["seats"]
+    ]
+    cabins = [
+        CabinLayout(cabin["name"], cabin["firstRow"], cabin["lastRow"], cabin["layout"])
+        for cabin in flight["seatMap"]["cabins"]
+    ]
+    plan = SeatPlan(seats, cabins)
+    among = plan.matching(
+        is_exit_row="exitRow" in asked,
+        prices=[int(price) for price in asked.get("priceCents", ())],
+        kinds=[position[0] for position in asked.get("position", ())],
+    )
+    return [list(found.seats) for found in find_suggestions(plan, int(asked["count"][0]), among=among)]
 
 
 async def open_picker(visitors: Visitors, flight: dict[str, Any], **options: Any) -> Page:
@@ -202,7 +244,12 @@ async def apply(page: Page, **statuses: str) -> None:
 
 async def show(page: Page, **has: Any) -> None:
     """Let the owner set the customer's state, and wait until it is drawn."""
-    await page.evaluate("(has) => picker.show({ ...has, own: new Map(has.own ?? []) })", has)
+    draw = """(has) => {
+        held.clear();
+        for (const seat of has.held ?? []) held.add(seat);
+        picker.show({ ...has, own: new Map(has.own ?? []) });
+    }"""
+    await page.evaluate(draw, has)
     await next_frame(page)
 
 

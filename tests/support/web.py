@@ -13,6 +13,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from skyhold.domain.alternatives import Alternative
 from skyhold.domain.idempotency import KeyedCommand
 from skyhold.domain.orders import OrderStatus
 from skyhold.domain.requests import HoldRequest, OrderCommand
@@ -96,9 +97,9 @@ class ScriptedServices:
         await self._take_time("remember")
         return self.remembered.setdefault((scope, key_hash), command)
 
-    async def alternatives_for(self, *_: Any) -> list[dict[str, Any]]:
+    async def alternatives(self, *_: Any) -> tuple[Alternative, ...]:
         await self._take_time("alternatives")
-        return []
+        return ()
 
     async def snapshot(
         self, _: str, access: OrderAccess | str, wanted: Sequence[str] = ()
@@ -138,7 +139,7 @@ def app_over(scripted: ScriptedServices, probes: dict[str, Probe] | None = None,
         identities=Identities(signer),
         cookies=a_guests_cookies(signer),
         idempotency_keys=IdempotencyKeys(signer, stand_in),
-        alternatives=stand_in,
+        seat_search=stand_in,
         live=stand_in,
         checks=Checks(probes or {}),
         **more,

@@ -25,8 +25,8 @@ from skyhold.queries.seat_map import SeatMapQueries
 from skyhold.queries.seat_plans import SeatPlanQueries
 from skyhold.settings import Settings
 from skyhold.stores.idempotency import IdempotencyStore
-from skyhold.web.api.alternatives import Alternatives
 from skyhold.web.api.origins import Origins
+from skyhold.web.api.seat_search import SeatSearch
 from skyhold.web.api.services import Services
 from skyhold.web.app import create_app
 from skyhold.web.edge.limits import RateLimits
@@ -78,7 +78,7 @@ async def open_api(settings: Settings) -> AsyncIterator[FastAPI]:
             identities=identities,
             cookies=cookies,
             idempotency_keys=IdempotencyKeys(signer, IdempotencyStore(database)),
-            alternatives=Alternatives(SeatPlanQueries(database)),
+            seat_search=SeatSearch(SeatPlanQueries(database)),
             live=live,
             policy=settings.policy,
             origins=Origins(public, settings.cors_origins),

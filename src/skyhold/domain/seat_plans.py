@@ -6,7 +6,8 @@ shows whether a whole set is free.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from skyhold.domain.seats import SeatStatus
@@ -25,6 +26,7 @@ class PlacedSeat(NamedTuple):
     cabin: str
     status: SeatStatus
     price_cents: int
+    is_exit_row: bool = False
 
 
 class CabinLayout(NamedTuple):
@@ -37,7 +39,10 @@ class CabinLayout(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A seat's place: `x` from the middle of the aircraft, `y` from the nose, `order` among the letters of its row."""
+    """A seat's place: `x` from the middle of the aircraft, `y` from the nose, `order` among the letters of its row.
+
+    `kind` has a w at a window and an a at an aisle; m is in the middle.
+    """
 
     seat: PlacedSeat
     section: int
@@ -48,7 +53,11 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Neighbours in one row; `x` and `y` are sums over the seats; of two equal blocks the lower `rank` is chosen."""
+    """Neighbours in one row; `x` and `y` are sums over the seats; of two equal blocks the lower `rank` is chosen.
+
+    `alone` counts people without a neighbour of the block on their side of the aisle. `ends` has the seat beside each
+    end and the one beyond it, as masks, where they are on the same side of the aisle.
+    """
 
     mask: int
     has_aisle: bool
@@ -57,6 +66,8 @@ class Block(NamedTuple):
     price_cents: int
     kinds: str
     rank: int
+    alone: int
+    ends: tuple[tuple[int, int], ...]
 
 
 class SeatPlan:
@@ -69,6 +80,7 @@ class SeatPlan:
         self.free = mask_of(
             number for number, place in enumerate(self.places) if place.seat.status == SeatStatus.AVAILABLE
         )
+        self.everywhere = (1 << len(self.places)) - 1
         self.beside, self.around = _links_of(self.places)
         self._blocks: dict[tuple[int, int], list[Block]] = {}
 
@@ -85,6 +97,16 @@ class SeatPlan:
         if (section, count) not in self._blocks:
             self._blocks[section, count] = list(self._find_blocks(section, count))
         return self._blocks[section, count]
+
+    def matching(self, *, is_exit_row: bool, prices: Collection[int], kinds: Collection[str]) -> int:
+        """Return the seats in exit rows if wanted, at one of the prices and of one of the kinds, if there are any."""
+        return mask_of(
+            number
+            for number, place in enumerate(self.places)
+            if (place.seat.is_exit_row or not is_exit_row)
+            and (not prices or place.seat.price_cents in prices)
+            and (not kinds or any(kind in place.kind for kind in kinds))
+        )
 
     def are_together(self, numbers: Sequence[int]) -> bool:
         """Return whether the seats are connected: each beside, before or behind another of them."""
@@ -111,7 +133,20 @@ class SeatPlan:
                     price_cents=sum(place.seat.price_cents for place in places),
                     kinds=kinds_of(places),
                     rank=rank,
+                    alone=_alone(x),
+                    ends=tuple(self._ends_of(run)),
                 )
+
+    def _ends_of(self, run: range) -> Iterator[tuple[int, int]]:
+        for end, step in ((run[0], -1), (run[-1], 1)):
+            if self._is_side(end, step):
+                beside = end + step
+                yield 1 << beside, 1 << beside + step if self._is_side(beside, step) else 0
+
+    def _is_side(self, number: int, step: int) -> bool:
+        """Return whether there is a next seat in this direction, on the same side of the aisle."""
+        near = number + step
+        return near in self.beside[number] and abs(self.places[near].x - self.places[number].x) == SEAT_STEP
 
 
 def mask_of(numbers: Iterable[int]) -> int:
@@ -137,6 +172,12 @@ def kinds_of(places: Iterable[Place]) -> str:
     return "".join(sorted(place.kind for place in places))
 
 
+def _alone(x: Sequence[int]) -> int:
+    """Return how many of the seats at these positions of a row have no neighbour without an aisle between."""
+    near = [False, *(right - left == SEAT_STEP for left, right in pairwise(x)), False]
+    return sum(not (left or right) for left, right in pairwise(near))
+
+
 def _places_of(seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> list[Place]:
     """Return the places of the seats, from nose to tail and left to right; a seat in no layout is left out."""
     spots = {
@@ -152,13 +193,13 @@ def _places_of(seats: Iterable[PlacedSeat], cabins: Sequence[CabinLayout]) -> li
 
 
 def _columns_of(layout: str) -> dict[str, tuple[int, int, str]]:
-    """Return for each letter its order, its distance from the middle, and its kind: window, aisle or middle."""
+    """Return for each letter its order, its distance from the middle, and its kind."""
     last = len(layout) - 1
     columns: dict[str, tuple[int, int, str]] = {}
     for index, letter in enumerate(layout):
         if letter != " ":
             is_at_aisle = " " in layout[max(0, index - 1) : index + 2]
-            kind = "w" if index in {0, last} else "a" if is_at_aisle else "m"
+            kind = ("w" * (index in {0, last}) + "a" * is_at_aisle) or "m"
             columns[letter] = (len(columns), SEAT_STEP * index - last, kind)
     return columns
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyhold.postgresql.errors import refused_migration
+from skyhold.postgresql.errors import PostgresBusy, refused_migration
 from skyhold.postgresql.sessions import MIGRATION_SETTINGS, Row, open_session
 
 if TYPE_CHECKING:
     import asyncpg
     from alembic.config import Config
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 MIGRATION_LOCK = 7_305_804_385_213_001
 """The advisory lock under which one process at a time migrates; the number means nothing."""
+
+_TURN_SECONDS = 0.1
+"""Pause between two questions whether another migration is done."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -54,10 +59,13 @@ async def migrate(
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            # A session lock: it outlasts the transactions of the migrations and dies with the connection.
             await connection.execute(text(f"SET lock_timeout = {int(patience_seconds * 1000)}"))
-            await connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             await connection.commit()
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    await _take_turn(connection)
+            except TimeoutError:
+                raise PostgresBusy("another migration is still running") from None
             if check is not None:
                 await check()
             return await connection.run_sync(_upgrade)
@@ -68,6 +76,20 @@ async def migrate(
         raise
     finally:
         await engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Take the migration lock: it outlasts the transactions of the migrations and dies with the connection.
+
+    Asks again and again instead of waiting in PostgreSQL: a session that waits in a statement keeps a snapshot, for
+    which an index that is built concurrently by the holder of the lock would wait in turn.
+    """
+    from sqlalchemy import text  # noqa: PLC0415
+
+    while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})")):
+        await connection.rollback()
+        await asyncio.sleep(_TURN_SECONDS)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection) -> list[str]:

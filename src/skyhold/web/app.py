@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import skyhold
-from skyhold.web.api import commands, events, flights, health, orders
+from skyhold.web.api import commands, events, flights, health, orders, suggestions
 from skyhold.web.api.faults import install_fault_handler
 from skyhold.web.api.services import Services
 from skyhold.web.contract.document import install_contract
@@ -29,8 +29,8 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     app.state.services = services
     app.state.prefix = edge.public.prefix if edge.public else ""
     install_problem_handlers(app)
-    for router in (flights.router, orders.router, commands.router, events.router, health.router, assets.router):
-        app.router.routes += router.routes  # Added directly: `include_router` builds each route a second time.
+    for room in (flights, suggestions, orders, commands, events, health, assets):
+        app.router.routes += room.router.routes  # Added directly: `include_router` builds each route a second time.
     install_contract(app)
     install_fault_handler(app)
     install_documentation(app, edge.public)

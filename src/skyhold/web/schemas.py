@@ -37,9 +37,11 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T12:00:00.000Z"]}),
 ]
 
+SEAT_PATTERN = "^[1-9][0-9]?[A-HJK]$"
+
 _SEAT_ID = {
     "type": "string",
-    "pattern": "^[1-9][0-9]?[A-HJK]$",
+    "pattern": SEAT_PATTERN,
     "description": "a row from 1 to 99 and a letter (A-H, J, K)",
     "examples": ["12A"],
 }

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from skyhold.domain.seats import SeatState, SeatStatus
+from skyhold.domain.seats import SeatKey, SeatState, SeatStatus
 from skyhold.messages import Answer, RefundPayment, ReleaseSeats
 from skyhold.postgresql.pools import Pool
 from support.activity_runner import ActivityRunner, a_flight, reserve
@@ -119,4 +119,7 @@ async def test_what_changed_does_not_cross_temporal(prepare: Prepare, desk: Acti
 
 async def _seats(pool: Pool, flight: str) -> set[SeatState]:
     rows = await pool.fetch("SELECT seat_id, status, version, price_cents FROM seats WHERE flight_id = $1", flight)
-    return {SeatState(row["seat_id"], SeatStatus(row["status"]), row["version"], row["price_cents"]) for row in rows}
+    return {
+        SeatState(SeatKey(flight, row["seat_id"]), SeatStatus(row["status"]), row["version"], row["price_cents"])
+        for row in rows
+    }

@@ -30,7 +30,7 @@ def test_on_all_addresses_of_ipv6_it_answers_both_families(skyhold: Skyhold) -> 
 
 @pytest.mark.parametrize(
     ("host", "what"),
-    [("no-such-host.invalid", "its name is not known"), ("192.0.2.1", "no address of this machine")],
+    [("no-such-host.invalid", "its name is not known"), ("192.0.2.1", "not an address of this machine")],
 )
 def test_a_host_that_is_not_ours_is_a_bad_setting_in_one_line(skyhold: Skyhold, host: str, what: str) -> None:
     done = skyhold.run("api", SERVER_HOST=host)

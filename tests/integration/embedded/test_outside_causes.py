@@ -48,7 +48,7 @@ def _up(line: str, *, directory: Path, **variables: str) -> tuple[int, str]:
     [
         ("UP --data-dir /dev/null", "The data directory /dev/null cannot be used"),
         ("UP --data-dir /proc/x/y", "The data directory /proc/x/y cannot be used"),
-        ("mkdir gone; cd gone; rmdir ../gone; UP", "change to one that is there (cd)"),
+        ("mkdir gone; cd gone; rmdir ../gone; UP", "change to another one (cd)"),
         (f"ulimit -n {NEEDED - 1}; UP --data-dir data", "raise the limit (ulimit -n)"),
     ],
 )

@@ -202,7 +202,7 @@ async def _change_all(pool: Pool, publisher: Publisher, flight: str) -> None:
     """Change every seat, and publish all of them in one event."""
     rows = await pool.fetch(
         """UPDATE seats SET status = CASE status WHEN 'blocked' THEN 'available' ELSE 'blocked' END, version = version + 1
-           WHERE flight_id = $1 RETURNING seat_id, status, version, price_cents""",
+           WHERE flight_id = $1 RETURNING flight_id, seat_id, status, version, price_cents""",
         flight,
     )
     publisher.publish(Change("an-order", flight, seat_states_of(rows)))

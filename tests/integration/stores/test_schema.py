@@ -9,10 +9,11 @@ import asyncpg
 import pytest
 
 from skyhold.domain.orders import FailureCode, OrderStatus, can_become, new_reference
+from skyhold.postgresql.errors import PostgresBusy
 from skyhold.postgresql.pools import Pool, open_pool
 from skyhold.postgresql.sessions import Connection
 from skyhold.stores.demo_flights import DEMO_FLIGHTS, seed_demo_flights
-from skyhold.stores.schema import migrate, newest_version
+from skyhold.stores.schema import MIGRATION_LOCK, migrate, newest_version
 from support.activity_runner import ActivityRunner, a_flight, fail
 from support.bookings import FL101, new_order_id
 
@@ -146,6 +147,17 @@ async def test_of_three_migrations_at_once_one_does_the_work(empty_database_url:
     done = await asyncio.gather(*(migrate(empty_database_url) for _ in range(3)))
     assert sorted(map(len, done))[:2] == [0, 0]
     assert max(done, key=len)[-1] == newest_version()
+
+
+async def test_a_migration_that_waits_for_another_gives_up_in_time_and_changes_nothing(empty_database_url: str) -> None:
+    other = await asyncpg.connect(empty_database_url)
+    try:
+        await other.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        with pytest.raises(PostgresBusy, match="another migration is still running"):
+            await migrate(empty_database_url, patience_seconds=0.3)
+        assert await other.fetchval("SELECT to_regclass('orders')") is None
+    finally:
+        await other.close()
 
 
 async def test_seeding_twice_and_three_at_once_sows_each_flight_once(empty_database_url: str) -> None:

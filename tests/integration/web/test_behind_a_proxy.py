@@ -216,7 +216,7 @@ async def test_the_command_line_books_below_a_prefix(manners: Manners, behind: B
         assert (await run("status", order["orderId"]))["status"] == "SEATS_RESERVED"
         assert (await run("pay", order["orderId"], typed="99999\n"))["status"] == "CONFIRMED"
         simulated = await run("simulate", "--customers", "5", "--for", "3s", "--pace", "10", "--no-audit")
-        assert (simulated["surprises"]["count"], simulated["troubles"]) == (0, {})
+        assert (simulated["violations"]["count"], simulated["failures"]) == (0, {})
 
 
 async def test_a_crowd_that_comes_past_the_proxy_of_tls_keeps_its_cookies(behind: Behind, tmp_path: Path) -> None:
@@ -225,4 +225,4 @@ async def test_a_crowd_that_comes_past_the_proxy_of_tls_keeps_its_cookies(behind
         crowd = ("simulate", "--customers", "5", "--for", "3s", "--pace", "10", "--no-audit", "--json")
         done = await asyncio.to_thread(skyhold.run, *crowd, "--api", proxy.upstream)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["surprises"]["count"] == 0
+    assert json.loads(done.stdout)["violations"]["count"] == 0

@@ -1,4 +1,4 @@
-"""The cabin of a flight as text: a mark for every seat, never colour alone, laid out for any size of terminal."""
+"""The cabin of a flight as text for any size of terminal; each status has a mark of its own, not only a colour."""
 
 from __future__ import annotations
 

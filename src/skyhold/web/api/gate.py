@@ -11,10 +11,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Protocol, Self
 
 from fastapi import Depends
 
+from skyhold.domain.alternatives import Alternative
 from skyhold.domain.errors import (
     DatabaseUnavailable,
     OrderChanged,
@@ -34,6 +35,7 @@ from skyhold.web.api.deadlines import UsedDeadline
 from skyhold.web.api.preconditions import wanted_version
 from skyhold.web.api.services import UsedServices
 from skyhold.web.clocks import LedgerClock
+from skyhold.web.contract.problem_bodies import AlternativeBody
 from skyhold.web.errors import OutcomeUnknown, PreconditionFailed
 from skyhold.web.idempotency import CommandIds, UsedReplayMark
 from skyhold.web.identity import UsedCaller
@@ -294,11 +296,11 @@ class CommandGate:
             yield
         except SeatsUnavailable as refusal:
             conflicts = refusal.fields.get("conflicts", ())
-            found: list[dict[str, Any]] = []
+            found: tuple[Alternative, ...] = ()
             with contextlib.suppress(TimeoutError):
                 async with self.deadline.follow_up():
-                    found = await self.services.alternatives.alternatives_for(flight_id, wanted, own_prices, conflicts)
-            refusal.fields["alternatives"] = found
+                    found = await self.services.seat_search.alternatives(flight_id, wanted, own_prices, conflicts)
+            refusal.fields["alternatives"] = [AlternativeBody.of(each).model_dump(by_alias=True) for each in found]
             raise
 
 

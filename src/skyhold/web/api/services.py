@@ -14,9 +14,9 @@ from skyhold.queries.flights import FlightQueries
 from skyhold.queries.orders import OrderQueries
 from skyhold.queries.sales import SaleQueries
 from skyhold.queries.seat_map import SeatMapQueries
-from skyhold.web.api.alternatives import Alternatives
 from skyhold.web.api.claims import InFlightClaims
 from skyhold.web.api.origins import Origins
+from skyhold.web.api.seat_search import SeatSearch
 from skyhold.web.idempotency import IdempotencyKeys
 from skyhold.web.identity import GuestCookies, Identities
 from skyhold.web.live.watches import Live
@@ -36,7 +36,7 @@ class Services:
     identities: Identities
     cookies: GuestCookies
     idempotency_keys: IdempotencyKeys
-    alternatives: Alternatives
+    seat_search: SeatSearch
     live: Live
     policy: Policy = field(default_factory=Policy)
     origins: Origins = field(default_factory=Origins)

@@ -213,6 +213,8 @@ def _simplify(parameter: dict[str, Any]) -> None:
     parameter["schema"] = (options[0] if options else {}) | schema
     known = PATH_PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None
     parameter |= known or {}
+    if parameter["schema"].get("type") == "array":
+        parameter |= {"style": "form", "explode": True}  # the default of OpenAPI, stated for readers
 
 
 def _general(path: str, method: str, operation: dict[str, Any]) -> Iterable[Kind]:

@@ -112,6 +112,13 @@ REPLIES: dict[str, Any] = {
             "seats": [_SEAT],
         }
     },
+    "suggestSeats": {
+        "currency": "USD",
+        "suggestions": [
+            {"seats": ["12A", "12B"], "totalPriceCents": 70000},
+            {"seats": ["12E", "12F"], "totalPriceCents": 70000},
+        ],
+    },
     "createOrder": _HELD,
     "listOrders": {"orders": [_ORDER], "nextCursor": None},
     "changeSeats": _CHANGED,

@@ -14,7 +14,7 @@ Schema = Mapping[str, Any]
 
 def expectation_of(schema: Schema, document: Schema) -> str:
     """Return the expected value of this schema, such as "a whole number from 1 to 100"."""
-    schema = _resolved(schema, document)
+    schema = resolved(schema, document)
     match schema.get("type"):
         case "integer":
             words = f"a whole number{_range(schema)}"
@@ -38,14 +38,16 @@ def schema_at(operation: Schema, document: Schema, location: Sequence[str | int]
     `location` is in FastAPI's form: `query`, `path`, `header` or `cookie` and a name, or `body` and the path into it.
     """
     place, *way = location
-    if place != "body":
+    schema: Schema | None
+    if place == "body":
+        content = operation.get("requestBody", {}).get("content", {})
+        schema = dict(content["application/json"]["schema"]) if content else None
+    else:
         declared = (p for p in operation.get("parameters", ()) if (p["in"], p["name"]) == (place, *way[:1]))
-        return next((parameter["schema"] for parameter in declared), None)
-    content = operation.get("requestBody", {}).get("content", {})
-    schema: Schema | None = dict(content["application/json"]["schema"]) if content else None
+        schema, way = next((parameter["schema"] for parameter in declared), None), way[1:]
     for step in way:
         if schema is not None:
-            schema = _step(_resolved(schema, document), step)
+            schema = _step(resolved(schema, document), step)
     return schema
 
 
@@ -54,7 +56,7 @@ def _step(schema: Schema, step: str | int) -> Schema | None:
     return found
 
 
-def _resolved(schema: Schema, document: Schema) -> Schema:
+def resolved(schema: Schema, document: Schema) -> Schema:
     """Return the schema with its references followed, and without null, which stands for a default."""
     while True:
         if reference := schema.get("$ref"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
+from skyhold.domain.alternatives import Alternative
 from skyhold.web.schemas import Body
 
 
@@ -32,6 +33,11 @@ class AlternativeBody(Body):
 
     seats: list[str]
     total_price_cents: int
+
+    @classmethod
+    def of(cls, alternative: Alternative) -> Self:
+        """Return the body of an alternative."""
+        return cls(seats=list(alternative.seats), total_price_cents=alternative.total_cents)
 
 
 class ProblemBody(Body):

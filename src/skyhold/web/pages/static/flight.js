@@ -47,6 +47,7 @@ function open(flight, hold) {
     tools: document.getElementById("tools"),
     flight,
     maxSeats: Number(maxSeats),
+    suggest: (number, filters) => suggest(number, filters, hold),
   });
   const canHold = !("departed" in main.dataset);
   hold.showPrices((seat) => picker.plan.seat(seat)?.priceCents ?? 0);
@@ -60,6 +61,13 @@ function open(flight, hold) {
     onShowSeat: (seat) => picker.focusSeat(seat),
   });
   listen(picker, hold, panel);
+}
+
+/** Ask the server for sets of free seats; those of the customer's own hold count as free. */
+async function suggest(number, filters, { order }) {
+  const asked = new URLSearchParams([["count", number], ...filters, ...(order ? [["order", order.orderId]] : [])]);
+  const { body } = await read(`/api/flights/${flightId}/suggestions?${asked}`);
+  return body.suggestions.map(({ seats }) => seats);
 }
 
 /** Seats chosen on the map become wanted; wanted and held seats are shown on the map. */

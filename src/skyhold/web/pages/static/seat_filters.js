@@ -9,6 +9,7 @@ const KINDS = {
   aisle: (seat) => seat.position.includes("aisle"),
   exit: (seat) => seat.isExit,
 };
+const PARAMETERS = { position: "position", price: "priceCents" };
 const LABELS = { window: "Window", aisle: "Aisle", exit: "Exit row" };
 
 export class SeatFilters {
@@ -53,6 +54,12 @@ export class SeatFilters {
       const values = this.#pressed.get(kind);
       return values.size === 0 || [...values].some((value) => (KINDS[value] ?? priceIs(value))(seat));
     });
+  }
+
+  /** The pressed filters of these kinds, as parameters of the API's suggestions. @returns {[string, string][]} */
+  parameters(kinds) {
+    const pressed = kinds.flatMap((kind) => [...this.#pressed.get(kind)].map((value) => [kind, value]));
+    return pressed.map(([kind, value]) => (kind === "exit" ? ["exitRow", "true"] : [PARAMETERS[kind], String(value)]));
   }
 
   /** Show how many of the free seats match. */

@@ -27,13 +27,23 @@ export class SeatPicker extends EventTarget {
   #conflict = { taken: new Set(), near: new Set(), others: "" };
   #isEnabled = true;
   #maxSeats;
+  #suggest;
   #dirty = new Set();
   #frame = 0;
 
-  /** @param {{cabin: HTMLElement, tools: HTMLElement, flight: object, maxSeats: number}} parts */
-  constructor({ cabin, tools, flight, maxSeats }) {
+  /**
+   * @param {object} parts
+   * @param {HTMLElement} parts.cabin
+   * @param {HTMLElement} parts.tools
+   * @param {object} parts.flight
+   * @param {number} parts.maxSeats
+   * @param {(count: number, filters: [string, string][]) => Promise<string[][]>} parts.suggest find sets of free seats,
+   *   the best first; the filters are parameters of the API's suggestions
+   */
+  constructor({ cabin, tools, flight, maxSeats, suggest }) {
     super();
     this.#maxSeats = maxSeats;
+    this.#suggest = suggest;
     this.plan = new SeatPlan(flight);
     this.grid = new SeatGrid(this.plan, { onPress: (id) => this.#toggle(id, "toggle") });
     cabin.replaceChildren(hull(this.plan, this.grid.element));
@@ -182,11 +192,14 @@ export class SeatPicker extends EventTarget {
 
   async #chooseBest(size) {
     if (!this.#isEnabled) return spoken(CLOSED);
-    const kinds = size === 1 ? undefined : ["exit", "price"];
-    const isFree = (seat) => isObtainable(seat, this.#customer) && this.tools.filters.matches(seat, kinds);
-    const seats = await this.plan.bestTogether(size, { isFree }).catch(() => null);
-    if (!seats) return spoken("The search did not load. Try again.");
-    if (!seats.length) return spoken(noneFound(size, this.tools.filters.isOn));
+    // A group of people cannot all sit at a window.
+    const kinds = size === 1 ? ["position", "exit", "price"] : ["exit", "price"];
+    const found = await this.#suggest(size, this.tools.filters.parameters(kinds)).catch(() => null);
+    if (!found) return spoken("Seats cannot be suggested now. Choose them on the map.");
+    if (!found.length) return spoken(noneFound(size, this.tools.filters.isOn));
+    const isFree = (id) => isObtainable(this.plan.seat(id), this.#customer);
+    const seats = found.find((ids) => ids.every(isFree));
+    if (!seats) return spoken("The seats that were found have just been taken. Try again.");
     const isSame = seats.length === this.#customer.wanted.size && seats.every((id) => this.#customer.wanted.has(id));
     if (!isSame) this.#want(seats, "best");
     this.#showFound(seats[0]);

@@ -181,21 +181,6 @@ export class SeatPlan {
     this.#supposed.clear();
   }
 
-  /**
-   * The best free seats for people who want to sit together; none if there are not enough.
-   *
-   * Side by side in one block, else across an aisle, else in neighbouring rows, else as close as it gets; then the
-   * cheapest cabin and seats, then forward, by a window, with no person alone. With `near`, seats close to that one.
-   *
-   * @param {number} count 1 to 9
-   * @param {{isFree?: (seat: Seat) => boolean, near?: string}} [how]
-   * @returns {Promise<string[]>} ids in seat order
-   */
-  async bestTogether(count, { isFree = isAvailable, near } = {}) {
-    const { bestTogether } = await search();
-    return this.inOrder(bestTogether(this, count, isFree, this.#seats.get(near)).map((seat) => seat.id));
-  }
-
   /** Describe how close together these seats are; "" for seats side by side. */
   howTogether(ids) {
     const seats = this.inOrder(ids).map((id) => this.#seats.get(id));
@@ -206,17 +191,6 @@ export class SeatPlan {
     if (!seats.every(isNext)) return "in the same row";
     return seats.at(-1).block > seats[0].block ? "across the aisle" : "";
   }
-
-  /** The ids of the free seats closest to one, the closest first; those of its own cabin before others. */
-  async closest(id, count, isFree = isAvailable) {
-    const { closest } = await search();
-    return closest(this, this.#seats.get(id), count, isFree).map((seat) => seat.id);
-  }
-}
-
-// Loaded at the first use: most customers choose their seats themselves.
-function search() {
-  return import("./seat_search.js");
 }
 
 /** Find the distinct prices of a cabin, and the place of each seat's price among them. */
@@ -224,10 +198,6 @@ function rank(cabin) {
   const seats = cabin.rows.flatMap((row) => row.seats);
   cabin.prices = [...new Set(seats.map((seat) => seat.priceCents))].sort((one, other) => one - other);
   for (const seat of seats) seat.tier = cabin.prices.indexOf(seat.priceCents);
-}
-
-function isAvailable(seat) {
-  return seat.status === "available";
 }
 
 function positionOf({ letters }, block, place) {
